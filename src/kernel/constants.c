@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Constants that bindgen cannot show to Rust, because the kernel declares them with a cast. The Rust
+ * side writes them down in src/chardev.rs; here the compiler holds those against the kernel's own.
+ */
+#include <linux/build_bug.h>
+#include <linux/fs.h>
+#include <linux/poll.h>
+
+static_assert((__force int)IOCB_NOWAIT == 0x8);
+static_assert((__force u32)FMODE_NOWAIT == 1u << 27);
+static_assert((__force u32)(EPOLLIN | EPOLLRDNORM) == (0x001 | 0x040));
+static_assert((__force u32)EPOLLPRI == 0x002);
+static_assert((__force u32)(EPOLLOUT | EPOLLWRNORM) == (0x004 | 0x100));

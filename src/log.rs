@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One log: a ring behind a lock, and the readers that wait for it.
+//!
+//! # Locking
+//!
+//! `Log::state` is a spinlock, held for one copy into or out of the ring and never over a copy to or
+//! from user memory, so a writer or reader whose page fault stalls keeps nobody waiting. A
+//! reader's cursor lock (`reader.rs`) nests inside it. [`Log::wait`] gives it back while it sleeps.
+//!
+//! # Waking
+//!
+//! Whoever is going to need a wake-up says so under the lock, by `State::waited_for`, *before* it
+//! looks whether there is a record: a reader that goes to sleep in [`Log::wait`] (which is on the
+//! wait queue before the lock is released), and [`Log::poll`] (whose caller is on the queue
+//! already). [`Log::append`] stores its record and takes the mark under the same lock. So either the
+//! append comes first and the record is seen, or the mark comes first and the append wakes. A mark
+//! that was taken is set again by each waiter that goes on waiting: it looks again after every
+//! wake-up. Nobody waiting costs an append nothing but a test of the mark.
+
+use kernel::{
+    alloc::flags::__GFP_NOWARN,
+    fs::File,
+    new_poll_condvar,
+    new_spinlock,
+    prelude::*,
+    sync::{
+        poll::{
+            PollCondVar,
+            PollTable, //
+        },
+        SpinLock, //
+    },
+    time::{
+        ClockSource,
+        Monotonic, //
+    }, //
+};
+
+use crate::{
+    config::Config,
+    memory,
+    record::{
+        stored_size,
+        Header,
+        Priority,
+        Writer, //
+    },
+    ring::{
+        Policy,
+        Position,
+        Refused,
+        Ring,
+        Totals, //
+    },
+};
+
+/// A bounded log of records. See the module for its lock and its wake-ups.
+#[pin_data]
+pub(crate) struct Log {
+    #[pin]
+    state: SpinLock<State>,
+    /// Notified when a record was appended that somebody waits for.
+    #[pin]
+    readable: PollCondVar,
+    record_max: usize,
+}
+
+struct State {
+    ring: Ring<VVec<u8>>,
+    /// Somebody relies on being woken by the next append.
+    waited_for: bool,
+}
+
+/// A record copied out of the log.
+pub(crate) struct Found {
+    /// How many records the reader missed just before this one.
+    pub(crate) lost: u64,
+    /// The position after this record.
+    pub(crate) after: Position,
+}
+
+/// The state of a log at one moment.
+pub(crate) struct Info {
+    /// Bytes of memory for records.
+    pub(crate) capacity: usize,
+    /// Longest text of one record in bytes.
+    pub(crate) record_max: usize,
+    /// What a full log does with a new record.
+    pub(crate) policy: Policy,
+    /// Sequence number of the oldest record, or of the next one when there is none.
+    pub(crate) oldest: u64,
+    /// Sequence number that the next record will get.
+    pub(crate) next: u64,
+    /// Sequence number of the first record that was not cleared.
+    pub(crate) cleared: u64,
+    /// What went through the log.
+    pub(crate) totals: Totals,
+}
+
+/// A fixed place to seek to.
+pub(crate) enum Place {
+    /// Before the oldest record.
+    Oldest,
+    /// After the last record that was cleared.
+    Cleared,
+    /// After the newest record.
+    Next,
+}
+
+impl Log {
+    /// Makes an empty log, with all the memory it will ever use.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when the machine does not have that memory to spare.
+    pub(crate) fn new(config: &Config) -> Result<impl PinInit<Self, Error>> {
+        let capacity = config.capacity();
+        let available = memory::available();
+        // Asked for first: the allocator would have the kernel kill processes to find the memory.
+        if capacity > available {
+            pr_err!("capacity={capacity}: the machine has {available} bytes of memory to spare\n");
+            return Err(ENOMEM);
+        }
+        let memory = VVec::from_elem(0, capacity, GFP_KERNEL | __GFP_NOWARN).inspect_err(|_| {
+            pr_err!("capacity={capacity}: the machine cannot allocate that much memory\n")
+        })?;
+        let ring = Ring::new(memory, config.policy());
+        let record_max = config.record_max();
+        Ok(try_pin_init!(Self {
+            state <- new_spinlock!(State { ring, waited_for: false }, "umsg::log"),
+            readable <- new_poll_condvar!("umsg::readable"),
+            record_max,
+        }))
+    }
+
+    /// Longest text of one record, in bytes.
+    pub(crate) fn record_max(&self) -> usize {
+        self.record_max
+    }
+
+    /// Appends a record with the time of now, and wakes who waits for one.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` when the log is full and its policy is to stop; `EMSGSIZE` when `text` is too long.
+    pub(crate) fn append(&self, priority: Priority, writer: Writer, text: &[u8]) -> Result {
+        if text.len() > self.record_max {
+            return Err(EMSGSIZE);
+        }
+        let mut header = Header {
+            seq: 0,
+            time_ns: 0,
+            text_len: 0,
+            priority,
+            writer,
+        };
+        let waited_for = {
+            let mut state = self.state.lock();
+            // Under the lock, so that time never falls from one record to the next.
+            header.time_ns = Monotonic::ktime_get() as u64;
+            state
+                .ring
+                .append(header, text)
+                .map_err(|refused| match refused {
+                    Refused::Full => ENOSPC,
+                    Refused::TooLarge => EMSGSIZE,
+                })?;
+            core::mem::take(&mut state.waited_for)
+        };
+        if waited_for {
+            self.readable.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Copies the first record at or after `from` into `scratch`; `None` when there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when there is no memory for a copy of a large record.
+    pub(crate) fn fetch(&self, from: Position, scratch: &mut Scratch) -> Result<Option<Found>> {
+        loop {
+            {
+                let state = self.state.lock();
+                let Some(stored) = state.ring.read(from) else {
+                    return Ok(None);
+                };
+                if scratch.store(stored.bytes) {
+                    return Ok(Some(Found {
+                        lost: stored.lost,
+                        after: stored.after,
+                    }));
+                }
+            }
+            // No allocation under a spinlock. The record may be another one when the lock is taken
+            // again, so there is room for any.
+            scratch.grow(stored_size(self.record_max))?;
+        }
+    }
+
+    /// Sleeps until there may be a record at or after `from`, but only if `still` says, with the log
+    /// locked, that the caller still wants one from there. Who changes that calls [`Log::wake`] next.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTSYS` when a signal is pending.
+    pub(crate) fn wait(&self, from: Position, still: impl FnOnce() -> bool) -> Result {
+        let mut state = self.state.lock();
+        state.waited_for = true;
+        if from.seq() >= state.ring.next().seq()
+            && still()
+            && self.readable.wait_interruptible(&mut state)
+        {
+            return Err(ERESTARTSYS);
+        }
+        Ok(())
+    }
+
+    /// Wakes all who wait, so that they look again.
+    pub(crate) fn wake(&self) {
+        // Whoever holds the lock may have looked already and be about to sleep.
+        drop(self.state.lock());
+        self.readable.notify_all();
+    }
+
+    /// Puts the caller of `poll` on the wait queue, then looks: whether there is a record at or after
+    /// `from`, and whether records before it are gone.
+    pub(crate) fn poll(&self, file: &File, table: &PollTable<'_>, from: Position) -> (bool, bool) {
+        table.register_wait(file, &self.readable);
+        let mut state = self.state.lock();
+        state.waited_for = true;
+        let ring = &state.ring;
+        (
+            from.seq() < ring.next().seq(),
+            from.seq() < ring.oldest().seq(),
+        )
+    }
+
+    /// The position at `place`.
+    pub(crate) fn position(&self, place: Place) -> Position {
+        let state = self.state.lock();
+        match place {
+            Place::Oldest => state.ring.oldest(),
+            Place::Cleared => state.ring.cleared(),
+            Place::Next => state.ring.next(),
+        }
+    }
+
+    /// Marks all records as cleared, as [`Ring::clear`].
+    pub(crate) fn clear(&self) {
+        self.state.lock().ring.clear();
+    }
+
+    /// The state of the log now.
+    pub(crate) fn info(&self) -> Info {
+        let state = self.state.lock();
+        let ring = &state.ring;
+        Info {
+            capacity: ring.capacity(),
+            record_max: self.record_max,
+            policy: ring.policy(),
+            oldest: ring.oldest().seq(),
+            next: ring.next().seq(),
+            cleared: ring.cleared().seq(),
+            totals: ring.totals(),
+        }
+    }
+}
+
+/// Room for the copy of one record between the ring and the user.
+///
+/// A record of usual size lies on the stack; a larger one has memory allocated for it, charged to
+/// the reader's memory cgroup and freed when the call returns.
+pub(crate) struct Scratch {
+    stack: [u8; SCRATCH_STACK],
+    heap: KVVec<u8>,
+    len: usize,
+}
+
+const SCRATCH_STACK: usize = 320;
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self {
+            stack: [0; SCRATCH_STACK],
+            heap: KVVec::new(),
+            len: 0,
+        }
+    }
+
+    /// The record that was copied last.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        let room = if self.heap.is_empty() {
+            &self.stack[..]
+        } else {
+            &self.heap[..]
+        };
+        &room[..self.len]
+    }
+
+    /// Copies `bytes`, or returns false when they do not fit.
+    fn store(&mut self, bytes: &[u8]) -> bool {
+        let room = if self.heap.is_empty() {
+            &mut self.stack[..]
+        } else {
+            &mut self.heap[..]
+        };
+        let Some(room) = room.get_mut(..bytes.len()) else {
+            return false;
+        };
+        room.copy_from_slice(bytes);
+        self.len = bytes.len();
+        true
+    }
+
+    fn grow(&mut self, size: usize) -> Result {
+        self.heap = KVVec::from_elem(0, size, GFP_KERNEL_ACCOUNT)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The bounded ring of whole records.
+//!
+//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host, where
+//! property tests hold it against a plain queue. It knows nothing of locks; whoever owns it sees to
+//! that (`log.rs`).
+//!
+//! # Layout
+//!
+//! One block of memory holds the records one after another, oldest to newest, each a header of
+//! [`HEADER_SIZE`] bytes and its text, padded to 8 bytes. A record is never split: one that does not
+//! fit between the newest record and the end of the block is placed at its start. So the bytes of
+//! any record are one slice, which a reader copies at once and a read-only mapping could show as
+//! they are. The records are in one of two states:
+//!
+//! ```text
+//! one run:    [      oldest ... newest |            ]
+//!                    ^oldest           ^next
+//!
+//! two runs:   [ ... newest |      oldest ...  |pad  ]
+//!                          ^next  ^oldest     ^end
+//! ```
+//!
+//! # Positions
+//!
+//! A record never moves while it is in the ring, so whoever has read record `n` knows where `n + 1`
+//! begins: at the end of `n`, or at the start of the block if the first run ends there. A
+//! [`Position`] is that pair of sequence number and offset. It stays usable for as long as the ring
+//! likes to overwrite: what it points to is found again by comparing sequence numbers, never by
+//! trusting the offset.
+
+use core::ops::DerefMut;
+
+use crate::record::{
+    stored_size,
+    Header,
+    HEADER_SIZE, //
+};
+
+/// What a full log does with a new record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// Drop the oldest records to make room.
+    Overwrite,
+    /// Refuse the new record, except where room can be made from records that were cleared.
+    Stop,
+}
+
+impl Policy {
+    /// The name by which users know it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Overwrite => "overwrite",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// A place between two records: the sequence number of the one that follows, and its offset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    seq: u64,
+    offset: usize,
+}
+
+impl Position {
+    /// Sequence number of the record that follows this position.
+    pub(crate) fn seq(self) -> u64 {
+        self.seq
+    }
+}
+
+/// One record as it lies in the ring.
+#[derive(Debug)]
+pub(crate) struct Stored<'a> {
+    /// Header and text, without padding: [`Header::decode`] reads the first [`HEADER_SIZE`] bytes.
+    pub(crate) bytes: &'a [u8],
+    /// How many records between the position that was asked for and this one are gone.
+    pub(crate) lost: u64,
+    /// The position after this record.
+    pub(crate) after: Position,
+}
+
+/// What [`Ring::append`] says when it does not take a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The log is full of records that its policy keeps.
+    Full,
+    /// The record is larger than the whole ring.
+    TooLarge,
+}
+
+/// What went through the ring since it was made. Bytes are bytes of text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Records taken.
+    pub(crate) records_written: u64,
+    /// Bytes of the records taken.
+    pub(crate) bytes_written: u64,
+    /// Records overwritten by newer ones.
+    pub(crate) records_dropped: u64,
+    /// Bytes of the records overwritten.
+    pub(crate) bytes_dropped: u64,
+    /// Records refused because the log was full.
+    pub(crate) records_refused: u64,
+}
+
+/// The bounded ring of whole records in the memory `B`.
+pub(crate) struct Ring<B> {
+    memory: B,
+    policy: Policy,
+    runs: Runs,
+    /// The position after the newest record at the time of the last clear.
+    cleared: Position,
+    refused: u64,
+    bytes_written: u64,
+    bytes_dropped: u64,
+}
+
+/// Where the records lie. Small and `Copy`: an append works on a copy and stores it when it is sure
+/// to succeed, so a refused record leaves no trace.
+///
+/// # Invariants
+///
+/// - The records `oldest.seq..next.seq` lie one after another from `oldest.offset`.
+/// - `end` is `None`: they end at `next.offset`.
+/// - `end` is `Some(end)`: they go on to `end`, then from 0 to `next.offset`, which is at most
+///   `oldest.offset`; both runs hold at least one record.
+#[derive(Clone, Copy)]
+struct Runs {
+    oldest: Position,
+    next: Position,
+    end: Option<usize>,
+}
+
+impl<B: DerefMut<Target = [u8]>> Ring<B> {
+    /// An empty ring in `memory`.
+    pub(crate) fn new(memory: B, policy: Policy) -> Self {
+        Self {
+            memory,
+            policy,
+            runs: Runs { oldest: Position::default(), next: Position::default(), end: None },
+            cleared: Position::default(),
+            refused: 0,
+            bytes_written: 0,
+            bytes_dropped: 0,
+        }
+    }
+
+    /// Size of the memory in bytes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// What a full ring does with a new record.
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// The position before the oldest record.
+    pub(crate) fn oldest(&self) -> Position {
+        self.runs.oldest
+    }
+
+    /// The position after the newest record.
+    pub(crate) fn next(&self) -> Position {
+        self.runs.next
+    }
+
+    /// The position after the last record that was cleared, or the oldest one if that is later.
+    pub(crate) fn cleared(&self) -> Position {
+        if self.cleared.seq > self.runs.oldest.seq {
+            self.cleared
+        } else {
+            self.runs.oldest
+        }
+    }
+
+    /// Marks all records as cleared, like `SYSLOG_ACTION_CLEAR`: they stay readable, but a full log
+    /// may overwrite them whatever its policy is.
+    pub(crate) fn clear(&mut self) {
+        self.cleared = self.runs.next;
+    }
+
+    /// What went through the ring since it was made.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            records_written: self.runs.next.seq,
+            bytes_written: self.bytes_written,
+            records_dropped: self.runs.oldest.seq,
+            bytes_dropped: self.bytes_dropped,
+            records_refused: self.refused,
+        }
+    }
+
+    /// Appends a record and returns its sequence number.
+    ///
+    /// `header.seq` and `header.text_len` are set here. The oldest records are dropped as far as
+    /// room is needed and the policy allows.
+    pub(crate) fn append(&mut self, mut header: Header, text: &[u8]) -> Result<u64, Refused> {
+        let size = stored_size(text.len());
+        let mut runs = self.runs;
+        let mut bytes_dropped = 0;
+        if size > self.capacity() {
+            return Err(Refused::TooLarge);
+        }
+
+        // Make room, oldest first. This ends: an empty ring has room for every record that is not
+        // larger than the ring.
+        let offset = loop {
+            if let Some(offset) = runs.room(size, self.capacity()) {
+                break offset;
+            }
+            let keep = self.policy == Policy::Stop && runs.oldest.seq >= self.cleared.seq;
+            if keep {
+                self.refused += 1;
+                return Err(Refused::Full);
+            }
+            let text_len = text_len_at(&self.memory, runs.oldest.offset);
+            bytes_dropped += text_len as u64;
+            runs.drop_oldest(stored_size(text_len));
+        };
+
+        let seq = runs.next.seq;
+        header.seq = seq;
+        header.text_len = text.len() as u32;
+        let record = &mut self.memory[offset..offset + HEADER_SIZE + text.len()];
+        let (head, body) = record.split_at_mut(HEADER_SIZE);
+        head.copy_from_slice(&header.encode());
+        body.copy_from_slice(text);
+
+        runs.push(offset, size);
+        self.runs = runs;
+        self.bytes_written += text.len() as u64;
+        self.bytes_dropped += bytes_dropped;
+        Ok(seq)
+    }
+
+    /// The first record at or after `from`; `None` when there is none yet.
+    pub(crate) fn read(&self, from: Position) -> Option<Stored<'_>> {
+        let Runs { oldest, next, end } = self.runs;
+        if from.seq >= next.seq {
+            return None;
+        }
+        let at = if from.seq <= oldest.seq {
+            oldest
+        } else if end == Some(from.offset) {
+            // The record before it was the newest when it was read, and the next one did not fit
+            // behind it.
+            Position { offset: 0, ..from }
+        } else {
+            from
+        };
+        let text_len = text_len_at(&self.memory, at.offset);
+        Some(Stored {
+            bytes: &self.memory[at.offset..at.offset + HEADER_SIZE + text_len],
+            lost: at.seq - from.seq,
+            after: Position { seq: at.seq + 1, offset: at.offset + stored_size(text_len) },
+        })
+    }
+}
+
+impl Runs {
+    fn is_empty(&self) -> bool {
+        self.oldest.seq == self.next.seq
+    }
+
+    /// Where a record of `size` bytes can be placed without dropping one.
+    fn room(&self, size: usize, capacity: usize) -> Option<usize> {
+        if self.is_empty() {
+            return (size <= capacity).then_some(0);
+        }
+        let at_next = self.next.offset;
+        match self.end {
+            None if size <= capacity - at_next => Some(at_next),
+            None => (size <= self.oldest.offset).then_some(0),
+            Some(_) => (size <= self.oldest.offset - at_next).then_some(at_next),
+        }
+    }
+
+    /// Drops the oldest record, which takes `size` bytes. The ring must not be empty.
+    fn drop_oldest(&mut self, size: usize) {
+        self.oldest.seq += 1;
+        self.oldest.offset += size;
+        if self.end == Some(self.oldest.offset) {
+            self.oldest.offset = 0;
+            self.end = None;
+        }
+    }
+
+    /// Adds a record of `size` bytes at `offset`, which is what [`Runs::room`] returned.
+    fn push(&mut self, offset: usize, size: usize) {
+        if self.is_empty() {
+            self.oldest.offset = offset;
+        } else if offset != self.next.offset {
+            // It is at the start of the block: the first run ends where the newest record did.
+            self.end = Some(self.next.offset);
+        }
+        self.next.seq += 1;
+        self.next.offset = offset + size;
+    }
+}
+
+/// Length of the text of the record whose header is at `offset`.
+fn text_len_at(memory: &[u8], offset: usize) -> usize {
+    Header::text_len_of(&memory[offset..offset + HEADER_SIZE])
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ABI, as `uapi/umsg.h` declares it for user programs. Names and fields are those of the header.
+
+use kernel::{
+    ioctl::{
+        _IO,
+        _IOR, //
+    },
+    prelude::*, //
+};
+use zerocopy_derive::Immutable;
+
+use crate::{
+    log::Info,
+    ring::Policy, //
+};
+
+const UMSG_IOC_MAGIC: u32 = 0xe6;
+
+pub(crate) const UMSG_ABI_VERSION: u32 = 1;
+pub(crate) const UMSG_IOC_VERSION: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 0);
+pub(crate) const UMSG_IOC_INFO: u32 = _IOR::<umsg_info>(UMSG_IOC_MAGIC, 1);
+pub(crate) const UMSG_IOC_CLEAR: u32 = _IO(UMSG_IOC_MAGIC, 2);
+
+const UMSG_POLICY_OVERWRITE: u32 = 0;
+const UMSG_POLICY_STOP: u32 = 1;
+
+/// `struct umsg_info`. [`IntoBytes`] proves that it has no padding.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct umsg_info {
+    capacity: u64,
+    oldest_seq: u64,
+    next_seq: u64,
+    cleared_seq: u64,
+    records_written: u64,
+    bytes_written: u64,
+    records_dropped: u64,
+    bytes_dropped: u64,
+    records_refused: u64,
+    record_max: u32,
+    policy: u32,
+    reserved: [u64; 6],
+}
+
+const _: () = assert!(size_of::<umsg_info>() == 128);
+
+impl From<&Info> for umsg_info {
+    fn from(info: &Info) -> Self {
+        Self {
+            capacity: info.capacity as u64,
+            oldest_seq: info.oldest,
+            next_seq: info.next,
+            cleared_seq: info.cleared,
+            records_written: info.totals.records_written,
+            bytes_written: info.totals.bytes_written,
+            records_dropped: info.totals.records_dropped,
+            bytes_dropped: info.totals.bytes_dropped,
+            records_refused: info.totals.records_refused,
+            record_max: info.record_max as u32,
+            policy: match info.policy {
+                Policy::Overwrite => UMSG_POLICY_OVERWRITE,
+                Policy::Stop => UMSG_POLICY_STOP,
+            },
+            reserved: [0; 6],
+        }
+    }
+}

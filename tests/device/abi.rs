@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device as a program uses it: system calls on a descriptor, and the text form taken apart.
+
+use nix::errno::Errno;
+use std::cell::RefCell;
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// The node of the default log.
+pub const NODE: &str = "/dev/umsg";
+
+/// `record_max` when it is not given.
+pub const RECORD_MAX: usize = 1024;
+
+/// `struct umsg_info` of `src/uapi/umsg.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    pub capacity: u64,
+    pub oldest_seq: u64,
+    pub next_seq: u64,
+    pub cleared_seq: u64,
+    pub records_written: u64,
+    pub bytes_written: u64,
+    pub records_dropped: u64,
+    pub bytes_dropped: u64,
+    pub records_refused: u64,
+    pub record_max: u32,
+    pub policy: u32,
+    pub reserved: [u64; 6],
+}
+
+pub const MAGIC: u8 = 0xe6;
+nix::ioctl_read!(ioctl_version, MAGIC, 0, u32);
+nix::ioctl_read!(ioctl_info, MAGIC, 1, Info);
+nix::ioctl_none!(ioctl_clear, MAGIC, 2);
+
+/// An open file of the device.
+pub struct Umsg(OwnedFd);
+
+impl Umsg {
+    pub fn open(flags: i32) -> Result<Self, Errno> {
+        let path = CString::new(NODE).expect("no zero byte");
+        // SAFETY: `path` is a string; the descriptor is ours alone.
+        Errno::result(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) })
+            .map(|fd| Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Open for reading, without blocking.
+    pub fn reader() -> Self {
+        Self::open(libc::O_RDONLY | libc::O_NONBLOCK).expect("a reader")
+    }
+
+    /// Open for writing.
+    pub fn writer() -> Self {
+        Self::open(libc::O_WRONLY).expect("a writer")
+    }
+
+    pub fn raw(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+
+    pub fn write(&self, data: &[u8]) -> Result<usize, Errno> {
+        nix::unistd::write(&self.0, data)
+    }
+
+    /// Writes a record that must be taken.
+    pub fn log(&self, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
+        assert_eq!(self.write(text), Ok(text.len()), "{}", text.escape_ascii());
+    }
+
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        nix::unistd::read(&self.0, buffer)
+    }
+
+    /// The next record, or why there is none.
+    pub fn next(&self) -> Result<Record, Errno> {
+        thread_local! {
+            // The largest record, every byte of it escaped, fits.
+            static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 512 * 1024]);
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            let len = self.read(buffer)?;
+            Ok(Record::parse(&buffer[..len]))
+        })
+    }
+
+    /// All records there are.
+    pub fn rest(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        loop {
+            match self.next() {
+                Ok(record) => records.push(record),
+                Err(Errno::EAGAIN) => return records,
+                Err(error) => panic!("read: {error}"),
+            }
+        }
+    }
+
+    pub fn seek(&self, offset: i64, whence: i32) -> Result<i64, Errno> {
+        // SAFETY: Nothing but numbers.
+        Errno::result(unsafe { libc::lseek(self.raw(), offset, whence) })
+    }
+
+    pub fn info(&self) -> Info {
+        let mut info = Info { reserved: [!0; 6], record_max: !0, policy: !0, ..Info::default() };
+        // SAFETY: `info` is what the command writes.
+        unsafe { ioctl_info(self.raw(), &mut info) }.expect("UMSG_IOC_INFO");
+        info
+    }
+
+    pub fn clear(&self) -> Result<(), Errno> {
+        // SAFETY: Nothing but numbers.
+        unsafe { ioctl_clear(self.raw()) }.map(drop)
+    }
+}
+
+impl AsFd for Umsg {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A record in its text form, taken apart and unescaped. Panics on anything but the documented form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub priority: u16,
+    pub seq: u64,
+    pub usec: u64,
+    pub lost: u64,
+    pub text: Vec<u8>,
+    pub pid: i32,
+    pub tid: i32,
+    pub uid: u32,
+    pub comm: Vec<u8>,
+}
+
+impl Record {
+    pub fn parse(form: &[u8]) -> Self {
+        let form = std::str::from_utf8(form).expect("ASCII");
+        assert!(form.bytes().all(|byte| matches!(byte, b'\n' | b' '..=b'~')), "{form:?}");
+        let (head, rest) = form.split_once(';').expect("a ';' after the header");
+        let mut fields = head.split(',');
+        let mut number =
+            || -> u64 { fields.next().and_then(|field| field.parse().ok()).expect(head) };
+        let (priority, seq, usec) = (number() as u16, number(), number());
+        assert_eq!(fields.next(), Some("-"), "{head}");
+        let lost = fields.next().map_or(0, |field| {
+            let lost = field.strip_prefix("lost=").expect(head).parse().expect(head);
+            assert!(lost > 0, "{head}");
+            lost
+        });
+        assert_eq!(fields.next(), None, "{head}");
+        assert!(rest.ends_with('\n'), "{form:?}");
+        let mut lines = rest[..rest.len() - 1].split('\n');
+        let text = unescape(lines.next().expect("a text"));
+        let mut value = |key: &str| {
+            let line = lines.next().expect(key);
+            line.strip_prefix(key).unwrap_or_else(|| panic!("{key}: {line:?}"))
+        };
+        let record = Self {
+            priority,
+            seq,
+            usec,
+            lost,
+            text,
+            pid: value(" PID=").parse().expect("a pid"),
+            tid: value(" TID=").parse().expect("a tid"),
+            uid: value(" UID=").parse().expect("a uid"),
+            comm: unescape(value(" COMM=")),
+        };
+        assert_eq!(lines.next(), None, "{form:?}");
+        record
+    }
+
+    /// The text, which must be UTF-8.
+    pub fn str(&self) -> &str {
+        std::str::from_utf8(&self.text).expect("UTF-8")
+    }
+}
+
+/// Undoes the escapes of the text form.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if first == b'\\' {
+            let hex = std::str::from_utf8(&tail[1..3]).expect("two digits");
+            assert_eq!(tail[0], b'x', "{text}");
+            out.push(u8::from_str_radix(hex, 16).expect("hexadecimal digits"));
+            rest = &tail[3..];
+        } else {
+            out.push(first);
+            rest = tail;
+        }
+    }
+    out
+}
+
+/// An address in a program's range where nothing is ever mapped: below `mmap_min_addr`.
+pub const BAD: *mut libc::c_void = 0x1000 as *mut libc::c_void;
+
+/// An address that is not in a program's range at all.
+pub const WILD: *mut libc::c_void = 0xdead_0000_0000_0000_usize as *mut libc::c_void;
+
+/// `writev` of pieces given by address and length.
+pub fn writev(file: &Umsg, pieces: &[(*const u8, usize)]) -> Result<usize, Errno> {
+    let iov: Vec<libc::iovec> = pieces
+        .iter()
+        .map(|&(base, len)| libc::iovec { iov_base: base as *mut libc::c_void, iov_len: len })
+        .collect();
+    // SAFETY: The kernel checks the addresses; that is what is tested.
+    Errno::result(unsafe { libc::writev(file.raw(), iov.as_ptr(), iov.len() as i32) })
+        .map(|len| len as usize)
+}
+
+/// `readv` into pieces given by address and length.
+pub fn readv(file: &Umsg, pieces: &[(*mut u8, usize)]) -> Result<usize, Errno> {
+    let iov: Vec<libc::iovec> = pieces
+        .iter()
+        .map(|&(base, len)| libc::iovec { iov_base: base.cast(), iov_len: len })
+        .collect();
+    // SAFETY: The valid ones are exclusively ours, the kernel checks the others.
+    Errno::result(unsafe { libc::readv(file.raw(), iov.as_ptr(), iov.len() as i32) })
+        .map(|len| len as usize)
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests of the device, as user programs see it. Run as root in a booted kernel with `umsg`
+//! installed for modprobe; prints KTAP.
+//!
+//! Each test runs in a process of its own, on a module freshly loaded with the parameters it asks
+//! for, so that a failure, a hang or a forgotten descriptor of one does not reach the next. After
+//! each test the module must unload, and the kernel must have said nothing at warning level or
+//! above beyond what the test declares.
+
+mod abi;
+mod errors;
+mod identity;
+mod kernel;
+mod lifecycle;
+mod loss;
+mod parameters;
+mod poll;
+mod sharing;
+mod signals;
+mod stalls;
+mod stress;
+mod text;
+
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// One test.
+pub struct Test {
+    name: &'static str,
+    /// Parameters that the module is loaded with; `None`: the test loads it itself.
+    load: Option<&'static str>,
+    /// Whether kernel messages of the module at warning level or above are what the test is about.
+    complaints: bool,
+    run: fn(),
+}
+
+impl Test {
+    const fn new(name: &'static str, run: fn()) -> Self {
+        Self { name, load: Some(""), complaints: false, run }
+    }
+
+    const fn with(mut self, parameters: &'static str) -> Self {
+        self.load = Some(parameters);
+        self
+    }
+
+    const fn unloaded(mut self) -> Self {
+        self.load = None;
+        self
+    }
+
+    const fn complains(mut self) -> Self {
+        self.complaints = true;
+        self
+    }
+}
+
+/// How a test that cannot run here says so: it prints why and exits with this status.
+const SKIP: i32 = 4;
+
+/// Ends the test that runs as skipped.
+pub fn skip(why: &str) -> ! {
+    println!("{why}");
+    std::process::exit(SKIP)
+}
+
+/// How long one test may take before it counts as hung. Under emulation the slowest takes seconds.
+const HUNG: Duration = Duration::from_secs(120);
+
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+fn tests() -> Vec<Test> {
+    [
+        errors::TESTS,
+        text::TESTS,
+        loss::TESTS,
+        poll::TESTS,
+        signals::TESTS,
+        sharing::TESTS,
+        identity::TESTS,
+        stalls::TESTS,
+        stress::TESTS,
+        parameters::TESTS,
+        lifecycle::TESTS,
+    ]
+    .into_iter()
+    .flat_map(|tests| tests.iter())
+    .map(|test| Test { ..*test })
+    .collect()
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next(), arguments.next()) {
+        // How this program calls itself for one test.
+        (Some(flag), Some(name)) if flag == "--one" => {
+            let test = tests().into_iter().find(|test| test.name == name).expect("a test's name");
+            (test.run)();
+            ExitCode::SUCCESS
+        }
+        (Some(flag), _) if flag.starts_with('-') => {
+            eprintln!("usage: device [PART OF A TEST'S NAME]");
+            ExitCode::from(2)
+        }
+        (part, _) => run_all(part.unwrap_or_default().as_str()),
+    }
+}
+
+fn run_all(part: &str) -> ExitCode {
+    let tests: Vec<Test> = tests().into_iter().filter(|test| test.name.contains(part)).collect();
+    println!("KTAP version 1");
+    println!("1..{}", tests.len());
+    let mut failed = false;
+    for (index, test) in tests.iter().enumerate() {
+        let start = Instant::now();
+        let outcome = run(test);
+        let seconds = start.elapsed().as_secs_f32();
+        let (word, note) = match outcome {
+            Outcome::Passed => ("ok", String::new()),
+            Outcome::Skipped(why) => ("ok", format!(" # SKIP {}", why.trim())),
+            Outcome::Failed(why) => {
+                failed = true;
+                for line in why.lines() {
+                    println!("# {line}");
+                }
+                ("not ok", String::new())
+            }
+        };
+        println!("{word} {} {}{note}", index + 1, test.name);
+        eprintln!("{seconds:6.1} s  {}", test.name);
+    }
+    std::io::stdout().flush().expect("standard output");
+    if tests.is_empty() {
+        eprintln!("device: no test's name contains '{part}'");
+    }
+    ExitCode::from(u8::from(failed || tests.is_empty()))
+}
+
+/// Runs one test and looks at what it left behind.
+fn run(test: &Test) -> Outcome {
+    let mut log = kernel::Messages::from_now();
+    if let Some(parameters) = test.load {
+        if let Err(why) = kernel::modprobe(parameters) {
+            return Outcome::Failed(why);
+        }
+    }
+    let mut outcome = in_a_process(test.name);
+    let mut problems = String::new();
+    if kernel::is_loaded() {
+        if let Err(why) = kernel::rmmod() {
+            problems += &format!("the module does not unload: {why}\n");
+        }
+    }
+    if std::path::Path::new("/dev/umsg").exists() {
+        problems += "/dev/umsg is still there\n";
+    }
+    for message in log.all() {
+        let expected = kernel::is_taint_notice(&message.text)
+            || (test.complaints && message.text.starts_with("umsg: "));
+        if message.level <= kernel::WARNING && !expected {
+            problems += &format!("the kernel said: {}\n", message.text);
+        }
+    }
+    if !problems.is_empty() {
+        let before = match outcome {
+            Outcome::Failed(why) => why,
+            _ => String::new(),
+        };
+        outcome = Outcome::Failed(before + &problems);
+    }
+    outcome
+}
+
+fn in_a_process(name: &str) -> Outcome {
+    let mut child = Command::new("/proc/self/exe")
+        .args(["--one", name])
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a process for the test");
+    let drain = |mut pipe: Box<dyn Read + Send>| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = pipe.read_to_string(&mut text);
+            text
+        })
+    };
+    let stdout = drain(Box::new(child.stdout.take().expect("piped")));
+    let stderr = drain(Box::new(child.stderr.take().expect("piped")));
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("our child") {
+            Some(status) => break Some(status),
+            None if start.elapsed() > HUNG => {
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    // With all that it started: children left behind would keep the module in use and the pipes open.
+    let group = nix::unistd::Pid::from_raw(child.id() as i32);
+    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+    let _ = child.wait();
+    let Some(status) = status else {
+        return Outcome::Failed(format!("it hung for {HUNG:?}\n"));
+    };
+    if status.success() {
+        return Outcome::Passed;
+    }
+    let said = stdout.join().unwrap_or_default() + &stderr.join().unwrap_or_default();
+    match status.code() {
+        Some(SKIP) => Outcome::Skipped(said),
+        _ => Outcome::Failed(format!("{}\n{status}\n", said.trim())),
+    }
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Waiting: blocking reads, poll, select, epoll (level and edge), and who is woken when.
+
+use crate::abi::Umsg;
+use crate::sharing::{child, wait_until_asleep};
+use crate::Test;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::os::fd::AsFd;
+
+pub const TESTS: &[Test] = &[
+    Test::new("poll.events", events).with("capacity=4096"),
+    Test::new("poll.select", select),
+    Test::new("poll.blocking_read", blocking_read),
+    Test::new("poll.many_sleepers", many_sleepers),
+    Test::new("poll.wakes_poller", wakes_poller),
+    Test::new("poll.epoll_level", epoll_level),
+    Test::new("poll.epoll_edge", epoll_edge),
+    Test::new("poll.no_lost_wakeup", no_lost_wakeup),
+    Test::new("poll.seek_wakes", seek_wakes),
+    Test::new("poll.rwf_nowait", rwf_nowait),
+];
+
+const OUT: PollFlags = PollFlags::POLLOUT.union(PollFlags::POLLWRNORM);
+const IN: PollFlags = PollFlags::POLLIN.union(PollFlags::POLLRDNORM);
+
+/// What poll says now.
+fn now(file: &Umsg) -> PollFlags {
+    let mut fds = [PollFd::new(file.as_fd(), PollFlags::all())];
+    nix::poll::poll(&mut fds, PollTimeout::ZERO).expect("poll");
+    fds[0].revents().expect("known events")
+}
+
+fn events() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    assert_eq!(now(&reader), OUT);
+    writer.log("x");
+    assert_eq!(now(&reader), OUT | IN);
+    reader.next().expect("a record");
+    assert_eq!(now(&reader), OUT);
+    // Loss is a priority event, until the reader was told.
+    for _ in 0..1000 {
+        writer.log("x");
+    }
+    assert_eq!(now(&reader), OUT | IN | PollFlags::POLLPRI);
+    assert!(reader.next().expect("a record").lost > 0);
+    assert_eq!(now(&reader), OUT | IN);
+    reader.seek(0, libc::SEEK_END).expect("seek");
+    assert_eq!(now(&reader), OUT);
+}
+
+fn select() {
+    use nix::sys::select::{select, FdSet};
+    use nix::sys::time::{TimeVal, TimeValLike};
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    let ask = || {
+        let mut read = FdSet::new();
+        read.insert(reader.as_fd());
+        let mut write = FdSet::new();
+        write.insert(reader.as_fd());
+        select(None, &mut read, &mut write, None, &mut TimeVal::zero()).expect("select");
+        (read.contains(reader.as_fd()), write.contains(reader.as_fd()))
+    };
+    assert_eq!(ask(), (false, true));
+    writer.log("x");
+    assert_eq!(ask(), (true, true));
+}
+
+fn blocking_read() {
+    let writer = Umsg::writer();
+    let sleeper = child(|| {
+        let file = Umsg::open(libc::O_RDONLY).expect("open");
+        for seq in 0..3 {
+            assert_eq!(file.next().expect("a record").seq, seq);
+        }
+    });
+    for _ in 0..3 {
+        sleeper.wait_until_asleep();
+        writer.log("x");
+    }
+    sleeper.join();
+}
+
+/// One record wakes all who wait for it.
+fn many_sleepers() {
+    let writer = Umsg::writer();
+    let sleepers: Vec<_> = (0..16)
+        .map(|index| {
+            child(move || {
+                let file = Umsg::open(libc::O_RDONLY).expect("open");
+                if index % 2 == 0 {
+                    let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+                    assert_eq!(nix::poll::poll(&mut fds, PollTimeout::NONE), Ok(1));
+                }
+                assert_eq!(file.next().expect("a record").text, b"for all");
+            })
+        })
+        .collect();
+    sleepers.iter().for_each(crate::sharing::Child::wait_until_asleep);
+    writer.log("for all");
+    sleepers.into_iter().for_each(crate::sharing::Child::join);
+}
+
+fn wakes_poller() {
+    let writer = Umsg::writer();
+    let poller = child(|| {
+        let file = Umsg::reader();
+        for _ in 0..5 {
+            let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+            assert_eq!(nix::poll::poll(&mut fds, PollTimeout::NONE), Ok(1));
+            file.next().expect("a record");
+        }
+    });
+    for _ in 0..5 {
+        poller.wait_until_asleep();
+        writer.log("x");
+    }
+    poller.join();
+}
+
+fn epoll(file: &Umsg, flags: EpollFlags) -> Epoll {
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("epoll");
+    epoll.add(file, EpollEvent::new(flags, 0)).expect("add");
+    epoll
+}
+
+/// How many events there are now.
+fn ready(epoll: &Epoll) -> usize {
+    epoll.wait(&mut [EpollEvent::empty(); 4], EpollTimeout::ZERO).expect("epoll_wait")
+}
+
+fn epoll_level() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    let epoll = epoll(&reader, EpollFlags::EPOLLIN);
+    assert_eq!(ready(&epoll), 0);
+    writer.log("x");
+    assert_eq!(ready(&epoll), 1);
+    assert_eq!(ready(&epoll), 1);
+    reader.next().expect("a record");
+    assert_eq!(ready(&epoll), 0);
+}
+
+fn epoll_edge() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    let epoll = epoll(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
+    assert_eq!(ready(&epoll), 0);
+    for _ in 0..10 {
+        // Every append is an edge, read or not.
+        writer.log("x");
+        assert_eq!(ready(&epoll), 1);
+        assert_eq!(ready(&epoll), 0);
+    }
+    assert_eq!(reader.rest().len(), 10);
+    writer.log("x");
+    assert_eq!(ready(&epoll), 1);
+    // A file that is ready when it is added is reported once.
+    let second = self::epoll(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
+    assert_eq!((ready(&second), ready(&second)), (1, 0));
+}
+
+/// Writers that write one record and wait until every kind of waiter has seen it, so that a single
+/// lost wake-up stops everything.
+fn no_lost_wakeup() {
+    const ROUNDS: u64 = 3000;
+    let (writer, acknowledged) = (Umsg::writer(), std::sync::atomic::AtomicU64::new(0));
+    let order = std::sync::atomic::Ordering::SeqCst;
+    let (acknowledged, writer) = (&acknowledged, &writer);
+    std::thread::scope(|scope| {
+        let follow = |wait: fn(&Umsg)| {
+            let file = Umsg::open(libc::O_RDONLY).expect("open");
+            move || {
+                for seq in 0..ROUNDS {
+                    wait(&file);
+                    assert_eq!(file.next().expect("a record").seq, seq);
+                    acknowledged.fetch_add(1, order);
+                }
+            }
+        };
+        let read = follow(|_| ());
+        let polled = follow(|file| {
+            let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+            assert_eq!(nix::poll::poll(&mut fds, PollTimeout::NONE), Ok(1));
+        });
+        let edge = {
+            let file = Umsg::reader();
+            move || {
+                let epoll = epoll(&file, EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
+                let mut seq = 0;
+                while seq < ROUNDS {
+                    epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE).expect("epoll_wait");
+                    // Until EAGAIN, as the edge demands.
+                    while let Ok(record) = file.next() {
+                        assert_eq!(record.seq, seq);
+                        seq += 1;
+                        acknowledged.fetch_add(1, order);
+                    }
+                }
+            }
+        };
+        scope.spawn(read);
+        scope.spawn(polled);
+        scope.spawn(edge);
+        for round in 1..=ROUNDS {
+            writer.log("x");
+            while acknowledged.load(order) < 3 * round {
+                std::thread::yield_now();
+            }
+        }
+    });
+}
+
+/// A seek moves a reader that sleeps in the same file.
+fn seek_wakes() {
+    let file = Umsg::open(libc::O_RDWR).expect("open");
+    file.log("first");
+    file.seek(0, libc::SEEK_END).expect("seek");
+    let tid = std::sync::atomic::AtomicI32::new(0);
+    std::thread::scope(|scope| {
+        let sleeper = scope.spawn(|| {
+            tid.store(nix::unistd::gettid().as_raw(), std::sync::atomic::Ordering::SeqCst);
+            file.next().expect("a record").text
+        });
+        let tid = loop {
+            match tid.load(std::sync::atomic::Ordering::SeqCst) {
+                0 => std::thread::yield_now(),
+                tid => break tid,
+            }
+        };
+        wait_until_asleep(tid);
+        file.seek(0, libc::SEEK_SET).expect("seek");
+        assert_eq!(sleeper.join().expect("the sleeper"), b"first");
+    });
+}
+
+/// One operation that is asked not to wait does not, on a file that does.
+fn rwf_nowait() {
+    let file = Umsg::open(libc::O_RDWR).expect("open");
+    let mut buffer = [0u8; 512];
+    let mut read = || {
+        let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        // SAFETY: `part` is ours.
+        Errno::result(unsafe { libc::preadv2(file.raw(), &part, 1, -1, libc::RWF_NOWAIT) })
+    };
+    assert_eq!(read(), Err(Errno::EAGAIN));
+    file.log("x");
+    assert!(read().is_ok());
+    assert_eq!(read(), Err(Errno::EAGAIN));
+}

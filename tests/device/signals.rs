@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A signal interrupts a read that waits, and nothing else.
+
+use crate::abi::Umsg;
+use crate::sharing::child;
+use crate::Test;
+use nix::errno::Errno;
+use nix::sys::signal::{kill, sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
+
+pub const TESTS: &[Test] = &[
+    Test::new("signals.interrupt", interrupt),
+    Test::new("signals.restart", restart),
+    Test::new("signals.kill", kill_sleeper),
+    Test::new("signals.stop", stop_and_continue),
+];
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+fn handle(flags: SaFlags) {
+    let action = SigAction::new(SigHandler::Handler(nothing), flags, SigSet::empty());
+    // SAFETY: The handler does nothing.
+    unsafe { sigaction(Signal::SIGUSR1, &action) }.expect("sigaction");
+}
+
+fn interrupt() {
+    let sleeper = child(|| {
+        handle(SaFlags::empty());
+        let file = Umsg::open(libc::O_RDWR).expect("open");
+        assert_eq!(file.next(), Err(Errno::EINTR));
+        // It took nothing and broke nothing.
+        file.log("x");
+        assert_eq!(file.next().expect("a record").seq, 0);
+    });
+    sleeper.wait_until_asleep();
+    kill(sleeper.pid(), Signal::SIGUSR1).expect("kill");
+    sleeper.join();
+}
+
+fn restart() {
+    let sleeper = child(|| {
+        handle(SaFlags::SA_RESTART);
+        let file = Umsg::open(libc::O_RDONLY).expect("open");
+        assert_eq!(file.next().expect("a record").text, b"after the signals");
+    });
+    for _ in 0..5 {
+        sleeper.wait_until_asleep();
+        kill(sleeper.pid(), Signal::SIGUSR1).expect("kill");
+    }
+    sleeper.wait_until_asleep();
+    Umsg::writer().log("after the signals");
+    sleeper.join();
+}
+
+fn kill_sleeper() {
+    for _ in 0..20 {
+        let sleeper = child(|| {
+            let _ = Umsg::open(libc::O_RDONLY).expect("open").next();
+        });
+        sleeper.wait_until_asleep();
+        sleeper.kill();
+    }
+    Umsg::writer().log("x");
+    assert_eq!(Umsg::reader().rest().len(), 1);
+}
+
+fn stop_and_continue() {
+    let sleeper = child(|| {
+        let file = Umsg::open(libc::O_RDONLY).expect("open");
+        assert_eq!(file.next().expect("a record").seq, 0);
+    });
+    sleeper.wait_until_asleep();
+    kill(sleeper.pid(), Signal::SIGSTOP).expect("kill");
+    kill(sleeper.pid(), Signal::SIGCONT).expect("kill");
+    sleeper.wait_until_asleep();
+    Umsg::writer().log("x");
+    sleeper.join();
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The text form: as documented, and as util-linux `dmesg` reads it.
+
+use crate::abi::{Record, Umsg};
+use crate::kernel::command;
+use crate::Test;
+
+pub const TESTS: &[Test] = &[
+    Test::new("text.priorities", priorities),
+    Test::new("text.escapes", escapes),
+    Test::new("text.time", time),
+    Test::new("text.shell", shell),
+    Test::new("text.dmesg", dmesg),
+    Test::new("text.dmesg_follow", dmesg_follow),
+    Test::new("text.dmesg_largest", dmesg_largest),
+    Test::new("text.dmesg_escapes", dmesg_escapes).with("record_max=460"),
+];
+
+fn priorities() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    for (data, priority, text) in [
+        ("plain", 14, "plain"),
+        ("<0>x", 8, "x"),
+        ("<7>x", 15, "x"),
+        ("<8>x", 8, "x"),
+        ("<30>x", 30, "x"),
+        ("<191>x", 191, "x"),
+        ("<2047>x", 2047, "x"),
+        ("<2048>x", 14, "<2048>x"),
+        ("<99999>x", 14, "<99999>x"),
+        ("<>x", 14, "<>x"),
+        ("<-1>x", 14, "<-1>x"),
+        (" <3>x", 14, " <3>x"),
+        ("<3>\n", 11, ""),
+        ("a\nb\n\n", 14, "a\nb\n"),
+    ] {
+        writer.log(data);
+        let record = reader.next().expect("a record");
+        assert_eq!((record.priority, record.str()), (priority, text), "{data:?}");
+    }
+}
+
+fn escapes() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    // Every byte, alone and among others.
+    for byte in 0..=255u8 {
+        for data in [vec![byte, b'.'], vec![b'a', byte, b'b'], vec![byte; 3]] {
+            writer.log(&data);
+            let mut form = [0; 8192];
+            let len = reader.read(&mut form).expect("a record");
+            let want = if data.ends_with(b"\n") { &data[..2] } else { &data[..] };
+            assert_eq!(Record::parse(&form[..len]).text, want);
+            let plain = matches!(byte, b' '..=b'~') && byte != b'\\';
+            let escape = format!("\\x{byte:02x}");
+            let has = form[..len].windows(4).any(|window| window == escape.as_bytes());
+            assert_eq!(has, !plain, "{byte:#x}");
+        }
+    }
+    // A text that looks like the lines after it stays a text.
+    writer.log("x\n PID=1\n UID=0");
+    let record = reader.next().expect("a record");
+    assert_eq!(record.text, b"x\n PID=1\n UID=0");
+    assert_eq!(record.pid, std::process::id() as i32);
+}
+
+/// The time is `CLOCK_MONOTONIC`'s, and never falls.
+fn time() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    let now = || -> u64 {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is ours.
+        assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) }, 0);
+        time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+    };
+    for _ in 0..100 {
+        let before = now();
+        writer.log("x");
+        let after = now();
+        let record = reader.next().expect("a record");
+        assert!((before..=after).contains(&record.usec), "{before} {} {after}", record.usec);
+    }
+}
+
+/// What people type.
+fn shell() {
+    let run = |script: &str| command("sh", &["-c", script]).expect(script);
+    run("echo hello > /dev/umsg");
+    run("printf '<3>%s' 'no newline' > /dev/umsg");
+    run("printf 'two\\nlines\\n' > /dev/umsg");
+    let reader = Umsg::reader();
+    let texts: Vec<_> = reader.rest().iter().map(|record| record.str().to_string()).collect();
+    assert_eq!(texts, ["hello", "no newline", "two\nlines"]);
+    // cat follows; what it has printed until it is stopped is all of it.
+    let seen = run("timeout 2 cat /dev/umsg || [ $? -ge 124 ]");
+    assert_eq!(seen.matches(';').count(), 3, "{seen}");
+    assert!(seen.contains(",-;hello\n PID="), "{seen}");
+}
+
+/// Runs dmesg where /dev/kmsg is /dev/umsg.
+fn dmesg_here(arguments: &str) -> String {
+    let script = format!("mount --bind /dev/umsg /dev/kmsg && {arguments}");
+    command("unshare", &["--mount", "sh", "-c", &script]).expect("dmesg")
+}
+
+fn dmesg() {
+    let writer = Umsg::writer();
+    writer.log("<3>an error");
+    writer.log("<30>from a daemon");
+    writer.log("tab\tand \\ backslash and \u{e4}");
+    writer.log("first line\nsecond line\n");
+    writer.log("<0>emergency");
+    let raw = dmesg_here("dmesg --raw");
+    let bodies: Vec<_> =
+        raw.lines().map(|line| line.split_once("] ").map_or(line, |(_, body)| body)).collect();
+    assert!(bodies.contains(&"an error"), "{raw}");
+    assert!(raw.contains("<11>[") && raw.contains("<30>[") && raw.contains("<8>["), "{raw}");
+    assert!(bodies.iter().any(|line| line.starts_with("tab\tand \\ backslash and ")), "{raw}");
+    assert!(raw.contains("first line\n") && raw.contains("second line"), "{raw}");
+    let errors = dmesg_here("dmesg --level=err");
+    assert!(errors.contains("an error") && errors.lines().count() == 1, "{errors}");
+    let daemon = dmesg_here("dmesg --facility=daemon --notime");
+    assert_eq!(daemon, "from a daemon\n");
+    let json = dmesg_here("dmesg --json");
+    assert_eq!(json.matches("\"msg\"").count(), 5, "{json}");
+    // After a clear, only what came later is shown, as for the kernel's log.
+    Umsg::open(libc::O_RDWR).expect("open").clear().expect("clear");
+    writer.log("after the clear");
+    assert_eq!(dmesg_here("dmesg --notime"), "after the clear\n");
+}
+
+fn dmesg_follow() {
+    let writer = Umsg::writer();
+    writer.log("before");
+    let follower = std::thread::spawn(|| {
+        dmesg_here("{ timeout 3 dmesg --follow --notime || [ $? -ge 124 ]; }")
+    });
+    for i in 0..20 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        writer.log(format!("line {i}"));
+    }
+    let seen = follower.join().expect("dmesg");
+    let want: Vec<_> =
+        ["before".to_string()].into_iter().chain((0..20).map(|i| format!("line {i}"))).collect();
+    assert_eq!(seen.lines().collect::<Vec<_>>(), want);
+}
+
+/// The largest plain record by default does not end dmesg's reading: its buffer is 2 KiB.
+fn dmesg_largest() {
+    largest(b'x', 1024);
+}
+
+/// With the `record_max` that the README names for it, no record does.
+fn dmesg_escapes() {
+    largest(0xff, 460);
+}
+
+fn largest(byte: u8, len: usize) {
+    let writer = Umsg::writer();
+    writer.log(vec![byte; len]);
+    writer.log("the one after it");
+    let seen = dmesg_here("dmesg --notime | tail -n 1");
+    assert_eq!(seen, "the one after it\n");
+}

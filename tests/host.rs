@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's pure code, compiled on the host and held against plain models.
+
+#[path = "../src/record.rs"]
+#[allow(dead_code, reason = "the tests need not use all of it")]
+mod record;
+#[path = "../src/ring.rs"]
+#[allow(dead_code, reason = "the tests need not use all of it")]
+mod ring;
+
+mod record_tests {
+    use crate::record::{parse, Header, Priority, TextForm, Writer, HEADER_SIZE};
+    use proptest::prelude::*;
+
+    fn header(seq: u64, time_ns: u64, priority: u16, comm: [u8; 16]) -> Header {
+        Header {
+            seq,
+            time_ns,
+            text_len: 0,
+            priority: Priority::new(priority).unwrap(),
+            writer: Writer { pid: 11, tid: 12, uid: 13, comm },
+        }
+    }
+
+    fn text_form(header: &Header, text: &[u8], uid: u32, lost: u64) -> Vec<u8> {
+        let form = TextForm::new(header, text, uid, lost);
+        let mut out = Vec::new();
+        assert!(form.write(|piece| {
+            out.extend_from_slice(piece);
+            true
+        }));
+        assert_eq!(out.len(), form.len());
+        out
+    }
+
+    /// The escaping of the text form, written a second time in the plainest way.
+    fn escaped(text: &[u8]) -> String {
+        text.iter()
+            .map(|&byte| match byte {
+                b'\\' => "\\x5c".to_string(),
+                b' '..=b'~' => char::from(byte).to_string(),
+                _ => format!("\\x{byte:02x}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn prefixes() {
+        let user_info = Priority::new(14).unwrap();
+        let cases: &[(&[u8], Option<u16>, &[u8])] = &[
+            (b"plain", None, b"plain"),
+            (b"plain\n", None, b"plain"),
+            (b"two\nlines\n\n", None, b"two\nlines\n"),
+            (b"\n", None, b""),
+            (b"<3>error", Some(8 + 3), b"error"),
+            (b"<0>kernel's own facility", Some(8), b"kernel's own facility"),
+            (b"<7>", Some(8 + 7), b""),
+            (b"<8>user.emerg", Some(8), b"user.emerg"),
+            (b"<30>daemon.info", Some(30), b"daemon.info"),
+            (b"<191>local7.debug\n", Some(191), b"local7.debug"),
+            (b"<0014>zeros", Some(14), b"zeros"),
+            (b"<2047>last", Some(2047), b"last"),
+            (b"<2048>beyond", None, b"<2048>beyond"),
+            (b"<9999>beyond", None, b"<9999>beyond"),
+            (b"<00014>five digits", None, b"<00014>five digits"),
+            (b"<>none", None, b"<>none"),
+            (b"<-1>sign", None, b"<-1>sign"),
+            (b"< 1>space", None, b"< 1>space"),
+            (b"<1", None, b"<1"),
+            (b"<", None, b"<"),
+            (b"<1 >", None, b"<1 >"),
+            (b"", None, b""),
+        ];
+        for (data, priority, text) in cases {
+            let want = priority.map_or(user_info, |value| Priority::new(value).unwrap());
+            assert_eq!(parse(data), (want, *text), "{:?}", data.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn longest_line_fits() {
+        // Every field at its widest, the command name all escapes: nothing is cut off.
+        let mut widest = header(u64::MAX, u64::MAX, Priority::MAX, [0xff; 16]);
+        widest.writer.pid = u32::MAX;
+        widest.writer.tid = u32::MAX;
+        let want = format!(
+            "2047,{seq},{usec},-,lost={lost};x\n PID={id}\n TID={id}\n UID={id}\n COMM={comm}\n",
+            seq = u64::MAX,
+            usec = u64::MAX / 1000,
+            lost = u64::MAX,
+            id = u32::MAX,
+            comm = "\\xff".repeat(16),
+        );
+        assert_eq!(text_form(&widest, b"x", u32::MAX, u64::MAX), want.as_bytes());
+    }
+
+    #[test]
+    fn failing_sink_ends_it() {
+        let header = header(0, 0, 14, [b'c'; 16]);
+        let text = vec![b'x'; 5000];
+        let form = TextForm::new(&header, &text, 0, 0);
+        let mut pieces = 0;
+        assert!(!form.write(|_| {
+            pieces += 1;
+            pieces < 2
+        }));
+        assert_eq!(pieces, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn header_survives_storing(
+            seq: u64, time_ns: u64, text_len: u32, priority in 8..=Priority::MAX,
+            pid: u32, tid: u32, uid: u32, comm: [u8; 16],
+        ) {
+            let priority = Priority::new(priority).unwrap();
+            let header = Header { seq, time_ns, text_len, priority, writer: Writer { pid, tid, uid, comm } };
+            let stored: [u8; HEADER_SIZE] = header.encode();
+            prop_assert_eq!(Header::decode(&stored), header);
+            prop_assert_eq!(Header::text_len_of(&stored), text_len as usize);
+        }
+
+        #[test]
+        fn text_form_is_the_documented_one(
+            seq: u64, time_ns: u64, priority in 0..=Priority::MAX, uid: u32,
+            lost in prop_oneof![Just(0), any::<u64>()],
+            text in proptest::collection::vec(any::<u8>(), 0..2000),
+        ) {
+            let header = header(seq, time_ns, priority, *b"some\x01name\0\0\0\0\0\0\0");
+            let shown = if priority < 8 { priority + 8 } else { priority };
+            let lost_field = if lost > 0 { format!(",lost={lost}") } else { String::new() };
+            let want = format!(
+                "{shown},{seq},{},-{lost_field};{}\n PID=11\n TID=12\n UID={uid}\n COMM=some\\x01name\n",
+                time_ns / 1000,
+                escaped(&text),
+            );
+            prop_assert_eq!(text_form(&header, &text, uid, lost), want.into_bytes());
+        }
+
+        #[test]
+        fn parse_never_adds_and_loses_only_decoration(data in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let (_, text) = parse(&data);
+            prop_assert!(data.windows(text.len().max(1)).any(|window| window == text) || text.is_empty());
+            prop_assert!(data.len() - text.len() <= crate::record::DECORATION_MAX);
+        }
+    }
+}
+
+mod ring_tests {
+    use crate::record::{stored_size, Header, Priority, Writer, HEADER_SIZE};
+    use crate::ring::{Policy, Position, Refused, Ring};
+    use proptest::prelude::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Op {
+        Append(usize),
+        Clear,
+        Read(usize),
+        SeekOldest(usize),
+        SeekCleared(usize),
+        SeekNext(usize),
+    }
+
+    /// What a reader has seen: `received + lost + skipped` is the sequence number it stands at.
+    #[derive(Clone, Copy, Default)]
+    struct Reader {
+        position: Position,
+        start: u64,
+        received: u64,
+        lost: u64,
+    }
+
+    /// The ring, and beside it every text it ever took.
+    struct Model {
+        ring: Ring<Vec<u8>>,
+        policy: Policy,
+        taken: Vec<Vec<u8>>,
+        refused: u64,
+        cleared: u64,
+        readers: [Reader; 3],
+    }
+
+    impl Model {
+        fn new(capacity: usize, policy: Policy) -> Self {
+            Self {
+                ring: Ring::new(vec![0xee; capacity], policy),
+                policy,
+                taken: Vec::new(),
+                refused: 0,
+                cleared: 0,
+                readers: [Reader::default(); 3],
+            }
+        }
+
+        fn oldest(&self) -> u64 {
+            self.ring.oldest().seq()
+        }
+
+        fn written(&self) -> u64 {
+            self.taken.len() as u64
+        }
+
+        fn stored(&self, from: u64) -> usize {
+            self.taken[from as usize..].iter().map(|text| stored_size(text.len())).sum()
+        }
+
+        fn append(&mut self, text_len: usize) {
+            let seq = self.written();
+            let text: Vec<u8> = (0..text_len).map(|i| (seq as usize * 31 + i) as u8).collect();
+            let header = Header {
+                seq: 0,
+                time_ns: seq * 10,
+                text_len: 0,
+                priority: Priority::DEFAULT,
+                writer: Writer {
+                    pid: seq as u32,
+                    tid: 2,
+                    uid: 3,
+                    comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
+                },
+            };
+            let oldest = self.oldest();
+            let capacity = self.ring.capacity();
+            let size = stored_size(text_len);
+            match self.ring.append(header, &text) {
+                Ok(got) => {
+                    assert_eq!(got, seq);
+                    assert!(size <= capacity);
+                    self.taken.push(text);
+                    if self.policy == Policy::Stop {
+                        // Nothing that was not cleared was dropped.
+                        assert!(self.oldest() <= self.cleared.max(oldest));
+                    }
+                    if self.oldest() > oldest {
+                        // Not one record too many was dropped: with the last one that was, the
+                        // records would not fit, at most one record's worth of padding aside.
+                        let largest = self.taken[(self.oldest() - 1) as usize..]
+                            .iter()
+                            .map(|text| stored_size(text.len()))
+                            .max()
+                            .unwrap();
+                        assert!(self.stored(self.oldest() - 1) + 2 * largest > capacity);
+                    }
+                    assert!(self.stored(self.oldest()) <= capacity);
+                }
+                Err(Refused::TooLarge) => assert!(size > capacity),
+                Err(Refused::Full) => {
+                    assert_eq!(self.policy, Policy::Stop);
+                    assert_eq!(self.oldest(), oldest, "a refused record left a trace");
+                    // It would not fit beside what was not cleared, padding aside.
+                    let kept = self.cleared.max(oldest);
+                    let largest = self.taken[kept as usize..]
+                        .iter()
+                        .map(|text| stored_size(text.len()))
+                        .max()
+                        .unwrap_or(0)
+                        .max(size);
+                    assert!(self.stored(kept) + size + largest > capacity);
+                    self.refused += 1;
+                }
+            }
+        }
+
+        fn read(&mut self, reader: usize) {
+            let (oldest, written) = (self.oldest(), self.written());
+            let me = &mut self.readers[reader];
+            let at = me.position.seq();
+            let Some(stored) = self.ring.read(me.position) else {
+                assert_eq!(at, written);
+                return;
+            };
+            let (header, text) = stored.bytes.split_first_chunk::<HEADER_SIZE>().unwrap();
+            let header = Header::decode(header);
+            assert_eq!(header.seq, at.max(oldest));
+            assert_eq!(stored.lost, header.seq - at);
+            assert_eq!(text, self.taken[header.seq as usize]);
+            assert_eq!(header.text_len as usize, text.len());
+            assert_eq!(header.time_ns, header.seq * 10);
+            assert_eq!(u64::from(header.writer.pid), header.seq);
+            assert_eq!(stored.after.seq(), header.seq + 1);
+            me.received += 1;
+            me.lost += stored.lost;
+            me.position = stored.after;
+        }
+
+        fn seek(&mut self, reader: usize, position: Position) {
+            let start = position.seq();
+            self.readers[reader] = Reader { position, start, ..Reader::default() };
+        }
+
+        fn step(&mut self, op: Op) {
+            match op {
+                Op::Append(len) => self.append(len),
+                Op::Clear => {
+                    self.ring.clear();
+                    self.cleared = self.written();
+                }
+                Op::Read(reader) => self.read(reader),
+                Op::SeekOldest(reader) => self.seek(reader, self.ring.oldest()),
+                Op::SeekCleared(reader) => {
+                    let position = self.ring.cleared();
+                    assert_eq!(position.seq(), self.cleared.max(self.oldest()));
+                    self.seek(reader, position);
+                }
+                Op::SeekNext(reader) => {
+                    assert_eq!(self.ring.next().seq(), self.written());
+                    self.seek(reader, self.ring.next());
+                }
+            }
+            self.check();
+        }
+
+        /// What must hold at any moment.
+        fn check(&self) {
+            for reader in &self.readers {
+                let at = reader.position.seq();
+                // received + lost + still to come = written since it started
+                let gone = self.oldest().saturating_sub(at);
+                let left = self.written() - at.max(self.oldest());
+                assert_eq!(
+                    reader.received + reader.lost + gone + left,
+                    self.written() - reader.start,
+                );
+            }
+            let totals = self.ring.totals();
+            let bytes = |range: std::ops::Range<u64>| -> u64 {
+                self.taken[range.start as usize..range.end as usize]
+                    .iter()
+                    .map(|text| text.len() as u64)
+                    .sum()
+            };
+            assert_eq!(totals.records_written, self.written());
+            assert_eq!(totals.bytes_written, bytes(0..self.written()));
+            assert_eq!(totals.records_dropped, self.oldest());
+            assert_eq!(totals.bytes_dropped, bytes(0..self.oldest()));
+            assert_eq!(totals.records_refused, self.refused);
+        }
+    }
+
+    fn policy() -> impl Strategy<Value = Policy> {
+        prop_oneof![Just(Policy::Overwrite), Just(Policy::Stop)]
+    }
+
+    fn op(longest: usize) -> impl Strategy<Value = Op> {
+        prop_oneof![
+            8 => (0..=longest).prop_map(Op::Append),
+            1 => Just(Op::Clear),
+            6 => (0..3usize).prop_map(Op::Read),
+            1 => (0..3usize).prop_map(Op::SeekOldest),
+            1 => (0..3usize).prop_map(Op::SeekCleared),
+            1 => (0..3usize).prop_map(Op::SeekNext),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn random_operations(
+            capacity in (1..200usize).prop_map(|words| words * 8),
+            policy in policy(),
+            ops in proptest::collection::vec(op(300), 1..200),
+        ) {
+            let mut model = Model::new(capacity, policy);
+            for op in ops {
+                model.step(op);
+            }
+        }
+    }
+
+    /// Every sequence of seven operations on rings of a few records: sizes chosen so that records
+    /// end exactly at the end of the memory, one word before it, and one after.
+    #[test]
+    fn all_short_sequences() {
+        const OPS: [Op; 6] =
+            [Op::Append(0), Op::Append(8), Op::Append(72), Op::Clear, Op::Read(0), Op::SeekNext(1)];
+        let mut sequences = 0u32;
+        for policy in [Policy::Overwrite, Policy::Stop] {
+            for capacity in [56, 112, 120, 128, 136, 176, 184, 192, 248] {
+                for mut code in 0..OPS.len().pow(7) {
+                    let mut model = Model::new(capacity, policy);
+                    for _ in 0..7 {
+                        model.step(OPS[code % OPS.len()]);
+                        code /= OPS.len();
+                    }
+                    model.read(0);
+                    model.read(1);
+                    model.check();
+                    sequences += 1;
+                }
+            }
+        }
+        assert_eq!(sequences, 2 * 9 * 6u32.pow(7));
+    }
+}
