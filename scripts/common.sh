@@ -73,10 +73,11 @@ fingerprint() {
 lock() {
     mkdir -p "$cache/lock" || die "cannot write to $cache: set XDG_CACHE_HOME to a folder of yours"
     exec 9>"$cache/lock/$1"
-    lock_mode=${2:+-s}
-    flock -w 3 ${lock_mode:--x} 9 && return
+    how=${2:+--shared}
+    how=${how:---exclusive}
+    flock -w 3 "$how" 9 && return
     say "waiting for another run ($1)"
-    flock ${lock_mode:--x} 9
+    flock "$how" 9
 }
 
 unlock() {
@@ -88,11 +89,15 @@ build_lock() {
     echo "build-$(printf %s "$top/build/$1" | fingerprint)"
 }
 
-# fresh DIR: an empty folder to make DIR in, as the variable $tmp. Hold a lock
-# on DIR: the leftovers of an interrupted run are removed here.
+# fresh DIR: an empty folder to make DIR in, as the variable $tmp. It goes when
+# the script fails; what a killed run left is removed here. Hold a lock on DIR.
 fresh() {
     tmp=$1.tmp
     discard "$tmp"
+    trap 'discard "$tmp"' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     mkdir -p "$tmp"
 }
 
