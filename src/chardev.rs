@@ -10,6 +10,8 @@
 //! [`Operations`] is the safe side: `device.rs` implements it. All callbacks below have the same
 //! shape: a contract, raw pointers to safe references, one safe call, the result to an errno.
 
+use core::ptr::addr_of;
+
 use kernel::{
     bindings,
     error::to_result,
@@ -29,6 +31,7 @@ use kernel::{
 
 // Constants of `include/linux/fs.h` that bindgen cannot show; `kernel/constants.c` checks them.
 const IOCB_NOWAIT: c_int = 0x8;
+const FMODE_WRITE: bindings::fmode_t = 1 << 1;
 const FMODE_NOWAIT: bindings::fmode_t = 1 << 27;
 
 /// What an open file of a character device does. Every method may be called by many threads at once.
@@ -40,10 +43,10 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     fn open(node: &Self::Node) -> Result<Pin<KBox<Self>>>;
 
     /// Reads into `dest` and returns how many bytes.
-    fn read(&self, call: Call<'_>, dest: &mut Dest<'_, '_>) -> Result<usize>;
+    fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize>;
 
     /// Writes from `source` and returns how many bytes.
-    fn write(&self, call: Call<'_>, source: &mut IovIterSource<'_>) -> Result<usize>;
+    fn write(&self, call: Call, source: &mut IovIterSource<'_>) -> Result<usize>;
 
     /// Registers the caller with `table`, then tells what is possible now.
     fn poll(&self, file: &File, table: &PollTable<'_>) -> Events;
@@ -52,27 +55,17 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     fn seek(&self, offset: i64, whence: Whence) -> Result;
 
     /// Handles the ioctl `command`; its third argument is a pointer to user memory.
-    fn ioctl(&self, call: Call<'_>, command: u32, argument: UserPtr) -> Result;
+    fn ioctl(&self, call: Call, command: u32, argument: UserPtr) -> Result;
 }
 
 /// How a file operation was called.
 #[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
-    file: &'a File,
-    nowait: bool,
-}
-
-impl Call<'_> {
-    /// Whether the call must fail with `EAGAIN` where it would block: the file has `O_NONBLOCK`, or
-    /// this one operation was asked not to wait (`RWF_NOWAIT`, io_uring).
-    pub(crate) fn nonblocking(&self) -> bool {
-        self.nowait || self.file.flags() & bindings::O_NONBLOCK != 0
-    }
-
-    /// Whether the file was opened for writing.
-    pub(crate) fn may_write(&self) -> bool {
-        self.file.flags() & bindings::O_ACCMODE != bindings::O_RDONLY
-    }
+pub(crate) struct Call {
+    /// The call must fail with `EAGAIN` where it would wait for a record: the file has `O_NONBLOCK`,
+    /// or this one operation was asked not to wait (`RWF_NOWAIT`, io_uring).
+    pub(crate) nonblocking: bool,
+    /// The file was opened for writing.
+    pub(crate) may_write: bool,
 }
 
 /// The third argument of `lseek`.
@@ -175,19 +168,25 @@ unsafe impl<T: Operations> Sync for CharDevice<T> {}
 
 impl<T: Operations> CharDevice<T> {
     /// Registers the device node `/dev/NAME` with the permissions `mode`.
+    ///
+    /// In a module's `init` this must be the last step that can fail. The node can be opened at once,
+    /// and a module whose `init` fails is freed without regard to open files
+    /// (`do_init_module()` in `kernel/module/main.c`).
     pub(crate) fn register(
         name: &'static CStr,
         mode: u16,
         node: T::Node,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            // Before `misc`: it can be opened as soon as it is registered.
+            // `misc` is the last: it can be opened as soon as it is registered, and nothing would
+            // unregister it if a later field failed.
             node,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
+                let fops: &'static bindings::file_operations = &Self::FILE_OPERATIONS;
                 let misc = bindings::miscdevice {
                     minor: bindings::MISC_DYNAMIC_MINOR as c_int,
                     name: name.as_char_ptr(),
-                    fops: &Self::FILE_OPERATIONS,
+                    fops,
                     mode,
                     ..pin_init::zeroed()
                 };
@@ -196,8 +195,9 @@ impl<T: Operations> CharDevice<T> {
                 // INVARIANT: It is registered when this returns `Ok`.
                 //
                 // SAFETY:
-                // - `slot` holds a miscdevice whose name and file operations live for ever.
+                // - `slot` holds a miscdevice whose name and file operations are `'static`.
                 // - It is pinned, and `drop` unregisters it before its memory is used again.
+                // - `open` takes it for the first field of a `CharDevice<T>`, which it is.
                 to_result(unsafe { bindings::misc_register(slot) })
             }),
         }? Error)
@@ -221,39 +221,46 @@ impl<T: Operations> CharDevice<T> {
     ///
     /// `file` must be a file of this device that was opened and is not being released, and stay so
     /// for `'a`.
-    unsafe fn opened<'a>(file: *mut bindings::file) -> (Pin<&'a T>, &'a File) {
+    unsafe fn opened<'a>(file: *mut bindings::file) -> &'a T {
         // SAFETY: `open` set the private data, and nothing changes it until `release`.
         let private = unsafe { (*file).private_data };
         // SAFETY: It came from `into_foreign()` on the same type, and `release` alone takes it back.
-        let opened = unsafe { <Pin<KBox<T>> as ForeignOwnable>::borrow(private) };
-        // SAFETY: The file is valid for `'a`. A character device has no `FMODE_ATOMIC_POS`, so
-        // `fdget_pos()` never has an unlocked user of its position.
-        let file = unsafe { File::from_raw_file(file) };
-        (opened, file)
+        unsafe { <Pin<KBox<T>> as ForeignOwnable>::borrow(private) }.get_ref()
     }
 
     /// # Safety
     ///
-    /// `inode` and `file` must be those of a file of this device that is being opened.
-    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: Both are valid, by the contract.
-        let ret = unsafe { bindings::generic_file_open(inode, file) };
-        if ret != 0 {
-            return ret;
+    /// `file` must be an open file of this device.
+    unsafe fn call(file: *mut bindings::file) -> Call {
+        // SAFETY: `file` is valid. `fcntl()` may change the flags at any time, hence the volatile
+        // read, as `READ_ONCE()`.
+        let flags = unsafe { addr_of!((*file).f_flags).read_volatile() };
+        // SAFETY: `file` is valid, and its mode does not change after the opening.
+        let mode = unsafe { (*file).f_mode };
+        Call {
+            nonblocking: flags & bindings::O_NONBLOCK != 0,
+            may_write: mode & FMODE_WRITE != 0,
         }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a file of this device that is being opened.
+    unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: `misc_open()` in `drivers/char/misc.c` stored a pointer to the registered
         // miscdevice, and nobody else looks at the file yet.
         let misc = unsafe { (*file).private_data };
-        // SAFETY: By the type's invariants the miscdevice is the first field of a `CharDevice<T>`.
-        // It stays registered during this call: `misc_open()` holds `misc_mtx`.
+        // SAFETY:
+        // - By the type's invariants the miscdevice is the first field of a `CharDevice<T>`.
+        // - It stays registered during this call: `misc_open()` holds `misc_mtx`.
+        // - Its other fields were written before it was registered, under the same mutex.
         let device = unsafe { &*misc.cast::<Self>() };
         match T::open(&device.node) {
             Ok(opened) => {
                 // SAFETY: As above, nobody else looks at the file yet.
-                unsafe {
-                    (*file).private_data = opened.into_foreign();
-                    (*file).f_mode |= FMODE_NOWAIT;
-                }
+                unsafe { (*file).private_data = opened.into_foreign() };
+                // SAFETY: As above.
+                unsafe { (*file).f_mode |= FMODE_NOWAIT };
                 0
             }
             Err(error) => error.to_errno(),
@@ -282,7 +289,7 @@ impl<T: Operations> CharDevice<T> {
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: `iter` is valid, a destination, and used by nobody else during this call.
         let iov = unsafe { IovIterDest::from_raw(iter) };
-        match opened.get_ref().read(call, &mut Dest::new(iov)) {
+        match opened.read(call, &mut Dest::new(iov)) {
             Ok(len) => len as isize,
             Err(error) => error.to_errno() as isize,
         }
@@ -299,7 +306,7 @@ impl<T: Operations> CharDevice<T> {
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: `iter` is valid, a source, and used by nobody else during this call.
         let iov = unsafe { IovIterSource::from_raw(iter) };
-        match opened.get_ref().write(call, iov) {
+        match opened.write(call, iov) {
             Ok(len) => len as isize,
             Err(error) => error.to_errno() as isize,
         }
@@ -308,13 +315,17 @@ impl<T: Operations> CharDevice<T> {
     /// # Safety
     ///
     /// `kiocb` must be valid and of an open file of this device, and stay so for `'a`.
-    unsafe fn from_kiocb<'a>(kiocb: *mut bindings::kiocb) -> (Pin<&'a T>, Call<'a>) {
+    unsafe fn from_kiocb<'a>(kiocb: *mut bindings::kiocb) -> (&'a T, Call) {
         // SAFETY: `kiocb` is valid.
-        let (file, flags) = unsafe { ((*kiocb).ki_filp, (*kiocb).ki_flags) };
+        let file = unsafe { (*kiocb).ki_filp };
+        // SAFETY: As above.
+        let flags = unsafe { (*kiocb).ki_flags };
         // SAFETY: It is an open file of this device.
-        let (opened, file) = unsafe { Self::opened(file) };
-        let nowait = flags & IOCB_NOWAIT != 0;
-        (opened, Call { file, nowait })
+        let opened = unsafe { Self::opened(file) };
+        // SAFETY: As above.
+        let mut call = unsafe { Self::call(file) };
+        call.nonblocking |= flags & IOCB_NOWAIT != 0;
+        (opened, call)
     }
 
     /// # Safety
@@ -325,10 +336,14 @@ impl<T: Operations> CharDevice<T> {
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
         // SAFETY: It stays open for the duration of this call.
-        let (opened, file) = unsafe { Self::opened(file) };
+        let opened = unsafe { Self::opened(file) };
+        // SAFETY: The file is valid for the duration of this call. What `File` demands of
+        // `fdget_pos()` is for the sake of the file's position, which neither `poll_wait()`, the only
+        // thing that is done with this reference, nor anything else of this device looks at.
+        let file = unsafe { File::from_raw_file(file) };
         // SAFETY: The contract is the same.
         let table = unsafe { PollTable::from_raw(table) };
-        opened.get_ref().poll(file, &table).0
+        opened.poll(file, &table).0
     }
 
     /// # Safety
@@ -340,14 +355,14 @@ impl<T: Operations> CharDevice<T> {
         whence: c_int,
     ) -> bindings::loff_t {
         // SAFETY: It stays open for the duration of this call.
-        let (opened, _) = unsafe { Self::opened(file) };
+        let opened = unsafe { Self::opened(file) };
         let whence = match whence as u32 {
             bindings::SEEK_SET => Whence::Set,
             bindings::SEEK_END => Whence::End,
             bindings::SEEK_DATA => Whence::Data,
             _ => Whence::Other,
         };
-        match opened.get_ref().seek(offset, whence) {
+        match opened.seek(offset, whence) {
             Ok(()) => 0,
             Err(error) => error.to_errno().into(),
         }
@@ -358,15 +373,10 @@ impl<T: Operations> CharDevice<T> {
     /// `file` must be an open file of this device.
     unsafe extern "C" fn ioctl(file: *mut bindings::file, command: c_uint, arg: c_ulong) -> c_long {
         // SAFETY: It stays open for the duration of this call.
-        let (opened, file) = unsafe { Self::opened(file) };
-        let call = Call {
-            file,
-            nowait: false,
-        };
-        match opened
-            .get_ref()
-            .ioctl(call, command, UserPtr::from_addr(arg))
-        {
+        let opened = unsafe { Self::opened(file) };
+        // SAFETY: As above.
+        let call = unsafe { Self::call(file) };
+        match opened.ioctl(call, command, UserPtr::from_addr(arg)) {
             Ok(()) => 0,
             Err(error) => error.to_errno() as c_long,
         }

@@ -6,6 +6,8 @@
 //! cannot be used refuses the load with `EINVAL` and one line in the kernel log that says which
 //! parameter it was, what was given and what is allowed.
 
+#![forbid(unsafe_code)]
+
 use kernel::{
     fmt,
     page::PAGE_SIZE,

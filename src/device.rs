@@ -5,9 +5,12 @@
 //! The contract, errors included, is in the README ("The device"); `/dev/kmsg` is the model
 //! (`kmsg_fops` in `kernel/printk/printk.c`, `Documentation/ABI/testing/dev-kmsg`).
 
+#![deny(unsafe_code)]
+
 use core::mem::MaybeUninit;
 
 use kernel::{
+    alloc::flags::__GFP_NOWARN,
     fs::File,
     iov::IovIterSource,
     prelude::*,
@@ -49,13 +52,13 @@ impl Operations for Reader {
         KBox::try_pin_init(Self::new(log.clone()), GFP_KERNEL_ACCOUNT)
     }
 
-    fn read(&self, call: Call<'_>, dest: &mut Dest<'_, '_>) -> Result<usize> {
-        Reader::read(self, call.nonblocking(), dest)
+    fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize> {
+        Reader::read(self, call.nonblocking, dest)
     }
 
-    /// Takes one record, whole or not at all. It never blocks, apart from faults on the user's
-    /// memory; they happen before any lock is taken.
-    fn write(&self, _call: Call<'_>, source: &mut IovIterSource<'_>) -> Result<usize> {
+    /// Takes one record, whole or not at all. It waits for nothing but memory, for the copy of a long
+    /// record and in faults on the user's; both happen before any lock is taken.
+    fn write(&self, _call: Call, source: &mut IovIterSource<'_>) -> Result<usize> {
         let given = source.len();
         if given == 0 {
             return Ok(0);
@@ -68,7 +71,7 @@ impl Operations for Reader {
         let room = match stack.get_mut(..given) {
             Some(room) => room,
             None => {
-                heap.reserve(given, GFP_KERNEL_ACCOUNT)?;
+                heap.reserve(given, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
                 &mut heap.spare_capacity_mut()[..given]
             }
         };
@@ -105,7 +108,7 @@ impl Operations for Reader {
         Ok(())
     }
 
-    fn ioctl(&self, call: Call<'_>, command: u32, argument: UserPtr) -> Result {
+    fn ioctl(&self, call: Call, command: u32, argument: UserPtr) -> Result {
         match command {
             uapi::UMSG_IOC_VERSION => reply(argument, &uapi::UMSG_ABI_VERSION.to_ne_bytes()),
             uapi::UMSG_IOC_INFO => {
@@ -113,7 +116,7 @@ impl Operations for Reader {
                 reply(argument, info.as_bytes())
             }
             uapi::UMSG_IOC_CLEAR => {
-                if !call.may_write() {
+                if !call.may_write {
                     return Err(EBADF);
                 }
                 if !writer::may_administer() {

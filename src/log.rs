@@ -4,25 +4,42 @@
 //!
 //! # Locking
 //!
-//! `Log::state` is a spinlock, held for one copy into or out of the ring and never over a copy to or
-//! from user memory, so a writer or reader whose page fault stalls keeps nobody waiting. A
-//! reader's cursor lock (`reader.rs`) nests inside it. [`Log::wait`] gives it back while it sleeps.
+//! `Log::state` is a spinlock, held for one copy into or out of the ring, and in an append for
+//! dropping the records that make room for it (at most about twice `record_max / 56` of them, where
+//! all those are empty). It is never held over a copy to or from user memory, so a writer or reader
+//! whose page fault stalls keeps nobody waiting. [`Log::wait`] gives it back while it sleeps.
+//!
+//! Lock order: `Log::state`, then a reader's cursor (`reader.rs`).
 //!
 //! # Waking
 //!
-//! Whoever is going to need a wake-up says so under the lock, by `State::waited_for`, *before* it
-//! looks whether there is a record: a reader that goes to sleep in [`Log::wait`] (which is on the
-//! wait queue before the lock is released), and [`Log::poll`] (whose caller is on the queue
-//! already). [`Log::append`] stores its record and takes the mark under the same lock. So either the
-//! append comes first and the record is seen, or the mark comes first and the append wakes. A mark
-//! that was taken is set again by each waiter that goes on waiting: it looks again after every
+//! Whoever is going to need a wake-up is on the wait queue first, then looks under the lock, where
+//! it stands and whether there is a record, and leaves the mark `State::waited_for` there: a reader
+//! that goes to sleep in [`Log::wait`] (which joins the queue before it releases the lock), and
+//! [`Log::poll`]. [`Log::append`] stores its record and takes the mark under the same lock. So either
+//! the append comes first and the record is seen, or the mark comes first and the append wakes.
+//! A mark that was taken is set again by each waiter that goes on waiting: it looks again after every
 //! wake-up. Nobody waiting costs an append nothing but a test of the mark.
+//!
+//! A seek moves the cursor first, then goes through the lock and wakes ([`Log::wake`]): who looked
+//! before it is on the queue by then, who looks after it sees the new position.
+
+#![deny(unsafe_code)]
+
+use core::ops::{
+    Deref,
+    DerefMut, //
+};
 
 use kernel::{
-    alloc::flags::__GFP_NOWARN,
+    alloc::{
+        flags::__GFP_NOWARN,
+        AllocError, //
+    },
     fs::File,
     new_poll_condvar,
     new_spinlock,
+    page::PAGE_SIZE,
     prelude::*,
     sync::{
         poll::{
@@ -41,7 +58,6 @@ use crate::{
     config::Config,
     memory,
     record::{
-        stored_size,
         Header,
         Priority,
         Writer, //
@@ -67,7 +83,7 @@ pub(crate) struct Log {
 }
 
 struct State {
-    ring: Ring<VVec<u8>>,
+    ring: Ring<Memory>,
     /// Somebody relies on being woken by the next append.
     waited_for: bool,
 }
@@ -122,7 +138,7 @@ impl Log {
             pr_err!("capacity={capacity}: the machine has {available} bytes of memory to spare\n");
             return Err(ENOMEM);
         }
-        let memory = VVec::from_elem(0, capacity, GFP_KERNEL | __GFP_NOWARN).inspect_err(|_| {
+        let memory = Memory::new(capacity).inspect_err(|_| {
             pr_err!("capacity={capacity}: the machine cannot allocate that much memory\n")
         })?;
         let ring = Ring::new(memory, config.policy());
@@ -181,7 +197,7 @@ impl Log {
     /// `ENOMEM` when there is no memory for a copy of a large record.
     pub(crate) fn fetch(&self, from: Position, scratch: &mut Scratch) -> Result<Option<Found>> {
         loop {
-            {
+            let missing = {
                 let state = self.state.lock();
                 let Some(stored) = state.ring.read(from) else {
                     return Ok(None);
@@ -192,27 +208,28 @@ impl Log {
                         after: stored.after,
                     }));
                 }
-            }
-            // No allocation under a spinlock. The record may be another one when the lock is taken
-            // again, so there is room for any.
-            scratch.grow(stored_size(self.record_max))?;
+                stored.bytes.len()
+            };
+            // No allocation under a spinlock. The record may be another, longer one when the lock
+            // is taken again; then it goes round once more.
+            scratch.grow(missing)?;
         }
     }
 
-    /// Sleeps until there may be a record at or after `from`, but only if `still` says, with the log
-    /// locked, that the caller still wants one from there. Who changes that calls [`Log::wake`] next.
+    /// Sleeps until there may be a record at or after `from`, for as long as `still` says, with the
+    /// log locked, that the caller wants one from there. Who changes that calls [`Log::wake`] next.
     ///
     /// # Errors
     ///
-    /// `ERESTARTSYS` when a signal is pending.
-    pub(crate) fn wait(&self, from: Position, still: impl FnOnce() -> bool) -> Result {
+    /// `ERESTARTSYS` when a signal came, and no record.
+    pub(crate) fn wait(&self, from: Position, still: impl Fn() -> bool) -> Result {
         let mut state = self.state.lock();
-        state.waited_for = true;
-        if from.seq() >= state.ring.next().seq()
-            && still()
-            && self.readable.wait_interruptible(&mut state)
-        {
-            return Err(ERESTARTSYS);
+        while from.seq() >= state.ring.next().seq() && still() {
+            state.waited_for = true;
+            if self.readable.wait_interruptible(&mut state) && from.seq() >= state.ring.next().seq()
+            {
+                return Err(ERESTARTSYS);
+            }
         }
         Ok(())
     }
@@ -224,12 +241,18 @@ impl Log {
         self.readable.notify_all();
     }
 
-    /// Puts the caller of `poll` on the wait queue, then looks: whether there is a record at or after
-    /// `from`, and whether records before it are gone.
-    pub(crate) fn poll(&self, file: &File, table: &PollTable<'_>, from: Position) -> (bool, bool) {
+    /// Puts the caller of `poll` on the wait queue, then looks where it stands, and from there:
+    /// whether there is a record, and whether records before it are gone.
+    pub(crate) fn poll(
+        &self,
+        file: &File,
+        table: &PollTable<'_>,
+        position: impl FnOnce() -> Position,
+    ) -> (bool, bool) {
         table.register_wait(file, &self.readable);
         let mut state = self.state.lock();
         state.waited_for = true;
+        let from = position();
         let ring = &state.ring;
         (
             from.seq() < ring.next().seq(),
@@ -268,13 +291,41 @@ impl Log {
     }
 }
 
+/// The memory of a ring: whole pages, because the kernel crate fills a vector element by element,
+/// and pages are filled much faster than bytes.
+struct Memory(VVec<[u8; PAGE_SIZE]>);
+
+impl Memory {
+    /// `capacity` bytes, which must be whole pages, filled with zeros.
+    fn new(capacity: usize) -> Result<Self, AllocError> {
+        let pages = capacity / PAGE_SIZE;
+        VVec::from_elem([0; PAGE_SIZE], pages, GFP_KERNEL | __GFP_NOWARN).map(Self)
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_flattened()
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.0.as_flattened_mut()
+    }
+}
+
 /// Room for the copy of one record between the ring and the user.
 ///
 /// A record of usual size lies on the stack; a larger one has memory allocated for it, charged to
 /// the reader's memory cgroup and freed when the call returns.
 pub(crate) struct Scratch {
     stack: [u8; SCRATCH_STACK],
+    /// The record, if it is too large for the stack.
     heap: KVVec<u8>,
+    /// Length of the record on the stack.
     len: usize,
 }
 
@@ -291,31 +342,30 @@ impl Scratch {
 
     /// The record that was copied last.
     pub(crate) fn bytes(&self) -> &[u8] {
-        let room = if self.heap.is_empty() {
-            &self.stack[..]
+        if self.heap.is_empty() {
+            &self.stack[..self.len]
         } else {
-            &self.heap[..]
-        };
-        &room[..self.len]
+            &self.heap
+        }
     }
 
-    /// Copies `bytes`, or returns false when they do not fit.
+    /// Copies `bytes`, or returns false when there is no room for them.
     fn store(&mut self, bytes: &[u8]) -> bool {
-        let room = if self.heap.is_empty() {
-            &mut self.stack[..]
-        } else {
-            &mut self.heap[..]
-        };
-        let Some(room) = room.get_mut(..bytes.len()) else {
-            return false;
-        };
-        room.copy_from_slice(bytes);
-        self.len = bytes.len();
-        true
+        self.heap.clear();
+        if let Some(room) = self.stack.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.len = bytes.len();
+            return true;
+        }
+        // Within its capacity the vector allocates nothing, whatever the flags are.
+        bytes.len() <= self.heap.capacity()
+            && self.heap.extend_from_slice(bytes, GFP_NOWAIT).is_ok()
     }
 
+    /// Makes room for a record of `size` bytes.
     fn grow(&mut self, size: usize) -> Result {
-        self.heap = KVVec::from_elem(0, size, GFP_KERNEL_ACCOUNT)?;
+        self.heap.clear();
+        self.heap.reserve(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
         Ok(())
     }
 }

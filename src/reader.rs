@@ -7,8 +7,13 @@
 //! Threads and processes that share an open file share its cursor, and each record goes to one of
 //! them. No lock is held while a record is copied to the user, so a reader copies first and moves
 //! the cursor afterwards, if it still is where it was; if not, another reader of the same file was
-//! faster or has sought, and this one starts again with what comes next. A copy that fails moves
-//! nothing: the record is still there for the next read.
+//! faster or has sought, and this one starts again with what comes next (its buffer may keep bytes of
+//! the first try beyond the length it returns). A copy that fails moves nothing: the record is still
+//! there for the next read.
+//!
+//! Lock order: the log's lock, then the cursor's.
+
+#![deny(unsafe_code)]
 
 use kernel::{
     fs::File,
@@ -79,7 +84,8 @@ impl Reader {
     /// - `ERESTARTSYS`: a signal came while it waited for one;
     /// - `EINVAL`: the record does not fit `dest`;
     /// - `EFAULT`: `dest` cannot be written;
-    /// - `ENOMEM`: no memory for a copy of a large record.
+    /// - `ENOMEM`: no memory for a copy of a large record;
+    /// - `EIO`: the record in the ring has no header, which would be a bug.
     ///
     /// None of them consumes the record.
     pub(crate) fn read(&self, nonblocking: bool, dest: &mut Dest<'_, '_>) -> Result<usize> {
@@ -112,7 +118,7 @@ impl Reader {
             }
             let after = Cursor {
                 position: found.after,
-                lost: start.lost + found.lost,
+                lost: start.lost.saturating_add(found.lost),
             };
             if self.advance(start, after) {
                 return Ok(form.len());
@@ -142,7 +148,6 @@ impl Reader {
     /// Registers the caller of `poll`, then tells whether there is a record to read, and whether
     /// records before it were lost.
     pub(crate) fn poll(&self, file: &File, table: &PollTable<'_>) -> (bool, bool) {
-        let position = self.cursor.lock().position;
-        self.log.poll(file, table, position)
+        self.log.poll(file, table, || self.cursor.lock().position)
     }
 }

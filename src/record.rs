@@ -4,6 +4,8 @@
 //!
 //! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
 
+#![forbid(unsafe_code)]
+
 /// Longest prefix and suffix of a write that are not part of the record's text, in bytes:
 /// `<2047>` and a newline.
 pub(crate) const DECORATION_MAX: usize = 7;
@@ -226,7 +228,12 @@ impl<'a> TextForm<'a> {
 
         let escapes = text.iter().filter(|byte| needs_escape(**byte)).count();
         let len = head.len + text.len() + 3 * escapes + tail.len;
-        Self { head, text, tail, len }
+        Self {
+            head,
+            text,
+            tail,
+            len,
+        }
     }
 
     /// Length of the whole text form in bytes.
@@ -236,14 +243,21 @@ impl<'a> TextForm<'a> {
 
     /// Hands the text form to `sink` in pieces; ends and returns false when `sink` does.
     pub(crate) fn write(&self, mut sink: impl FnMut(&[u8]) -> bool) -> bool {
-        let mut piece = Piece { bytes: [0; PIECE_SIZE], len: 0, sink: &mut sink };
+        let mut piece = Piece {
+            bytes: [0; PIECE_SIZE],
+            len: 0,
+            sink: &mut sink,
+        };
         piece.add(self.head.as_slice())
-            && self.text.split_inclusive(|byte| needs_escape(*byte)).all(|run| match run {
-                [plain @ .., last] if needs_escape(*last) => {
-                    piece.add(plain) && piece.add(&escape(*last))
-                }
-                _ => piece.add(run),
-            })
+            && self
+                .text
+                .split_inclusive(|byte| needs_escape(*byte))
+                .all(|run| match run {
+                    [plain @ .., last] if needs_escape(*last) => {
+                        piece.add(plain) && piece.add(&escape(*last))
+                    }
+                    _ => piece.add(run),
+                })
             && piece.add(self.tail.as_slice())
             && piece.flush()
     }
@@ -257,7 +271,12 @@ fn needs_escape(byte: u8) -> bool {
 /// `\xNN`
 fn escape(byte: u8) -> [u8; 4] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    [b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]
+    [
+        b'\\',
+        b'x',
+        HEX[usize::from(byte >> 4)],
+        HEX[usize::from(byte & 15)],
+    ]
 }
 
 /// A short piece of text built in place. What does not fit is dropped: the sizes are chosen so that
@@ -269,7 +288,10 @@ struct Line<const N: usize> {
 
 impl<const N: usize> Line<N> {
     fn new() -> Self {
-        Self { bytes: [0; N], len: 0 }
+        Self {
+            bytes: [0; N],
+            len: 0,
+        }
     }
 
     fn push(&mut self, more: &[u8]) {

@@ -30,6 +30,8 @@
 //! likes to overwrite: what it points to is found again by comparing sequence numbers, never by
 //! trusting the offset.
 
+#![forbid(unsafe_code)]
+
 use core::ops::DerefMut;
 
 use crate::record::{
@@ -140,7 +142,11 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         Self {
             memory,
             policy,
-            runs: Runs { oldest: Position::default(), next: Position::default(), end: None },
+            runs: Runs {
+                oldest: Position::default(),
+                next: Position::default(),
+                end: None,
+            },
             cleared: Position::default(),
             refused: 0,
             bytes_written: 0,
@@ -256,7 +262,10 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         Some(Stored {
             bytes: &self.memory[at.offset..at.offset + HEADER_SIZE + text_len],
             lost: at.seq - from.seq,
-            after: Position { seq: at.seq + 1, offset: at.offset + stored_size(text_len) },
+            after: Position {
+                seq: at.seq + 1,
+                offset: at.offset + stored_size(text_len),
+            },
         })
     }
 }

@@ -89,7 +89,7 @@ impl PinnedDrop for Umsg {
     fn drop(self: Pin<&mut Self>) {
         let totals = self.log.info().totals;
         pr_info!(
-            "/dev/umsg is gone: {} records written, {} of them overwritten\n",
+            "unloading /dev/umsg: {} records written, {} of them overwritten\n",
             totals.records_written,
             totals.records_dropped
         );

@@ -9,10 +9,7 @@ use kernel::{
     bindings,
     current,
     prelude::*,
-    task::{
-        Kuid,
-        Task, //
-    }, //
+    task::Kuid, //
 };
 
 use crate::record::{
@@ -34,7 +31,7 @@ pub(crate) fn current() -> Writer {
 /// The command name of the current task, zeros after its end.
 fn comm() -> [u8; COMM_LEN] {
     const _: () = assert!(COMM_LEN == bindings::TASK_COMM_LEN as usize);
-    let task = Task::current_raw();
+    let task = current!().as_ptr();
     // SAFETY:
     // - `task` is the current task, which lives for as long as it runs this code.
     // - Another thread may be changing the name (`prctl`, `/proc/PID/comm`). The read is volatile
@@ -45,7 +42,8 @@ fn comm() -> [u8; COMM_LEN] {
             .cast::<[u8; COMM_LEN]>()
             .read_volatile()
     };
-    // What follows the terminator may be left from a longer name.
+    // The kernel pads names with zeros, but a name that is being changed may have a rest of the old
+    // one behind its end.
     let len = raw.iter().position(|byte| *byte == 0).unwrap_or(COMM_LEN);
     let mut comm = [0; COMM_LEN];
     comm[..len].copy_from_slice(&raw[..len]);
@@ -53,17 +51,25 @@ fn comm() -> [u8; COMM_LEN] {
 }
 
 /// The recorded user id `uid`, as the current task is to see it: in its user namespace, and as the
-/// overflow user id (65534) when it is not mapped there.
+/// overflow user id when it is not mapped there. C counterpart: `from_kuid_munged()`, which is not
+/// there without `CONFIG_USER_NS`.
 pub(crate) fn uid_for_reader(uid: u32) -> u32 {
-    // SAFETY: The current task's user namespace lives for as long as its credentials, which nobody
-    // but itself changes; `from_kuid_munged()` takes any `kuid_t`.
-    unsafe {
-        bindings::from_kuid_munged(bindings::current_user_ns(), bindings::kuid_t { val: uid })
+    match Kuid::from_raw(bindings::kuid_t { val: uid }).into_uid_in_current_ns() {
+        u32::MAX => {
+            // SAFETY: The variable lives for ever; a sysctl may write it at any time, hence volatile.
+            let overflow = unsafe { addr_of!(bindings::overflowuid).read_volatile() };
+            overflow as u32
+        }
+        uid => uid,
     }
 }
 
-/// Whether the current task may change what others see: `CAP_SYSLOG`, as for `/dev/kmsg`.
+/// Whether the current task may change what others see: `CAP_SYSLOG`, as for `/dev/kmsg`. Without
+/// `CONFIG_MULTIUSER` there are no capabilities, and every task may do everything.
 pub(crate) fn may_administer() -> bool {
+    #[cfg(CONFIG_MULTIUSER)]
     // SAFETY: `CAP_SYSLOG` is a valid capability, and this is process context.
-    unsafe { bindings::capable(bindings::CAP_SYSLOG as c_int) }
+    return unsafe { bindings::capable(bindings::CAP_SYSLOG as c_int) };
+    #[cfg(not(CONFIG_MULTIUSER))]
+    true
 }

@@ -209,6 +209,11 @@ fn access_mode() {
     let both = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open for both");
     both.log("both");
     assert_eq!(both.next().expect("a record").text, b"both");
+    // Access mode 3 is for ioctls alone (open(2)): neither reading nor writing.
+    let neither = Umsg::open(libc::O_ACCMODE).expect("open for ioctls");
+    assert_eq!(neither.write(b"x"), Err(Errno::EBADF));
+    assert_eq!(neither.clear(), Err(Errno::EBADF));
+    assert_eq!(neither.info().next_seq, 1);
     // Flags that mean nothing here change nothing.
     let odd = libc::O_WRONLY | libc::O_APPEND | libc::O_TRUNC | libc::O_CREAT;
     Umsg::open(odd).expect("odd flags").log("still there");

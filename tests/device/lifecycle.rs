@@ -54,7 +54,7 @@ fn messages() {
     drop(file);
     assert_eq!(log.of_umsg(), [""; 0]);
     rmmod().expect("rmmod");
-    assert_eq!(log.of_umsg(), ["/dev/umsg is gone: 100 records written, 36 of them overwritten"]);
+    assert_eq!(log.of_umsg(), ["unloading /dev/umsg: 100 records written, 36 of them overwritten"]);
 }
 
 /// Exactly out-of-tree (bit 12) and unsigned (bit 13): nothing worse has happened since boot.

@@ -20,6 +20,7 @@ pub const TESTS: &[Test] = &[
     Test::new("poll.epoll_edge", epoll_edge),
     Test::new("poll.no_lost_wakeup", no_lost_wakeup),
     Test::new("poll.seek_wakes", seek_wakes),
+    Test::new("poll.seek_against_registration", seek_against_registration),
     Test::new("poll.rwf_nowait", rwf_nowait),
 ];
 
@@ -231,6 +232,39 @@ fn seek_wakes() {
         wait_until_asleep(tid);
         file.seek(0, libc::SEEK_SET).expect("seek");
         assert_eq!(sleeper.join().expect("the sleeper"), b"first");
+    });
+}
+
+/// A seek that meets a poller on its way to the wait queue is seen or wakes it, never neither.
+fn seek_against_registration() {
+    const ROUNDS: usize = 3000;
+    let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    file.log("x");
+    let (start, done) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..ROUNDS {
+                start.wait();
+                // At any moment of what the other thread does meanwhile.
+                (0..round * 7919 % 4000).for_each(|step| {
+                    std::hint::black_box(step);
+                });
+                file.seek(0, libc::SEEK_SET).expect("seek");
+                done.wait();
+            }
+        });
+        let mut missed = 0;
+        for _ in 0..ROUNDS {
+            file.seek(0, libc::SEEK_END).expect("seek");
+            start.wait();
+            let epoll = epoll(&file, EpollFlags::EPOLLIN);
+            // With the wake-up lost, this sleeps although there is a record: not for ever, so that
+            // all rounds run.
+            let events = epoll.wait(&mut [EpollEvent::empty()], 1000u16).expect("epoll_wait");
+            missed += usize::from(events == 0);
+            done.wait();
+        }
+        assert_eq!(missed, 0);
     });
 }
 
