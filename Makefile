@@ -4,18 +4,19 @@
 # Read by kbuild too, which wants nothing of what follows.
 ifeq ($(KERNELRELEASE),)
 
-# The kernel to build against: the running one's headers, in the completed form where scripts/kdir
-# has made one.
-KDIR ?= $(or $(shell scripts/kdir --find),/lib/modules/$(shell uname -r)/build)
+# The kernel to build for, and its headers, in the completed form where scripts/kdir has made one.
+RELEASE := $(shell uname -r)
+KDIR ?= $(or $(shell scripts/kdir --find $(RELEASE)),/lib/modules/$(RELEASE)/build)
 
 .PHONY: modules install clean help demo test doctor kdir distclean
 
-modules: ## build umsg.ko against KDIR (default: the running kernel)
+modules: ## build umsg.ko against KDIR (default: the headers of RELEASE, the running kernel)
 	@scripts/check-kdir $(KDIR)
 	@$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) modules
 
-install: modules ## install umsg.ko for the kernel of KDIR, for modprobe (as root)
-	@$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) modules_install
+# Builds nothing: root need not have the cache of who built it, nor own files in the tree.
+install: ## install the umsg.ko that was built, for modprobe (as root)
+	@scripts/install $(KDIR)
 
 demo: ## boot Debian's own kernel in QEMU and show the module at work
 	@scripts/vm --file scripts/demo -- ./demo
@@ -23,11 +24,11 @@ demo: ## boot Debian's own kernel in QEMU and show the module at work
 test: ## all the project has to check itself with
 	@scripts/test
 
-kdir: ## complete the running kernel's headers with their Rust metadata
-	@scripts/kdir >/dev/null
+kdir: ## complete the headers of RELEASE with their Rust metadata
+	@scripts/kdir $(RELEASE) >/dev/null
 
 doctor: ## check what this machine has for building and loading Rust modules
-	@scripts/doctor
+	@scripts/doctor $(RELEASE)
 
 clean: ## remove what was built, in the tree
 	@rm -rf build
@@ -37,6 +38,6 @@ distclean: clean ## remove the cache folder too: roots, kernels, completed heade
 	@scripts/clean-cache
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 endif
