@@ -35,7 +35,8 @@ clean: ## remove what was built, in the tree
 	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) clean; fi
 
 distclean: clean ## remove the cache folder too: roots, kernels, completed headers
-	@scripts/clean-cache
+	@scripts/root --remove
+	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/umsg"
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

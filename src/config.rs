@@ -6,7 +6,7 @@
 //! cannot be used refuses the load with `EINVAL` and one line in the kernel log that says which
 //! parameter it was, what was given and what is allowed.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use kernel::{
     fmt,
@@ -54,11 +54,16 @@ pub(crate) struct Config {
 impl Config {
     /// Reads and checks the parameters the module was loaded with.
     pub(crate) fn from_parameters() -> Result<Self> {
-        let given = *module_parameters::capacity.value();
-        let record_max = *module_parameters::record_max.value();
-        let mode = *module_parameters::mode.value();
-        let policy = *module_parameters::policy.value();
+        Self::new(
+            *module_parameters::capacity.value(),
+            *module_parameters::record_max.value(),
+            *module_parameters::mode.value(),
+            *module_parameters::policy.value(),
+        )
+    }
 
+    /// Checks the parameters, each by itself and all together; `given` is the capacity.
+    fn new(given: usize, record_max: usize, mode: u16, policy: u8) -> Result<Self> {
         if !(1..=RECORD_MAX_LIMIT).contains(&record_max) {
             pr_err!("record_max={record_max}: must be from 1 to {RECORD_MAX_LIMIT} bytes\n");
             return Err(EINVAL);
@@ -129,5 +134,51 @@ impl fmt::Display for Config {
             self.mode,
             self.policy.name()
         )
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[expect(unsafe_code, reason = "the macro's own")]
+#[kunit_tests(umsg_config)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_of_each_parameter() {
+        const PAGE: usize = PAGE_SIZE;
+        // One record of 8 bytes takes 64.
+        let cases = [
+            (PAGE, 0, 0o600, 0, false),
+            (PAGE, 1, 0o600, 0, true),
+            (1 << 20, RECORD_MAX_LIMIT, 0o600, 0, true),
+            (1 << 20, RECORD_MAX_LIMIT + 1, 0o600, 0, false),
+            (63, 8, 0o600, 0, false),
+            (64, 8, 0o600, 0, true),
+            (usize::MAX, 8, 0o600, 0, false),
+            (usize::MAX - PAGE, 8, 0o600, 0, true),
+            (PAGE, 8, 0, 0, false),
+            (PAGE, 8, 1, 0, true),
+            (PAGE, 8, 0o777, 1, true),
+            (PAGE, 8, 0o1000, 1, false),
+            (PAGE, 8, 0o600, 2, false),
+        ];
+        for (capacity, record_max, mode, policy, good) in cases {
+            let config = Config::new(capacity, record_max, mode, policy);
+            assert_eq!(config.is_ok(), good);
+            if let Err(error) = config {
+                assert_eq!(error, EINVAL);
+            }
+        }
+    }
+
+    #[test]
+    fn capacity_is_whole_pages() {
+        for (given, pages) in [(64, 1), (PAGE_SIZE, 1), (PAGE_SIZE + 1, 2)] {
+            let config = Config::new(given, 8, 0o600, 0);
+            assert_eq!(
+                config.map(|config| config.capacity()),
+                Ok(pages * PAGE_SIZE)
+            );
+        }
     }
 }
