@@ -10,6 +10,7 @@
 
 mod abi;
 mod errors;
+mod faults;
 mod identity;
 mod kernel;
 mod lifecycle;
@@ -71,7 +72,8 @@ pub fn skip(why: &str) -> ! {
 const HUNG: Duration = Duration::from_secs(120);
 
 enum Outcome {
-    Passed,
+    /// With what the test had to say about how much it did.
+    Passed(String),
     Failed(String),
     Skipped(String),
 }
@@ -89,6 +91,7 @@ fn tests() -> Vec<Test> {
         stress::TESTS,
         parameters::TESTS,
         lifecycle::TESTS,
+        faults::TESTS,
     ]
     .into_iter()
     .flat_map(|tests| tests.iter())
@@ -123,7 +126,12 @@ fn run_all(part: &str) -> ExitCode {
         let outcome = run(test);
         let seconds = start.elapsed().as_secs_f32();
         let (word, note) = match outcome {
-            Outcome::Passed => ("ok", String::new()),
+            Outcome::Passed(said) => {
+                for line in said.lines() {
+                    println!("# {line}");
+                }
+                ("ok", String::new())
+            }
             Outcome::Skipped(why) => ("ok", format!(" # SKIP {}", why.trim())),
             Outcome::Failed(why) => {
                 failed = true;
@@ -213,11 +221,9 @@ fn in_a_process(name: &str) -> Outcome {
     let Some(status) = status else {
         return Outcome::Failed(format!("it hung for {HUNG:?}\n"));
     };
-    if status.success() {
-        return Outcome::Passed;
-    }
     let said = stdout.join().unwrap_or_default() + &stderr.join().unwrap_or_default();
     match status.code() {
+        Some(0) => Outcome::Passed(said),
         Some(SKIP) => Outcome::Skipped(said),
         _ => Outcome::Failed(format!("{}\n{status}\n", said.trim())),
     }

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Every allocation and every copy to or from user memory of every operation fails once.
+//!
+//! Strategy: `/proc/self/fail-nth` (the kernel's `Documentation/fault-injection`) makes the N-th
+//! attempt of this task fail. Each operation runs with N = 1, 2, 3, ... until it ends with none left
+//! to fail. After each failure the device must be as if the operation had not been tried. Only a
+//! kernel with fault injection can do this; `scripts/kernel debug` builds one.
+
+use crate::abi::{Umsg, NODE};
+use crate::kernel::{is_loaded, rmmod};
+use crate::{skip, Test};
+use nix::errno::Errno;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+pub const TESTS: &[Test] = &[
+    Test::new("faults.open", open),
+    Test::new("faults.write", write).with("record_max=65536"),
+    Test::new("faults.read", read).with("record_max=65536"),
+    Test::new("faults.wait", wait),
+    Test::new("faults.ioctl", ioctl),
+    Test::new("faults.load", load).unloaded().complains(),
+    Test::new("faults.unload", unload).unloaded().complains(),
+];
+
+/// Makes attempts of this task fail.
+struct Injector(File);
+
+impl Injector {
+    fn new() -> Self {
+        let Ok(file) = OpenOptions::new().read(true).write(true).open("/proc/self/fail-nth") else {
+            skip("this kernel has no fault injection");
+        };
+        for knob in ["failslab", "fail_page_alloc", "fail_usercopy"] {
+            let set = |name: &str, value: &str| {
+                // Not every knob has every setting.
+                let _ = std::fs::write(format!("/sys/kernel/debug/{knob}/{name}"), value);
+            };
+            set("ignore-gfp-wait", "N");
+            set("ignore-gfp-highmem", "N");
+            set("min-order", "0");
+            // No stack trace for each one.
+            set("verbose", "0");
+            assert!(std::path::Path::new("/sys/kernel/debug").join(knob).exists(), "no {knob}");
+        }
+        Self(file)
+    }
+
+    /// Runs `operation` with its `nth` attempt failing; the second value tells whether it had one.
+    fn run<T>(&self, nth: u32, operation: impl FnOnce() -> T) -> (T, bool) {
+        self.0.write_at(nth.to_string().as_bytes(), 0).expect("fail-nth");
+        let result = operation();
+        // Reading it is an attempt, too: when that is what failed, the operation had fewer.
+        let mut left = [0; 16];
+        let injected = match self.0.read_at(&mut left, 0) {
+            Ok(len) => left[..len].starts_with(b"0"),
+            Err(error) if error.raw_os_error() == Some(libc::EFAULT) => false,
+            Err(error) => panic!("fail-nth: {error}"),
+        };
+        let _ = self.0.write_at(b"0", 0);
+        let _ = self.0.write_at(b"0", 0);
+        (result, injected)
+    }
+
+    /// Runs `operation` until it has no attempt left to fail. `check` is called after each run with
+    /// what it returned; an error must be `ENOMEM` or `EFAULT`.
+    fn sweep<T>(
+        &self,
+        what: &str,
+        mut operation: impl FnMut() -> Result<T, Errno>,
+        mut check: impl FnMut(&Result<T, Errno>),
+    ) {
+        for nth in 1.. {
+            let (result, injected) = self.run(nth, &mut operation);
+            if let Err(error) = &result {
+                assert!(
+                    injected && matches!(error, Errno::ENOMEM | Errno::EFAULT),
+                    "{what}, attempt {nth}: {error}"
+                );
+            }
+            check(&result);
+            if !injected {
+                println!("{what}: {} attempts failed, one by one", nth - 1);
+                return;
+            }
+        }
+    }
+}
+
+fn open() {
+    let injector = Injector::new();
+    for flags in [libc::O_RDONLY, libc::O_RDWR | libc::O_NONBLOCK] {
+        injector.sweep("open", || Umsg::open(flags), |_| ());
+    }
+    // Nothing of the failed ones holds the module.
+    rmmod().expect("rmmod");
+}
+
+fn write() {
+    let injector = Injector::new();
+    let (file, reader) = (Umsg::writer(), Umsg::reader());
+    for len in [1, 512, 513, 65536] {
+        let text = vec![b'x'; len];
+        let before = file.info().next_seq;
+        let mut stored = 0;
+        injector.sweep(
+            &format!("write of {len} bytes"),
+            || file.write(&text),
+            |result| {
+                stored += u64::from(result.is_ok());
+                if let Ok(written) = result {
+                    assert_eq!(*written, len);
+                }
+                assert_eq!(file.info().next_seq, before + stored);
+            },
+        );
+        let records = reader.rest();
+        assert_eq!(records.len() as u64, stored);
+        assert!(records.iter().all(|record| record.text == text));
+    }
+}
+
+fn read() {
+    let injector = Injector::new();
+    let (file, reader) = (Umsg::writer(), Umsg::reader());
+    let mut seq = 0;
+    for text in [vec![b'x'; 1], vec![b'x'; 264], vec![b'x'; 265], vec![1; 65536]] {
+        // One for each attempt that goes well, and more than there can be.
+        for _ in 0..10 {
+            file.log(&text);
+        }
+        let mut buffer = vec![0; 300_000];
+        injector.sweep(
+            &format!("read of {} bytes of text", text.len()),
+            || reader.read(&mut buffer),
+            |result| seq += u64::from(result.is_ok()),
+        );
+        let next = reader.next().expect("a record");
+        assert_eq!(next.seq, seq, "a failed read consumed a record");
+        assert_eq!(next.text, text);
+        reader.seek(0, libc::SEEK_END).expect("seek");
+        seq = file.info().next_seq;
+    }
+}
+
+fn wait() {
+    use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+    use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+    let injector = Injector::new();
+    let (file, reader) = (Umsg::writer(), Umsg::reader());
+    file.log("x");
+    let mut ready = 0;
+    injector.sweep(
+        "poll",
+        || poll(&mut [PollFd::new(reader.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO),
+        |result| ready += i32::from(matches!(result, Ok(1))),
+    );
+    assert!(ready > 0);
+    injector.sweep(
+        "epoll",
+        || {
+            let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+            epoll.add(&reader, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+            epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO)
+        },
+        |_| (),
+    );
+}
+
+fn ioctl() {
+    let injector = Injector::new();
+    let file = Umsg::open(libc::O_RDWR).expect("open");
+    file.log("x");
+    let mut info = crate::abi::Info::default();
+    injector.sweep(
+        "UMSG_IOC_INFO",
+        // SAFETY: `info` is what the command writes.
+        || unsafe { crate::abi::ioctl_info(file.raw(), &mut info) },
+        |_| (),
+    );
+    injector.sweep("UMSG_IOC_CLEAR", || file.clear(), |_| ());
+    assert_eq!(file.info().cleared_seq, 1);
+}
+
+fn insert(parameters: &str) -> Result<(), Errno> {
+    let module = File::open("umsg.ko").map_err(|_| Errno::last())?;
+    let parameters = std::ffi::CString::new(parameters).expect("no zero byte");
+    nix::kmod::finit_module(&module, &parameters, nix::kmod::ModuleInitFlags::empty())
+}
+
+fn delete() -> Result<(), Errno> {
+    nix::kmod::delete_module(c"umsg", nix::kmod::DeleteModuleFlags::O_NONBLOCK)
+}
+
+fn load() {
+    let injector = Injector::new();
+    injector.sweep(
+        "load",
+        || insert("capacity=16384"),
+        |result| {
+            assert_eq!(is_loaded(), result.is_ok());
+            assert_eq!(std::path::Path::new(NODE).exists(), result.is_ok(), "{NODE}");
+            if result.is_ok() {
+                Umsg::writer().log("x");
+                delete().expect("delete_module");
+            }
+        },
+    );
+}
+
+fn unload() {
+    let injector = Injector::new();
+    insert("").expect("finit_module");
+    injector.sweep("unload", delete, |result| {
+        assert_eq!(is_loaded(), result.is_err());
+        assert_eq!(std::path::Path::new(NODE).exists(), result.is_err());
+        if result.is_ok() {
+            insert("").expect("finit_module");
+        }
+    });
+    delete().expect("delete_module");
+}
