@@ -17,7 +17,7 @@ pub const TESTS: &[Test] = &[
     Test::new("lifecycle.memory_is_freed", memory_is_freed).unloaded(),
     Test::new("lifecycle.unload_under_file", unload_under_file),
     Test::new("lifecycle.unload_under_sleepers", unload_under_sleepers),
-    Test::new("lifecycle.unload_against_openers", unload_against_openers).unloaded(),
+    Test::new("lifecycle.unload_against_users", unload_against_users).unloaded(),
 ];
 
 /// What `rmmod` does, without its words.
@@ -136,43 +136,88 @@ fn unload_under_sleepers() {
     assert_eq!(delete_module(), Ok(()));
 }
 
-/// Processes that open, use and close the device again and again while the module comes and goes.
-fn unload_against_openers() {
-    let openers: Vec<_> = (0..4)
-        .map(|_| {
-            child(|| loop {
-                match Umsg::open(libc::O_RDWR | libc::O_NONBLOCK) {
-                    Ok(file) => {
-                        file.log("x");
-                        let _ = file.next();
-                    }
-                    Err(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {}
-                    Err(error) => panic!("open: {error}"),
-                }
-                // Without a pause there is always somebody in the way.
-                std::thread::sleep(std::time::Duration::from_micros(700));
+/// How many times the module comes and goes under its users; `UMSG_ROUNDS` says otherwise.
+const ROUNDS: u32 = 200;
+
+/// The module comes and goes while processes open, write, read, wait for records, poll, look at its
+/// files in /sys, and are killed at random moments.
+fn unload_against_users() {
+    let rounds =
+        std::env::var("UMSG_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("UMSG_ROUNDS"));
+    let users: [fn(); 6] = [
+        || {
+            use_file(libc::O_RDWR | libc::O_NONBLOCK, |file| {
+                file.log("x");
+                let _ = file.next();
             })
+        },
+        || use_file(libc::O_WRONLY, |file| (0..20).for_each(|_| file.log("some more text"))),
+        || use_file(libc::O_RDONLY | libc::O_NONBLOCK, |file| drop(file.rest())),
+        // This one sleeps until somebody writes, or it is killed.
+        || use_file(libc::O_RDONLY, |file| drop(file.next())),
+        || {
+            use_file(libc::O_RDONLY | libc::O_NONBLOCK, |file| {
+                let mut fds = [nix::poll::PollFd::new(file.as_fd(), nix::poll::PollFlags::POLLIN)];
+                let _ = nix::poll::poll(&mut fds, 1u16);
+            })
+        },
+        || {
+            for path in
+                ["/sys/module/umsg/refcnt", "/sys/module/umsg/taint", "/sys/class/misc/umsg/dev"]
+            {
+                let _ = std::fs::read(path);
+            }
+            if let Ok(parameters) = std::fs::read_dir("/sys/module/umsg/parameters") {
+                parameters.flatten().for_each(|entry| drop(std::fs::read(entry.path())));
+            }
+        },
+    ];
+    let start = |index: usize| {
+        child(move || loop {
+            users[index]();
+            // Without a long pause there is always somebody in the way.
+            std::thread::sleep(std::time::Duration::from_millis(20));
         })
-        .collect();
-    let (mut unloaded, mut refused) = (0, 0);
-    while unloaded < 60 {
-        modprobe("").expect("modprobe");
-        std::thread::sleep(std::time::Duration::from_millis(unloaded % 5));
+    };
+    let mut running: Vec<_> = (0..users.len()).map(start).collect();
+    let (mut refused, mut random) = (0u32, 1u64);
+    for round in 0..rounds {
+        modprobe("capacity=8192").expect("modprobe");
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        std::thread::sleep(std::time::Duration::from_micros((random >> 33) % 4000));
+        // One of them dies, whatever it is doing, and another takes its place.
+        let victim = (random >> 40) as usize % users.len();
+        std::mem::replace(&mut running[victim], start(victim)).kill();
+        // Who waits for a record would hold it for ever.
         loop {
             match delete_module() {
                 Ok(()) => break,
                 Err(Errno::EWOULDBLOCK) => refused += 1,
                 Err(error) => panic!("delete_module: {error}"),
             }
+            if let Ok(file) = Umsg::open(libc::O_WRONLY) {
+                file.log("for who waits");
+            }
+            std::thread::sleep(std::time::Duration::from_micros(300));
         }
-        unloaded += 1;
+        assert!(!std::path::Path::new(NODE).exists(), "round {round}");
     }
     assert!(refused > 0, "nobody was ever in the way");
-    for opener in openers {
+    println!("{rounds} rounds; unloading was refused {refused} times");
+    for user in running {
         // Still running: none has met an error that it did not expect.
-        let path = format!("/proc/{}/stat", opener.pid());
+        let path = format!("/proc/{}/stat", user.pid());
         let stat = std::fs::read_to_string(&path).expect(&path);
-        assert!(!stat.contains(") Z "), "an opener failed");
-        opener.kill();
+        assert!(!stat.contains(") Z "), "a user failed");
+        user.kill();
+    }
+}
+
+/// Opens the device, if it is there, and uses it.
+fn use_file(flags: i32, how: impl FnOnce(&Umsg)) {
+    match Umsg::open(flags) {
+        Ok(file) => how(&file),
+        Err(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {}
+        Err(error) => panic!("open: {error}"),
     }
 }
