@@ -21,7 +21,14 @@ use kernel::{
         IovIterSource, //
     },
     prelude::*,
-    sync::poll::PollTable,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        poll::PollTable, //
+    },
     types::{
         ForeignOwnable,
         Opaque, //
@@ -144,6 +151,17 @@ impl<'iov, 'data> Dest<'iov, 'data> {
     }
 }
 
+/// Whether `init` has gone so far that nothing can fail any more.
+///
+/// A node can be opened as soon as it is registered, but a module whose `init` fails is freed without
+/// regard to open files (`do_init_module()` in `kernel/module/main.c`). So nobody gets one before.
+static OPEN_FOR_ALL: Atomic<bool> = Atomic::new(false);
+
+/// Lets the registered nodes be opened. To be called when `init` can fail no more.
+pub(crate) fn open_for_all() {
+    OPEN_FOR_ALL.store(true, Relaxed);
+}
+
 /// A registered character device with the node `/dev/NAME`, whose open files are `T`.
 ///
 /// Dropping it unregisters the device. Open files hold a reference to the module, so by then there
@@ -159,6 +177,7 @@ pub(crate) struct CharDevice<T: Operations> {
     #[pin]
     misc: Opaque<bindings::miscdevice>,
     node: T::Node,
+    name: CString,
 }
 
 // SAFETY: `misc_deregister()` may be called on any thread, and `T::Node` is `Send`.
@@ -167,20 +186,18 @@ unsafe impl<T: Operations> Send for CharDevice<T> {}
 unsafe impl<T: Operations> Sync for CharDevice<T> {}
 
 impl<T: Operations> CharDevice<T> {
-    /// Registers the device node `/dev/NAME` with the permissions `mode`.
-    ///
-    /// In a module's `init` this must be the last step that can fail. The node can be opened at once,
-    /// and a module whose `init` fails is freed without regard to open files
-    /// (`do_init_module()` in `kernel/module/main.c`).
+    /// Registers the device node `/dev/NAME` with the permissions `mode`. It can be opened when
+    /// [`open_for_all`] has been called.
     pub(crate) fn register(
-        name: &'static CStr,
+        name: &CStr,
         mode: u16,
         node: T::Node,
-    ) -> impl PinInit<Self, Error> {
+    ) -> impl PinInit<Self, Error> + '_ {
         try_pin_init!(Self {
-            // `misc` is the last: it can be opened as soon as it is registered, and nothing would
+            // `misc` is the last: it can be seen as soon as it is registered, and nothing would
             // unregister it if a later field failed.
             node,
+            name: CString::try_from_fmt(fmt!("{name}"))?,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 let fops: &'static bindings::file_operations = &Self::FILE_OPERATIONS;
                 let misc = bindings::miscdevice {
@@ -195,12 +212,18 @@ impl<T: Operations> CharDevice<T> {
                 // INVARIANT: It is registered when this returns `Ok`.
                 //
                 // SAFETY:
-                // - `slot` holds a miscdevice whose name and file operations are `'static`.
+                // - `slot` holds a miscdevice whose file operations are `'static`, and whose name
+                //   lives in the heap for as long as `name` does, which is dropped after `misc`.
                 // - It is pinned, and `drop` unregisters it before its memory is used again.
                 // - `open` takes it for the first field of a `CharDevice<T>`, which it is.
                 to_result(unsafe { bindings::misc_register(slot) })
             }),
         }? Error)
+    }
+
+    /// What the device node holds.
+    pub(crate) fn node(&self) -> &T::Node {
+        &self.node
     }
 
     const FILE_OPERATIONS: bindings::file_operations = bindings::file_operations {
@@ -247,6 +270,9 @@ impl<T: Operations> CharDevice<T> {
     ///
     /// `file` must be a file of this device that is being opened.
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        if !OPEN_FOR_ALL.load(Relaxed) {
+            return ENODEV.to_errno();
+        }
         // SAFETY: `misc_open()` in `drivers/char/misc.c` stored a pointer to the registered
         // miscdevice, and nobody else looks at the file yet.
         let misc = unsafe { (*file).private_data };

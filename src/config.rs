@@ -1,184 +1,287 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From the raw module parameters to one validated [`Config`].
+//! The module's parameters, and from them one validated [`Config`].
 //!
-//! Every check of a parameter stands here, before anything is allocated or registered. A value that
-//! cannot be used refuses the load with `EINVAL` and one line in the kernel log that says which
-//! parameter it was, what was given and what is allowed.
+//! Every check stands here, before anything is allocated or registered. What cannot be used refuses
+//! the load with one line in the kernel log that says what was given and what is allowed. To add a
+//! parameter, add it to [`parameters!`] below and use it in [`Config`]; the README's table, which a
+//! test holds against `modinfo`, wants a row for it.
 
 #![deny(unsafe_code)]
 
 use kernel::{
     fmt,
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    str::CString,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
 };
 
 use crate::{
-    module_parameters,
+    memory,
+    param::parameters,
     record,
-    ring::Policy, //
+    ring::Policy,
+    value::{
+        Mode,
+        Size,
+        Text,
+        Value, //
+    }, //
 };
 
-/// Default of the parameter `capacity`, in bytes.
-pub(crate) const DEFAULT_CAPACITY: usize = 1 << 20;
+/// The parameters, as users know them.
+mod given {
+    use super::*;
 
-/// Default of the parameter `record_max`, in bytes: what `/dev/kmsg` takes (`PRINTKRB_RECORD_MAX`).
-/// The text form of such a record of plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`,
-/// 2048 bytes).
-pub(crate) const DEFAULT_RECORD_MAX: usize = 1024;
+    parameters! {
+        capacity: Size {
+            description: "memory for the records of a log, their headers included",
+            default: "1M",
+            range: ("4K", "1T"),
+        }
+        record_max: Size {
+            description: "longest text of one record",
+            default: "1K",
+            range: ("1", "64K"),
+            apply: apply_record_max,
+        }
+        mode: Mode {
+            description: "permissions of the device nodes",
+            default: "0600",
+            range: ("0001", "0777"),
+        }
+        policy: Policy {
+            description: "what a full log does with a new record",
+            default: "overwrite",
+            words: ("overwrite or stop"),
+        }
+        logs: Text<LOGS_MAX> {
+            description: "further logs, /dev/umsg-NAME each",
+            default: "",
+            words: ("a list of NAME[:CAPACITY[:POLICY[:MODE]]] with commas between"),
+        }
+        quiet: bool {
+            description: "no lines in the kernel log about loading and unloading",
+            default: "N",
+            words: ("y or n"),
+        }
+    }
+}
 
-/// Default of the parameter `mode`: root alone, until told otherwise.
-pub(crate) const DEFAULT_MODE: u16 = 0o600;
+/// Longest value of the parameter `logs`, in bytes: sysfs shows no more than a page.
+const LOGS_MAX: usize = 4000;
 
-/// Default of the parameter `policy`: overwrite.
-pub(crate) const DEFAULT_POLICY: u8 = 0;
+/// Longest name of a log, in bytes.
+const NAME_MAX: usize = 32;
 
-/// The longest `record_max` in bytes. It bounds how long the log's spinlock is held for one copy.
-const RECORD_MAX_LIMIT: usize = 64 << 10;
+/// The parameter `record_max` now, in bytes. At least 1 and at most `RECORD_MAX_LIMIT`.
+///
+/// 1 KiB by default, which is what `/dev/kmsg` takes (`PRINTKRB_RECORD_MAX`): the text form of such a
+/// record of plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`, 2 KiB). The upper bound
+/// is also one on how long a log's spinlock is held for one copy.
+static RECORD_MAX: Atomic<usize> = Atomic::new(0);
+
+/// The largest `record_max` that every log of this load can hold, in bytes.
+static RECORD_MAX_LIMIT: Atomic<usize> = Atomic::new(usize::MAX);
+
+/// Longest text of one record, in bytes. It may change at any time.
+pub(crate) fn record_max() -> usize {
+    RECORD_MAX.load(Relaxed)
+}
+
+/// Makes `size` the `record_max` from now on, if the logs can hold such records.
+fn apply_record_max(size: &Size) -> bool {
+    let good = record::stored_size(size.0) <= RECORD_MAX_LIMIT.load(Relaxed);
+    if good {
+        RECORD_MAX.store(size.0, Relaxed);
+    }
+    good
+}
 
 /// What the module was asked to be, checked as a whole.
 ///
 /// # Invariants
 ///
-/// - `capacity` is a multiple of the page size and holds a record of `record_max` bytes.
-/// - `record_max` is in `1..=RECORD_MAX_LIMIT`.
-/// - `mode` is in `1..=0o777`.
+/// The capacity of each log is whole pages and holds a record of [`record_max`] bytes; the names of
+/// the nodes differ.
 pub(crate) struct Config {
-    capacity: usize,
-    record_max: usize,
-    mode: u16,
-    policy: Policy,
+    /// The default log first.
+    logs: KVec<LogConfig>,
+    quiet: bool,
+}
+
+/// One log.
+pub(crate) struct LogConfig {
+    /// Name of the device node in /dev.
+    pub(crate) node: CString,
+    /// Memory for records, in bytes.
+    pub(crate) capacity: usize,
+    /// What a full log does with a new record.
+    pub(crate) policy: Policy,
+    /// Permission bits of the device node.
+    pub(crate) mode: u16,
 }
 
 impl Config {
     /// Reads and checks the parameters the module was loaded with.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` and `ENOMEM`, each with its line in the kernel log.
     pub(crate) fn from_parameters() -> Result<Self> {
-        Self::new(
-            *module_parameters::capacity.value(),
-            *module_parameters::record_max.value(),
-            *module_parameters::mode.value(),
-            *module_parameters::policy.value(),
-        )
-    }
+        let capacity = given::capacity.value()?;
+        let mode = given::mode.value()?;
+        let policy = given::policy.value()?;
+        let quiet = given::quiet.value()?;
+        // The last one, so that a write through sysfs comes before this or sees what it set.
+        given::record_max.value()?;
 
-    /// Checks the parameters, each by itself and all together; `given` is the capacity.
-    fn new(given: usize, record_max: usize, mode: u16, policy: u8) -> Result<Self> {
-        if !(1..=RECORD_MAX_LIMIT).contains(&record_max) {
-            pr_err!("record_max={record_max}: must be from 1 to {RECORD_MAX_LIMIT} bytes\n");
-            return Err(EINVAL);
-        }
-        let least = record::stored_size(record_max);
-        if given < least {
-            pr_err!(
-                "capacity={given}: must be {least} bytes or more to hold one record of record_max={record_max} bytes\n"
-            );
-            return Err(EINVAL);
-        }
-        let Some(capacity) = given.checked_next_multiple_of(PAGE_SIZE) else {
-            pr_err!("capacity={given}: larger than the address space\n");
-            return Err(EINVAL);
-        };
-        // The C side takes a mode of 0 as none given.
-        if !(1..=0o777).contains(&mode) {
-            pr_err!("mode=0{mode:o}: must be from 01 to 0777 (octal, with a leading 0)\n");
-            return Err(EINVAL);
-        }
-        let policy = match policy {
-            0 => Policy::Overwrite,
-            1 => Policy::Stop,
-            _ => {
-                pr_err!("policy={policy}: must be 0 (overwrite) or 1 (stop)\n");
-                return Err(EINVAL);
+        let mut logs = KVec::new();
+        logs.push(
+            LogConfig {
+                node: CString::try_from_fmt(fmt!("umsg"))?,
+                capacity: capacity.0.next_multiple_of(PAGE_SIZE),
+                policy,
+                mode: mode.0,
+            },
+            GFP_KERNEL,
+        )?;
+        given::logs.with(|list| -> Result {
+            for item in list.as_str().split(',').filter(|item| !item.is_empty()) {
+                let log = LogConfig::parse(item, &logs).inspect_err(|why| {
+                    pr_err!("logs={}: {why} in '{item}'\n", list.as_str());
+                });
+                logs.push(log.map_err(|_| EINVAL)?, GFP_KERNEL)?;
             }
+            Ok(())
+        })??;
+        // INVARIANT: They are whole pages, and the names differ; `hold_records` sees to the rest.
+        let config = Self { logs, quiet };
+        config.hold_records()?;
+        config.fit_memory()?;
+        Ok(config)
+    }
+
+    /// Checks that each log holds a record of `record_max`, and puts that in force.
+    fn hold_records(&self) -> Result {
+        let smallest = self
+            .logs
+            .iter()
+            .min_by_key(|log| log.capacity)
+            .ok_or(EINVAL)?;
+        RECORD_MAX_LIMIT.store(smallest.capacity, Relaxed);
+        given::record_max.with(|size| {
+            if apply_record_max(size) {
+                return Ok(());
+            }
+            pr_err!(
+                "record_max={}: such a record takes {} bytes, and /dev/{} has {}\n",
+                size.0,
+                record::stored_size(size.0),
+                smallest.node.to_str().unwrap_or(""),
+                smallest.capacity
+            );
+            Err(EINVAL)
+        })?
+    }
+
+    /// Checks that the machine has the memory for all logs. Asked for before anything is allocated:
+    /// the allocator would have the kernel kill processes to find it.
+    fn fit_memory(&self) -> Result {
+        let wanted = self
+            .logs
+            .iter()
+            .fold(0usize, |sum, log| sum.saturating_add(log.capacity));
+        let available = memory::available();
+        if wanted > available {
+            pr_err!(
+                "capacity: {wanted} bytes for all logs, the machine has {available} to spare\n"
+            );
+            return Err(ENOMEM);
+        }
+        Ok(())
+    }
+
+    /// The logs, the default one first.
+    pub(crate) fn logs(&self) -> &[LogConfig] {
+        &self.logs
+    }
+
+    /// Whether loading and unloading go without a line in the kernel log.
+    pub(crate) fn quiet(&self) -> bool {
+        self.quiet
+    }
+}
+
+impl LogConfig {
+    /// Reads `NAME[:CAPACITY[:POLICY[:MODE]]]`; what is not given is as for the default log, the first
+    /// of `others`. Fails with what is wrong.
+    fn parse(item: &str, others: &[LogConfig]) -> core::result::Result<Self, &'static str> {
+        const MEMORY: &str = "no memory";
+        let default = others.first().ok_or("no default log")?;
+        let mut fields = item.split(':');
+        let name = fields.next().unwrap_or("");
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(good) {
+            return Err("a name must be 1 to 32 letters, digits, '_', '-' or '.'");
+        }
+        let node = CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| MEMORY)?;
+        if others
+            .iter()
+            .any(|other| other.node.to_bytes() == node.to_bytes())
+        {
+            return Err("the name is there twice");
+        }
+        let mut capacity = Size(default.capacity);
+        let mut policy = default.policy;
+        let mut mode = Mode(default.mode);
+        let mut field = |slot: &mut dyn FnMut(&[u8]) -> bool| {
+            // An empty field is one that is not given.
+            fields
+                .next()
+                .is_none_or(|text| text.is_empty() || slot(text.as_bytes()))
         };
-
-        // INVARIANT: Each of them was checked above.
+        if !field(&mut |text| capacity.assign(text) && capacity.is_within("4K", "1T")) {
+            return Err("the capacity must be from 4K to 1T");
+        }
+        if !field(&mut |text| policy.assign(text)) {
+            return Err("the policy must be overwrite or stop");
+        }
+        if !field(&mut |text| mode.assign(text) && mode.is_within("0001", "0777")) {
+            return Err("the mode must be from 0001 to 0777");
+        }
+        if fields.next().is_some() {
+            return Err("there is more than NAME:CAPACITY:POLICY:MODE");
+        }
         Ok(Self {
-            capacity,
-            record_max,
-            mode,
+            node,
+            capacity: capacity.0.next_multiple_of(PAGE_SIZE),
             policy,
+            mode: mode.0,
         })
-    }
-
-    /// Bytes of memory for the records of the log, their headers included.
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// Longest text of one record, in bytes.
-    pub(crate) fn record_max(&self) -> usize {
-        self.record_max
-    }
-
-    /// Permission bits of the device node.
-    pub(crate) fn mode(&self) -> u16 {
-        self.mode
-    }
-
-    /// What a full log does with a new record.
-    pub(crate) fn policy(&self) -> Policy {
-        self.policy
     }
 }
 
 /// Shown in the one line that the module prints when it is loaded.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "capacity={} record_max={} mode={:04o} policy={}",
-            self.capacity,
-            self.record_max,
-            self.mode,
-            self.policy.name()
-        )
-    }
-}
-
-#[cfg(CONFIG_KUNIT = "y")]
-#[expect(unsafe_code, reason = "the macro's own")]
-#[kunit_tests(umsg_config)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bounds_of_each_parameter() {
-        const PAGE: usize = PAGE_SIZE;
-        // One record of 8 bytes takes 64.
-        let cases = [
-            (PAGE, 0, 0o600, 0, false),
-            (PAGE, 1, 0o600, 0, true),
-            (1 << 20, RECORD_MAX_LIMIT, 0o600, 0, true),
-            (1 << 20, RECORD_MAX_LIMIT + 1, 0o600, 0, false),
-            (63, 8, 0o600, 0, false),
-            (64, 8, 0o600, 0, true),
-            (usize::MAX, 8, 0o600, 0, false),
-            (usize::MAX - PAGE, 8, 0o600, 0, true),
-            (PAGE, 8, 0, 0, false),
-            (PAGE, 8, 1, 0, true),
-            (PAGE, 8, 0o777, 1, true),
-            (PAGE, 8, 0o1000, 1, false),
-            (PAGE, 8, 0o600, 2, false),
-        ];
-        for (capacity, record_max, mode, policy, good) in cases {
-            let config = Config::new(capacity, record_max, mode, policy);
-            assert_eq!(config.is_ok(), good);
-            if let Err(error) = config {
-                assert_eq!(error, EINVAL);
+        if let Some((log, more)) = self.logs.split_first() {
+            f.write_str("capacity=")?;
+            Size(log.capacity).show(f)?;
+            f.write_str(" record_max=")?;
+            Size(record_max()).show(f)?;
+            f.write_str(" mode=")?;
+            Mode(log.mode).show(f)?;
+            f.write_str(" policy=")?;
+            log.policy.show(f)?;
+            if !more.is_empty() {
+                write!(f, ", and {} named logs", more.len())?;
             }
         }
-    }
-
-    #[test]
-    fn capacity_is_whole_pages() {
-        for (given, pages) in [(64, 1), (PAGE_SIZE, 1), (PAGE_SIZE + 1, 2)] {
-            let config = Config::new(given, 8, 0o600, 0);
-            assert_eq!(
-                config.map(|config| config.capacity()),
-                Ok(pages * PAGE_SIZE)
-            );
-        }
+        Ok(())
     }
 }

@@ -32,6 +32,7 @@ use crate::{
         Operations,
         Whence, //
     },
+    config,
     log::{
         Log,
         Place, //
@@ -63,7 +64,7 @@ impl Operations for Reader {
         if given == 0 {
             return Ok(0);
         }
-        if given > self.log().record_max() + record::DECORATION_MAX {
+        if given > config::record_max() + record::DECORATION_MAX {
             return Err(EMSGSIZE);
         }
         let mut stack = [MaybeUninit::uninit(); WRITE_STACK];

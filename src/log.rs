@@ -55,8 +55,10 @@ use kernel::{
 };
 
 use crate::{
-    config::Config,
-    memory,
+    config::{
+        self,
+        LogConfig, //
+    },
     record::{
         Header,
         Priority,
@@ -79,7 +81,6 @@ pub(crate) struct Log {
     /// Notified when a record was appended that somebody waits for.
     #[pin]
     readable: PollCondVar,
-    record_max: usize,
 }
 
 struct State {
@@ -130,29 +131,16 @@ impl Log {
     /// # Errors
     ///
     /// `ENOMEM` when the machine does not have that memory to spare.
-    pub(crate) fn new(config: &Config) -> Result<impl PinInit<Self, Error>> {
-        let capacity = config.capacity();
-        let available = memory::available();
-        // Asked for first: the allocator would have the kernel kill processes to find the memory.
-        if capacity > available {
-            pr_err!("capacity={capacity}: the machine has {available} bytes of memory to spare\n");
-            return Err(ENOMEM);
-        }
+    pub(crate) fn new(config: &LogConfig) -> Result<impl PinInit<Self, Error>> {
+        let capacity = config.capacity;
         let memory = Memory::new(capacity).inspect_err(|_| {
             pr_err!("capacity={capacity}: the machine cannot allocate that much memory\n")
         })?;
-        let ring = Ring::new(memory, config.policy());
-        let record_max = config.record_max();
+        let ring = Ring::new(memory, config.policy);
         Ok(try_pin_init!(Self {
             state <- new_spinlock!(State { ring, waited_for: false }, "umsg::log"),
             readable <- new_poll_condvar!("umsg::readable"),
-            record_max,
         }))
-    }
-
-    /// Longest text of one record, in bytes.
-    pub(crate) fn record_max(&self) -> usize {
-        self.record_max
     }
 
     /// Appends a record with the time of now, and wakes who waits for one.
@@ -161,7 +149,7 @@ impl Log {
     ///
     /// `ENOSPC` when the log is full and its policy is to stop; `EMSGSIZE` when `text` is too long.
     pub(crate) fn append(&self, priority: Priority, writer: Writer, text: &[u8]) -> Result {
-        if text.len() > self.record_max {
+        if text.len() > config::record_max() {
             return Err(EMSGSIZE);
         }
         let mut header = Header {
@@ -281,7 +269,7 @@ impl Log {
         let ring = &state.ring;
         Info {
             capacity: ring.capacity(),
-            record_max: self.record_max,
+            record_max: config::record_max(),
             policy: ring.policy(),
             oldest: ring.oldest().seq(),
             next: ring.next().seq(),

@@ -228,12 +228,7 @@ impl<'a> TextForm<'a> {
 
         let escapes = text.iter().filter(|byte| needs_escape(**byte)).count();
         let len = head.len + text.len() + 3 * escapes + tail.len;
-        Self {
-            head,
-            text,
-            tail,
-            len,
-        }
+        Self { head, text, tail, len }
     }
 
     /// Length of the whole text form in bytes.
@@ -243,21 +238,14 @@ impl<'a> TextForm<'a> {
 
     /// Hands the text form to `sink` in pieces; ends and returns false when `sink` does.
     pub(crate) fn write(&self, mut sink: impl FnMut(&[u8]) -> bool) -> bool {
-        let mut piece = Piece {
-            bytes: [0; PIECE_SIZE],
-            len: 0,
-            sink: &mut sink,
-        };
+        let mut piece = Piece { bytes: [0; PIECE_SIZE], len: 0, sink: &mut sink };
         piece.add(self.head.as_slice())
-            && self
-                .text
-                .split_inclusive(|byte| needs_escape(*byte))
-                .all(|run| match run {
-                    [plain @ .., last] if needs_escape(*last) => {
-                        piece.add(plain) && piece.add(&escape(*last))
-                    }
-                    _ => piece.add(run),
-                })
+            && self.text.split_inclusive(|byte| needs_escape(*byte)).all(|run| match run {
+                [plain @ .., last] if needs_escape(*last) => {
+                    piece.add(plain) && piece.add(&escape(*last))
+                }
+                _ => piece.add(run),
+            })
             && piece.add(self.tail.as_slice())
             && piece.flush()
     }
@@ -271,12 +259,7 @@ fn needs_escape(byte: u8) -> bool {
 /// `\xNN`
 fn escape(byte: u8) -> [u8; 4] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    [
-        b'\\',
-        b'x',
-        HEX[usize::from(byte >> 4)],
-        HEX[usize::from(byte & 15)],
-    ]
+    [b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]
 }
 
 /// A short piece of text built in place. What does not fit is dropped: the sizes are chosen so that
@@ -288,10 +271,7 @@ struct Line<const N: usize> {
 
 impl<const N: usize> Line<N> {
     fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
+        Self { bytes: [0; N], len: 0 }
     }
 
     fn push(&mut self, more: &[u8]) {
@@ -384,14 +364,9 @@ mod tests {
 
     #[test]
     fn escapes_at_their_bounds() {
-        for (byte, escaped) in [
-            (0x1f, true),
-            (b' ', false),
-            (b'~', false),
-            (0x7f, true),
-            (b'\\', true),
-            (0xff, true),
-        ] {
+        for (byte, escaped) in
+            [(0x1f, true), (b' ', false), (b'~', false), (0x7f, true), (b'\\', true), (0xff, true)]
+        {
             assert_eq!(needs_escape(byte), escaped);
         }
         assert_eq!(&escape(0xa5), b"\\xa5");
@@ -400,19 +375,8 @@ mod tests {
     /// The pieces of a text form are all of it, wherever the text ends in the last one.
     #[test]
     fn pieces_are_the_whole() {
-        let writer = Writer {
-            pid: 1,
-            tid: 2,
-            uid: 3,
-            comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
-        };
-        let header = Header {
-            seq: 4,
-            time_ns: 5000,
-            text_len: 0,
-            priority: Priority(14),
-            writer,
-        };
+        let writer = Writer { pid: 1, tid: 2, uid: 3, comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0" };
+        let header = Header { seq: 4, time_ns: 5000, text_len: 0, priority: Priority(14), writer };
         let text = [b'x'; PIECE_SIZE + 1];
         for len in PIECE_SIZE - 80..=text.len() {
             let form = TextForm::new(&header, &text[..len], 3, 0);

@@ -32,7 +32,12 @@
 
 #![deny(unsafe_code)]
 
-use core::ops::DerefMut;
+use core::{
+    fmt,
+    ops::DerefMut, //
+};
+
+use crate::value::Value;
 
 use crate::record::{
     stored_size,
@@ -41,7 +46,7 @@ use crate::record::{
 };
 
 /// What a full log does with a new record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Policy {
     /// Drop the oldest records to make room.
     Overwrite,
@@ -49,13 +54,24 @@ pub(crate) enum Policy {
     Stop,
 }
 
-impl Policy {
-    /// The name by which users know it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
+impl Value for Policy {
+    const TYPE: &'static str = "policy";
+    const EMPTY: Self = Self::Overwrite;
+
+    fn assign(&mut self, text: &[u8]) -> bool {
+        *self = match text {
+            b"overwrite" => Self::Overwrite,
+            b"stop" => Self::Stop,
+            _ => return false,
+        };
+        true
+    }
+
+    fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str(match self {
             Self::Overwrite => "overwrite",
             Self::Stop => "stop",
-        }
+        })
     }
 }
 
@@ -142,11 +158,7 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         Self {
             memory,
             policy,
-            runs: Runs {
-                oldest: Position::default(),
-                next: Position::default(),
-                end: None,
-            },
+            runs: Runs { oldest: Position::default(), next: Position::default(), end: None },
             cleared: Position::default(),
             refused: 0,
             bytes_written: 0,
@@ -262,10 +274,7 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         Some(Stored {
             bytes: &self.memory[at.offset..at.offset + HEADER_SIZE + text_len],
             lost: at.seq - from.seq,
-            after: Position {
-                seq: at.seq + 1,
-                offset: at.offset + stored_size(text_len),
-            },
+            after: Position { seq: at.seq + 1, offset: at.offset + stored_size(text_len) },
         })
     }
 }
@@ -329,10 +338,7 @@ mod tests {
 
     /// A ring of `capacity` bytes.
     fn ring(capacity: usize, policy: Policy) -> Result<Ring<KVec<u8>>> {
-        Ok(Ring::new(
-            KVec::from_elem(0xee, capacity, GFP_KERNEL)?,
-            policy,
-        ))
+        Ok(Ring::new(KVec::from_elem(0xee, capacity, GFP_KERNEL)?, policy))
     }
 
     fn append(ring: &mut Ring<KVec<u8>>, text: &[u8]) -> core::result::Result<u64, Refused> {
@@ -341,20 +347,14 @@ mod tests {
             time_ns: 0,
             text_len: 0,
             priority: Priority::DEFAULT,
-            writer: Writer {
-                pid: 1,
-                tid: 1,
-                uid: 0,
-                comm: [0; 16],
-            },
+            writer: Writer { pid: 1, tid: 1, uid: 0, comm: [0; 16] },
         };
         ring.append(header, text)
     }
 
     /// The text of the first record from `at` on, and how many were lost before it.
     fn text(ring: &Ring<KVec<u8>>, at: Position) -> Option<(&[u8], u64)> {
-        ring.read(at)
-            .map(|stored| (&stored.bytes[HEADER_SIZE..], stored.lost))
+        ring.read(at).map(|stored| (&stored.bytes[HEADER_SIZE..], stored.lost))
     }
 
     /// A record of one byte less than the ring holds, exactly that, and one more.
@@ -373,9 +373,7 @@ mod tests {
     #[test]
     fn end_of_the_memory() -> Result {
         for (spare, dropped) in [(8, 0), (0, 0), (-8isize, 1)] {
-            let capacity = (3 * stored_size(8))
-                .checked_add_signed(spare)
-                .ok_or(EINVAL)?;
+            let capacity = (3 * stored_size(8)).checked_add_signed(spare).ok_or(EINVAL)?;
             let mut ring = ring(capacity, Policy::Overwrite)?;
             for text in [b"0.......", b"1.......", b"2......."] {
                 assert!(append(&mut ring, text).is_ok());

@@ -2,19 +2,20 @@
 
 //! umsg: a bounded record log in kernel memory behind a character device.
 //!
-//! This file is a table of contents: what the crate holds and what the module registers. Each
-//! module below uses only those above it.
+//! This file is a table of contents: what the crate holds and what the module registers.
 
-// What the kernel crate does not offer yet. The only `unsafe` code is here.
+// The boundary: what the kernel crate does not offer yet. The only `unsafe` code is here.
 mod chardev;
 #[path = "kernel/memory.rs"]
 mod memory;
+mod param;
 #[path = "kernel/writer.rs"]
 mod writer;
 
 // Data: pure Rust that needs no kernel, and also compiles on the host for its tests.
 mod record;
 mod ring;
+mod value;
 
 // From the data to the device.
 mod config;
@@ -27,7 +28,6 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use pin_init::pin_init_scope;
 
 use crate::{
     chardev::CharDevice,
@@ -42,56 +42,49 @@ module! {
     authors: ["The umsg authors"],
     description: "A record log for user programs, like /dev/kmsg for the kernel",
     license: "GPL v2",
-    params: {
-        capacity: usize {
-            default: crate::config::DEFAULT_CAPACITY,
-            description: "Size of the log in bytes, headers of the records included (default 1048576)",
-        },
-        record_max: usize {
-            default: crate::config::DEFAULT_RECORD_MAX,
-            description: "Longest text of one record in bytes, 1 to 65536 (default 1024)",
-        },
-        mode: u16 {
-            default: crate::config::DEFAULT_MODE,
-            description: "Permissions of /dev/umsg, an octal number with a leading 0 (default 0600)",
-        },
-        policy: u8 {
-            default: crate::config::DEFAULT_POLICY,
-            description: "When the log is full: 0 drops the oldest records, 1 refuses new ones (default 0)",
-        },
-    },
 }
 
-/// The loaded module: one log and its device node.
-#[pin_data(PinnedDrop)]
+/// The loaded module: the logs, each behind its device node.
 struct Umsg {
-    #[pin]
-    _device: CharDevice<Reader>,
-    log: Arc<Log>,
+    logs: KVec<Pin<KBox<CharDevice<Reader>>>>,
+    quiet: bool,
 }
 
-impl kernel::InPlaceModule for Umsg {
-    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        pin_init_scope(|| {
-            let config = Config::from_parameters()?;
-            let node = Arc::pin_init(Log::new(&config)?, GFP_KERNEL)?;
-            Ok(try_pin_init!(Self {
-                log: node.clone(),
-                _device <- CharDevice::register(c"umsg", config.mode(), node),
-                _: { pr_info!("/dev/umsg is ready: {config}\n") },
-            }? Error))
+impl kernel::Module for Umsg {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let config = Config::from_parameters()?;
+        // All memory first: registering comes last, because a node can be seen at once.
+        let mut ready = KVec::with_capacity(config.logs().len(), GFP_KERNEL)?;
+        for log in config.logs() {
+            ready.push(Arc::pin_init(Log::new(log)?, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        let mut logs = KVec::with_capacity(config.logs().len(), GFP_KERNEL)?;
+        for (log, node) in config.logs().iter().zip(ready) {
+            let device = CharDevice::register(&log.node, log.mode, node);
+            logs.push(KBox::pin_init(device, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        chardev::open_for_all();
+        if !config.quiet() {
+            pr_info!("/dev/umsg is ready: {config}\n");
+        }
+        Ok(Self {
+            logs,
+            quiet: config.quiet(),
         })
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for Umsg {
-    fn drop(self: Pin<&mut Self>) {
-        let totals = self.log.info().totals;
-        pr_info!(
-            "unloading /dev/umsg: {} records written, {} of them overwritten\n",
-            totals.records_written,
-            totals.records_dropped
-        );
+impl Drop for Umsg {
+    fn drop(&mut self) {
+        if self.quiet {
+            return;
+        }
+        let (mut written, mut dropped) = (0, 0);
+        for log in &self.logs {
+            let totals = log.node().info().totals;
+            written += totals.records_written;
+            dropped += totals.records_dropped;
+        }
+        pr_info!("unloading /dev/umsg: {written} records written, {dropped} of them overwritten\n");
     }
 }

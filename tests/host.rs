@@ -9,6 +9,94 @@ mod record;
 #[allow(dead_code, reason = "the tests need not use all of it")]
 mod ring;
 
+#[path = "../src/value.rs"]
+#[allow(dead_code, reason = "the tests need not use all of it")]
+mod value;
+
+mod value_tests {
+    use crate::ring::Policy;
+    use crate::value::{Mode, Size, Text, Value};
+    use proptest::prelude::*;
+
+    fn parse<T: Value>(text: &[u8]) -> Option<T> {
+        let mut value = T::EMPTY;
+        value.assign(text).then_some(value)
+    }
+
+    fn show<T: Value>(value: &T) -> String {
+        let mut out = String::new();
+        value.show(&mut out).unwrap();
+        out
+    }
+
+    /// Sizes, written a second time in the plainest way.
+    fn plain_size(text: &str) -> Option<usize> {
+        let (number, factor) = match text.chars().last()? {
+            'k' | 'K' => (&text[..text.len() - 1], 1u128 << 10),
+            'm' | 'M' => (&text[..text.len() - 1], 1 << 20),
+            'g' | 'G' => (&text[..text.len() - 1], 1 << 30),
+            't' | 'T' => (&text[..text.len() - 1], 1 << 40),
+            _ => (text, 1),
+        };
+        let (radix, digits) = match number.strip_prefix("0x").or(number.strip_prefix("0X")) {
+            Some(hex) => (16, hex),
+            None => (10, number),
+        };
+        if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
+            return None;
+        }
+        let value = u128::from_str_radix(digits, radix).ok()?.checked_mul(factor)?;
+        usize::try_from(value).ok()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
+        #[test]
+        fn sizes_show_what_parses_to_them(bytes: usize, shift in 0..64u32) {
+            let size = Size(bytes >> shift);
+            prop_assert_eq!(parse::<Size>(show(&size).as_bytes()), Some(size));
+        }
+
+        #[test]
+        fn sizes_are_the_plain_ones(text in "(0x|0X)?[0-9a-fA-F]{0,18}[kKmMgGtTxb ]{0,2}") {
+            prop_assert_eq!(parse::<Size>(text.as_bytes()).map(|size| size.0), plain_size(&text));
+        }
+
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..24)) {
+            if let Some(value) = parse::<Size>(&bytes) {
+                prop_assert_eq!(parse::<Size>(show(&value).as_bytes()), Some(value));
+            }
+            if let Some(value) = parse::<Mode>(&bytes) {
+                prop_assert_eq!(parse::<Mode>(show(&value).as_bytes()), Some(value));
+            }
+            if let Some(value) = parse::<bool>(&bytes) {
+                prop_assert_eq!(parse::<bool>(show(&value).as_bytes()), Some(value));
+            }
+            if let Some(value) = parse::<Policy>(&bytes) {
+                prop_assert_eq!(show(&value).into_bytes(), bytes.clone());
+            }
+            let text = parse::<Text<16>>(&bytes);
+            let fits = bytes.len() <= 16 && bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+            prop_assert_eq!(text.is_some(), fits);
+            prop_assert_eq!(Text::<16>::cut(&bytes).as_str().len(), bytes.len().min(16));
+        }
+    }
+
+    #[test]
+    fn every_mode() {
+        for bits in 0..=u16::MAX {
+            let mode = Mode(bits);
+            assert_eq!(parse::<Mode>(show(&mode).as_bytes()), Some(mode));
+            assert_eq!(mode.is_within("0001", "0777"), (1..=0o777).contains(&bits));
+        }
+        for bad in ["", "8", "200000", "0x1", "-1", " 1", "1 "] {
+            assert_eq!(parse::<Mode>(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}
+
 mod record_tests {
     use crate::record::{parse, Header, Priority, TextForm, Writer, HEADER_SIZE};
     use proptest::prelude::*;

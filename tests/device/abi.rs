@@ -41,7 +41,12 @@ pub struct Umsg(OwnedFd);
 
 impl Umsg {
     pub fn open(flags: i32) -> Result<Self, Errno> {
-        let path = CString::new(NODE).expect("no zero byte");
+        Self::open_at(NODE, flags)
+    }
+
+    /// Open of another node.
+    pub fn open_at(path: &str, flags: i32) -> Result<Self, Errno> {
+        let path = CString::new(path).expect("no zero byte");
         // SAFETY: `path` is a string; the descriptor is ours alone.
         Errno::result(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) })
             .map(|fd| Self(unsafe { OwnedFd::from_raw_fd(fd) }))

@@ -24,7 +24,7 @@ pub const TESTS: &[Test] = &[
     Test::new("errors.ioctl_bad_address", ioctl_bad_address),
     Test::new("errors.mmap", mmap),
     Test::new("errors.splice", splice),
-    Test::new("errors.full", full).with("capacity=4096 policy=1"),
+    Test::new("errors.full", full).with("capacity=4K policy=stop"),
 ];
 
 /// Nothing is stored: the log is still empty.

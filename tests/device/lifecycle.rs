@@ -40,10 +40,7 @@ fn messages() {
     let mut log = Messages::from_now();
     modprobe("capacity=4096").expect("modprobe");
     let lines = log.of_umsg();
-    assert_eq!(
-        lines,
-        ["/dev/umsg is ready: capacity=4096 record_max=1024 mode=0600 policy=overwrite"]
-    );
+    assert_eq!(lines, ["/dev/umsg is ready: capacity=4K record_max=1K mode=0600 policy=overwrite"]);
     let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
     for _ in 0..100 {
         file.log("x");
@@ -65,7 +62,7 @@ fn taint() {
 
 fn reload() {
     for round in 0..100 {
-        modprobe(if round % 2 == 0 { "" } else { "capacity=8192 policy=1" }).expect("modprobe");
+        modprobe(if round % 2 == 0 { "" } else { "capacity=8K policy=stop" }).expect("modprobe");
         // What one life of the module wrote, the next has not.
         let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
         assert_eq!(file.next(), Err(Errno::EAGAIN));

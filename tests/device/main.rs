@@ -14,6 +14,7 @@ mod faults;
 mod identity;
 mod kernel;
 mod lifecycle;
+mod logs;
 mod loss;
 mod parameters;
 mod poll;
@@ -90,6 +91,7 @@ fn tests() -> Vec<Test> {
         stalls::TESTS,
         stress::TESTS,
         parameters::TESTS,
+        logs::TESTS,
         lifecycle::TESTS,
         faults::TESTS,
     ]

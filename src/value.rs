@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kinds of values that parameters have: how each is written, and how it is shown.
+//!
+//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host. What is
+//! shown is written in a form that parses to the same value.
+
+#![deny(unsafe_code)]
+
+use core::fmt::{
+    self,
+    Write, //
+};
+
+/// A kind of value.
+pub(crate) trait Value: PartialOrd + Sized + 'static {
+    /// Its name in `modinfo`.
+    const TYPE: &'static str;
+
+    /// What a parameter of this kind holds until it gets a value.
+    const EMPTY: Self;
+
+    /// What a parameter of this kind gets when it is named without `=`; `None` where that is refused.
+    const BARE: Option<&'static str> = None;
+
+    /// Reads a value in place; `text` has no white space around it. Returns whether it is a value of
+    /// this kind; if not, `self` may hold anything.
+    fn assign(&mut self, text: &[u8]) -> bool;
+
+    /// Whether the value is at least `min` and at most `max`, which are written as `assign` reads them.
+    fn is_within(&self, min: &str, max: &str) -> bool {
+        let (mut least, mut most) = (Self::EMPTY, Self::EMPTY);
+        least.assign(min.as_bytes()) && most.assign(max.as_bytes()) && (least..=most).contains(self)
+    }
+
+    /// Writes the value in the form it is read.
+    fn show(&self, out: &mut dyn Write) -> fmt::Result;
+}
+
+/// Puts `value` into `slot`, if there is one.
+fn store<T>(slot: &mut T, value: Option<T>) -> bool {
+    value.map(|value| *slot = value).is_some()
+}
+
+/// A number of at most 64 bits: decimal digits, or `0x` and hexadecimal ones.
+fn digits(text: &[u8]) -> Option<u64> {
+    let (radix, digits) = match text {
+        [b'0', b'x' | b'X', rest @ ..] => (16, rest),
+        _ => (10, text),
+    };
+    // `from_str_radix` would take a sign.
+    if !digits.first()?.is_ascii_hexdigit() {
+        return None;
+    }
+    u64::from_str_radix(core::str::from_utf8(digits).ok()?, radix).ok()
+}
+
+/// An unsigned integer, decimal or hexadecimal with `0x`.
+impl Value for u64 {
+    const TYPE: &'static str = "number";
+    const EMPTY: Self = 0;
+
+    fn assign(&mut self, text: &[u8]) -> bool {
+        store(self, digits(text))
+    }
+
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        write!(out, "{self}")
+    }
+}
+
+/// A number of bytes, with K, M, G or T for powers of 1024.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) struct Size(pub(crate) usize);
+
+const UNITS: [(u8, u32); 4] = [(b'T', 40), (b'G', 30), (b'M', 20), (b'K', 10)];
+
+impl Size {
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (&last, front) = text.split_last()?;
+        let unit = UNITS.iter().find(|(letter, _)| *letter == last.to_ascii_uppercase());
+        let bytes = match unit {
+            Some((_, shift)) => digits(front)?.checked_mul(1 << shift)?,
+            None => digits(text)?,
+        };
+        usize::try_from(bytes).ok().map(Self)
+    }
+}
+
+impl Value for Size {
+    const TYPE: &'static str = "size";
+    const EMPTY: Self = Self(0);
+
+    fn assign(&mut self, text: &[u8]) -> bool {
+        store(self, Self::parse(text))
+    }
+
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        let bytes = self.0 as u64;
+        let unit = UNITS.iter().find(|(_, shift)| bytes != 0 && bytes % (1 << shift) == 0);
+        match unit {
+            Some((letter, shift)) => write!(out, "{}{}", bytes >> shift, char::from(*letter)),
+            None => write!(out, "{bytes}"),
+        }
+    }
+}
+
+/// Permission bits: octal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) struct Mode(pub(crate) u16);
+
+impl Value for Mode {
+    const TYPE: &'static str = "mode";
+    const EMPTY: Self = Self(0);
+
+    fn assign(&mut self, text: &[u8]) -> bool {
+        let octal = |value: u16, digit: &u8| match digit {
+            b'0'..=b'7' => value.checked_mul(8)?.checked_add(u16::from(digit - b'0')),
+            _ => None,
+        };
+        !text.is_empty() && store(self, text.iter().try_fold(0, octal).map(Self))
+    }
+
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        write!(out, "{:04o}", self.0)
+    }
+}
+
+/// Yes or no, in the words of the kernel's own boolean parameters (`kstrtobool()`), each whole.
+impl Value for bool {
+    const TYPE: &'static str = "bool";
+    const EMPTY: Self = false;
+    const BARE: Option<&'static str> = Some("y");
+
+    fn assign(&mut self, text: &[u8]) -> bool {
+        const YES: [&[u8]; 6] = [b"y", b"yes", b"1", b"on", b"t", b"true"];
+        const NO: [&[u8]; 6] = [b"n", b"no", b"0", b"off", b"f", b"false"];
+        let among = |words: &[&[u8]]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+        *self = among(&YES);
+        *self || among(&NO)
+    }
+
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        out.write_char(if *self { 'Y' } else { 'N' })
+    }
+}
+
+/// Text of at most `N` bytes of printable ASCII, kept in place.
+#[derive(Debug, PartialEq, PartialOrd)]
+pub(crate) struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Text<N> {
+    /// As much of `text` as fits, what is not printable ASCII as `?`.
+    pub(crate) const fn cut(text: &[u8]) -> Self {
+        let mut bytes = [0; N];
+        let mut len = 0;
+        while len < N && len < text.len() {
+            bytes[len] = match text[len] {
+                byte @ b' '..=b'~' => byte,
+                _ => b'?',
+            };
+            len += 1;
+        }
+        Self { bytes, len }
+    }
+
+    /// The text.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        // It is ASCII.
+        core::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+}
+
+impl<const N: usize> Value for Text<N> {
+    const TYPE: &'static str = "text";
+
+    const EMPTY: Self = Self { bytes: [0; N], len: 0 };
+
+    fn assign(&mut self, text: &[u8]) -> bool {
+        let Some(room) = self.bytes.get_mut(..text.len()) else {
+            return false;
+        };
+        room.copy_from_slice(text);
+        self.len = text.len();
+        text.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    }
+
+    fn is_within(&self, _min: &str, _max: &str) -> bool {
+        true
+    }
+
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// Strings joined at compile time to `N` bytes, which must be their length: for `.modinfo`.
+pub(crate) const fn join<const N: usize>(parts: &[&str]) -> [u8; N] {
+    let mut out = [0; N];
+    let (mut at, mut part) = (0, 0);
+    while part < parts.len() {
+        let bytes = parts[part].as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            out[at] = bytes[i];
+            at += 1;
+            i += 1;
+        }
+        part += 1;
+    }
+    assert!(at == N);
+    out
+}
+
+/// The length of [`join`]ed strings.
+pub(crate) const fn joined_len(parts: &[&str]) -> usize {
+    let (mut len, mut part) = (0, 0);
+    while part < parts.len() {
+        len += parts[part].len();
+        part += 1;
+    }
+    len
+}
