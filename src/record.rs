@@ -19,7 +19,8 @@ const ALIGN: usize = 8;
 /// Length of a command name in bytes, as the kernel's `TASK_COMM_LEN`; padded with zeros.
 pub(crate) const COMM_LEN: usize = 16;
 
-/// Bytes that a record with `text_len` bytes of text takes in the ring, header and padding included.
+/// Bytes that a record with `text_len` bytes of text takes in the ring, header and padding
+/// included.
 pub(crate) const fn stored_size(text_len: usize) -> usize {
     HEADER_SIZE + text_len.next_multiple_of(ALIGN)
 }
@@ -110,7 +111,8 @@ pub(crate) struct Writer {
 pub(crate) struct Header {
     /// Sequence number: the first record of a log is 0, each further one is one more.
     pub(crate) seq: u64,
-    /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`; never falls from one record to the next.
+    /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`; never falls from one record to the
+    /// next.
     pub(crate) time_ns: u64,
     /// Length of the text in bytes.
     pub(crate) text_len: u32,

@@ -9,9 +9,9 @@
 //! # Layout
 //!
 //! One block of memory holds the records one after another, oldest to newest, each a header of
-//! [`HEADER_SIZE`] bytes and its text, padded to 8 bytes. A record is never split: one that does not
-//! fit between the newest record and the end of the block is placed at its start. So the bytes of
-//! any record are one slice, which a reader copies at once and a read-only mapping could show as
+//! [`HEADER_SIZE`] bytes and its text, padded to 8 bytes. A record is never split: one that does
+//! not fit between the newest record and the end of the block is placed at its start. So the bytes
+//! of any record are one slice, which a reader copies at once and a read-only mapping could show as
 //! they are. The records are in one of two states:
 //!
 //! ```text

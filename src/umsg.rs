@@ -65,8 +65,10 @@ module! {
 /// The loaded module: one log and its device node.
 #[pin_data(PinnedDrop)]
 struct Umsg {
+    /// `/dev/umsg`, for as long as the module is loaded.
     #[pin]
     _device: CharDevice<Reader>,
+    /// For the totals in the line at unload.
     log: Arc<Log>,
 }
 
