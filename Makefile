@@ -8,7 +8,7 @@ ifeq ($(KERNELRELEASE),)
 RELEASE := $(shell uname -r)
 KDIR ?= $(or $(shell scripts/kdir --find $(RELEASE)),/lib/modules/$(RELEASE)/build)
 
-.PHONY: modules install clean help demo test doctor kdir distclean
+.PHONY: modules install clean help demo test lint doctor kdir distclean
 
 modules: ## build umsg.ko against KDIR (default: the headers of RELEASE, the running kernel)
 	@scripts/check-kdir $(KDIR)
@@ -23,6 +23,9 @@ demo: ## boot Debian's own kernel in QEMU and show the module at work
 
 test: ## all the project has to check itself with
 	@scripts/test
+
+lint: ## look at the source without running it: a part of make test
+	@scripts/lint
 
 kdir: ## complete the headers of RELEASE with their Rust metadata
 	@scripts/kdir $(RELEASE) >/dev/null

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The boundary to the kernel's character devices: a miscdevice whose file operations have an owner,
-//! `poll`, `llseek` and a mode.
+//! The boundary to the kernel's character devices: a miscdevice whose file operations have an
+//! owner, `poll`, `llseek` and a mode.
 //!
 //! C headers: `include/linux/miscdevice.h`, `include/linux/fs.h`. The kernel crate's own
-//! `kernel::miscdevice` has none of these, and in Linux 7.2 does not set the owner, so that a module
-//! could be unloaded under an open file. When it offers the same, this file goes.
+//! `kernel::miscdevice` has none of these, and in Linux 7.2 does not set the owner, so that a
+//! module could be unloaded under an open file. When it offers the same, this file goes.
 //!
 //! [`Operations`] is the safe side: `device.rs` implements it. All callbacks below have the same
 //! shape: a contract, raw pointers to safe references, one safe call, the result to an errno.
@@ -41,7 +41,8 @@ const IOCB_NOWAIT: c_int = 0x8;
 const FMODE_WRITE: bindings::fmode_t = 1 << 1;
 const FMODE_NOWAIT: bindings::fmode_t = 1 << 27;
 
-/// What an open file of a character device does. Every method may be called by many threads at once.
+/// What an open file of a character device does. Every method may be called by many threads at
+/// once.
 pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// What the device node holds for those who open it.
     type Node: Send + Sync;
@@ -68,8 +69,8 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 /// How a file operation was called.
 #[derive(Clone, Copy)]
 pub(crate) struct Call {
-    /// The call must fail with `EAGAIN` where it would wait for a record: the file has `O_NONBLOCK`,
-    /// or this one operation was asked not to wait (`RWF_NOWAIT`, io_uring).
+    /// The call must fail with `EAGAIN` where it would wait for a record: the file has
+    /// `O_NONBLOCK`, or this one operation was asked not to wait (`RWF_NOWAIT`, io_uring).
     pub(crate) nonblocking: bool,
     /// The file was opened for writing.
     pub(crate) may_write: bool,
@@ -247,7 +248,8 @@ impl<T: Operations> CharDevice<T> {
     unsafe fn opened<'a>(file: *mut bindings::file) -> &'a T {
         // SAFETY: `open` set the private data, and nothing changes it until `release`.
         let private = unsafe { (*file).private_data };
-        // SAFETY: It came from `into_foreign()` on the same type, and `release` alone takes it back.
+        // SAFETY: It came from `into_foreign()` on the same type, and `release` alone takes it
+        // back.
         unsafe { <Pin<KBox<T>> as ForeignOwnable>::borrow(private) }.get_ref()
     }
 
@@ -323,7 +325,8 @@ impl<T: Operations> CharDevice<T> {
 
     /// # Safety
     ///
-    /// `kiocb` must be valid and of an open file of this device, `iter` valid for reading data from.
+    /// `kiocb` must be valid and of an open file of this device, `iter` valid for reading data
+    /// from.
     unsafe extern "C" fn write_iter(
         kiocb: *mut bindings::kiocb,
         iter: *mut bindings::iov_iter,
@@ -364,8 +367,8 @@ impl<T: Operations> CharDevice<T> {
         // SAFETY: It stays open for the duration of this call.
         let opened = unsafe { Self::opened(file) };
         // SAFETY: The file is valid for the duration of this call. What `File` demands of
-        // `fdget_pos()` is for the sake of the file's position, which neither `poll_wait()`, the only
-        // thing that is done with this reference, nor anything else of this device looks at.
+        // `fdget_pos()` is for the sake of the file's position, which neither `poll_wait()`, the
+        // only thing that is done with this reference, nor anything else of this device looks at.
         let file = unsafe { File::from_raw_file(file) };
         // SAFETY: The contract is the same.
         let table = unsafe { PollTable::from_raw(table) };

@@ -43,7 +43,8 @@ use crate::{
     writer, //
 };
 
-/// A write of up to this many bytes is copied to the stack, a longer one to memory allocated for it.
+/// A write of up to this many bytes is copied to the stack, a longer one to memory allocated for
+/// it.
 const WRITE_STACK: usize = 512;
 
 impl Operations for Reader {
@@ -57,8 +58,8 @@ impl Operations for Reader {
         Reader::read(self, call.nonblocking, dest)
     }
 
-    /// Takes one record, whole or not at all. It waits for nothing but memory, for the copy of a long
-    /// record and in faults on the user's; both happen before any lock is taken.
+    /// Takes one record, whole or not at all. It waits for nothing but memory, for the copy of a
+    /// long record and in faults on the user's; both happen before any lock is taken.
     fn write(&self, _call: Call, source: &mut IovIterSource<'_>) -> Result<usize> {
         let given = source.len();
         if given == 0 {

@@ -16,10 +16,10 @@
 //! Whoever is going to need a wake-up is on the wait queue first, then looks under the lock, where
 //! it stands and whether there is a record, and leaves the mark `State::waited_for` there: a reader
 //! that goes to sleep in [`Log::wait`] (which joins the queue before it releases the lock), and
-//! [`Log::poll`]. [`Log::append`] stores its record and takes the mark under the same lock. So either
-//! the append comes first and the record is seen, or the mark comes first and the append wakes.
-//! A mark that was taken is set again by each waiter that goes on waiting: it looks again after every
-//! wake-up. Nobody waiting costs an append nothing but a test of the mark.
+//! [`Log::poll`]. [`Log::append`] stores its record and takes the mark under the same lock. So
+//! either the append comes first and the record is seen, or the mark comes first and the append
+//! wakes. A mark that was taken is set again by each waiter that goes on waiting: it looks again
+//! after every wake-up. Nobody waiting costs an append nothing but a test of the mark.
 //!
 //! A seek moves the cursor first, then goes through the lock and wakes ([`Log::wake`]): who looked
 //! before it is on the queue by then, who looks after it sees the new position.
@@ -320,6 +320,7 @@ pub(crate) struct Scratch {
 const SCRATCH_STACK: usize = 320;
 
 impl Scratch {
+    /// Room with no record in it.
     pub(crate) fn new() -> Self {
         Self {
             stack: [0; SCRATCH_STACK],

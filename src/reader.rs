@@ -7,9 +7,9 @@
 //! Threads and processes that share an open file share its cursor, and each record goes to one of
 //! them. No lock is held while a record is copied to the user, so a reader copies first and moves
 //! the cursor afterwards, if it still is where it was; if not, another reader of the same file was
-//! faster or has sought, and this one starts again with what comes next (its buffer may keep bytes of
-//! the first try beyond the length it returns). A copy that fails moves nothing: the record is still
-//! there for the next read.
+//! faster or has sought, and this one starts again with what comes next (its buffer may keep bytes
+//! of the first try beyond the length it returns). A copy that fails moves nothing: the record is
+//! still there for the next read.
 //!
 //! Lock order: the log's lock, then the cursor's.
 

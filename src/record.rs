@@ -19,7 +19,8 @@ const ALIGN: usize = 8;
 /// Length of a command name in bytes, as the kernel's `TASK_COMM_LEN`; padded with zeros.
 pub(crate) const COMM_LEN: usize = 16;
 
-/// Bytes that a record with `text_len` bytes of text takes in the ring, header and padding included.
+/// Bytes that a record with `text_len` bytes of text takes in the ring, header and padding
+/// included.
 pub(crate) const fn stored_size(text_len: usize) -> usize {
     HEADER_SIZE + text_len.next_multiple_of(ALIGN)
 }
@@ -110,7 +111,8 @@ pub(crate) struct Writer {
 pub(crate) struct Header {
     /// Sequence number: the first record of a log is 0, each further one is one more.
     pub(crate) seq: u64,
-    /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`; never falls from one record to the next.
+    /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`; never falls from one record to the
+    /// next.
     pub(crate) time_ns: u64,
     /// Length of the text in bytes.
     pub(crate) text_len: u32,
@@ -228,7 +230,12 @@ impl<'a> TextForm<'a> {
 
         let escapes = text.iter().filter(|byte| needs_escape(**byte)).count();
         let len = head.len + text.len() + 3 * escapes + tail.len;
-        Self { head, text, tail, len }
+        Self {
+            head,
+            text,
+            tail,
+            len,
+        }
     }
 
     /// Length of the whole text form in bytes.
@@ -238,14 +245,21 @@ impl<'a> TextForm<'a> {
 
     /// Hands the text form to `sink` in pieces; ends and returns false when `sink` does.
     pub(crate) fn write(&self, mut sink: impl FnMut(&[u8]) -> bool) -> bool {
-        let mut piece = Piece { bytes: [0; PIECE_SIZE], len: 0, sink: &mut sink };
+        let mut piece = Piece {
+            bytes: [0; PIECE_SIZE],
+            len: 0,
+            sink: &mut sink,
+        };
         piece.add(self.head.as_slice())
-            && self.text.split_inclusive(|byte| needs_escape(*byte)).all(|run| match run {
-                [plain @ .., last] if needs_escape(*last) => {
-                    piece.add(plain) && piece.add(&escape(*last))
-                }
-                _ => piece.add(run),
-            })
+            && self
+                .text
+                .split_inclusive(|byte| needs_escape(*byte))
+                .all(|run| match run {
+                    [plain @ .., last] if needs_escape(*last) => {
+                        piece.add(plain) && piece.add(&escape(*last))
+                    }
+                    _ => piece.add(run),
+                })
             && piece.add(self.tail.as_slice())
             && piece.flush()
     }
@@ -259,7 +273,12 @@ fn needs_escape(byte: u8) -> bool {
 /// `\xNN`
 fn escape(byte: u8) -> [u8; 4] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    [b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]
+    [
+        b'\\',
+        b'x',
+        HEX[usize::from(byte >> 4)],
+        HEX[usize::from(byte & 15)],
+    ]
 }
 
 /// A short piece of text built in place. What does not fit is dropped: the sizes are chosen so that
@@ -271,7 +290,10 @@ struct Line<const N: usize> {
 
 impl<const N: usize> Line<N> {
     fn new() -> Self {
-        Self { bytes: [0; N], len: 0 }
+        Self {
+            bytes: [0; N],
+            len: 0,
+        }
     }
 
     fn push(&mut self, more: &[u8]) {
@@ -364,9 +386,14 @@ mod tests {
 
     #[test]
     fn escapes_at_their_bounds() {
-        for (byte, escaped) in
-            [(0x1f, true), (b' ', false), (b'~', false), (0x7f, true), (b'\\', true), (0xff, true)]
-        {
+        for (byte, escaped) in [
+            (0x1f, true),
+            (b' ', false),
+            (b'~', false),
+            (0x7f, true),
+            (b'\\', true),
+            (0xff, true),
+        ] {
             assert_eq!(needs_escape(byte), escaped);
         }
         assert_eq!(&escape(0xa5), b"\\xa5");
@@ -375,8 +402,19 @@ mod tests {
     /// The pieces of a text form are all of it, wherever the text ends in the last one.
     #[test]
     fn pieces_are_the_whole() {
-        let writer = Writer { pid: 1, tid: 2, uid: 3, comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0" };
-        let header = Header { seq: 4, time_ns: 5000, text_len: 0, priority: Priority(14), writer };
+        let writer = Writer {
+            pid: 1,
+            tid: 2,
+            uid: 3,
+            comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
+        };
+        let header = Header {
+            seq: 4,
+            time_ns: 5000,
+            text_len: 0,
+            priority: Priority(14),
+            writer,
+        };
         let text = [b'x'; PIECE_SIZE + 1];
         for len in PIECE_SIZE - 80..=text.len() {
             let form = TextForm::new(&header, &text[..len], 3, 0);

@@ -9,9 +9,9 @@
 //! # Layout
 //!
 //! One block of memory holds the records one after another, oldest to newest, each a header of
-//! [`HEADER_SIZE`] bytes and its text, padded to 8 bytes. A record is never split: one that does not
-//! fit between the newest record and the end of the block is placed at its start. So the bytes of
-//! any record are one slice, which a reader copies at once and a read-only mapping could show as
+//! [`HEADER_SIZE`] bytes and its text, padded to 8 bytes. A record is never split: one that does
+//! not fit between the newest record and the end of the block is placed at its start. So the bytes
+//! of any record are one slice, which a reader copies at once and a read-only mapping could show as
 //! they are. The records are in one of two states:
 //!
 //! ```text
@@ -158,7 +158,11 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         Self {
             memory,
             policy,
-            runs: Runs { oldest: Position::default(), next: Position::default(), end: None },
+            runs: Runs {
+                oldest: Position::default(),
+                next: Position::default(),
+                end: None,
+            },
             cleared: Position::default(),
             refused: 0,
             bytes_written: 0,
@@ -274,7 +278,10 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         Some(Stored {
             bytes: &self.memory[at.offset..at.offset + HEADER_SIZE + text_len],
             lost: at.seq - from.seq,
-            after: Position { seq: at.seq + 1, offset: at.offset + stored_size(text_len) },
+            after: Position {
+                seq: at.seq + 1,
+                offset: at.offset + stored_size(text_len),
+            },
         })
     }
 }
@@ -338,7 +345,10 @@ mod tests {
 
     /// A ring of `capacity` bytes.
     fn ring(capacity: usize, policy: Policy) -> Result<Ring<KVec<u8>>> {
-        Ok(Ring::new(KVec::from_elem(0xee, capacity, GFP_KERNEL)?, policy))
+        Ok(Ring::new(
+            KVec::from_elem(0xee, capacity, GFP_KERNEL)?,
+            policy,
+        ))
     }
 
     fn append(ring: &mut Ring<KVec<u8>>, text: &[u8]) -> core::result::Result<u64, Refused> {
@@ -347,14 +357,20 @@ mod tests {
             time_ns: 0,
             text_len: 0,
             priority: Priority::DEFAULT,
-            writer: Writer { pid: 1, tid: 1, uid: 0, comm: [0; 16] },
+            writer: Writer {
+                pid: 1,
+                tid: 1,
+                uid: 0,
+                comm: [0; 16],
+            },
         };
         ring.append(header, text)
     }
 
     /// The text of the first record from `at` on, and how many were lost before it.
     fn text(ring: &Ring<KVec<u8>>, at: Position) -> Option<(&[u8], u64)> {
-        ring.read(at).map(|stored| (&stored.bytes[HEADER_SIZE..], stored.lost))
+        ring.read(at)
+            .map(|stored| (&stored.bytes[HEADER_SIZE..], stored.lost))
     }
 
     /// A record of one byte less than the ring holds, exactly that, and one more.
@@ -373,7 +389,9 @@ mod tests {
     #[test]
     fn end_of_the_memory() -> Result {
         for (spare, dropped) in [(8, 0), (0, 0), (-8isize, 1)] {
-            let capacity = (3 * stored_size(8)).checked_add_signed(spare).ok_or(EINVAL)?;
+            let capacity = (3 * stored_size(8))
+                .checked_add_signed(spare)
+                .ok_or(EINVAL)?;
             let mut ring = ring(capacity, Policy::Overwrite)?;
             for text in [b"0.......", b"1.......", b"2......."] {
                 assert!(append(&mut ring, text).is_ok());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ABI, as `uapi/umsg.h` declares it for user programs. Names and fields are those of the header.
+//! The ABI, as `uapi/umsg.h` declares it for user programs. Names and fields are those of the
+//! header.
 
 use kernel::{
     ioctl::{
@@ -18,9 +19,13 @@ use crate::{
 
 const UMSG_IOC_MAGIC: u32 = 0xe6;
 
+/// What `UMSG_IOC_VERSION` returns.
 pub(crate) const UMSG_ABI_VERSION: u32 = 1;
+/// Gets the version of this ABI.
 pub(crate) const UMSG_IOC_VERSION: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 0);
+/// Gets the state and counters of the log, a [`umsg_info`].
 pub(crate) const UMSG_IOC_INFO: u32 = _IOR::<umsg_info>(UMSG_IOC_MAGIC, 1);
+/// Marks all records as cleared.
 pub(crate) const UMSG_IOC_CLEAR: u32 = _IO(UMSG_IOC_MAGIC, 2);
 
 const UMSG_POLICY_OVERWRITE: u32 = 0;

@@ -46,7 +46,9 @@ module! {
 
 /// The loaded module: the logs, each behind its device node.
 struct Umsg {
+    /// The default log first, then the named ones, for as long as the module is loaded.
     logs: KVec<Pin<KBox<CharDevice<Reader>>>>,
+    /// Say nothing at unload.
     quiet: bool,
 }
 

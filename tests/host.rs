@@ -203,7 +203,8 @@ mod record_tests {
             pid: u32, tid: u32, uid: u32, comm: [u8; 16],
         ) {
             let priority = Priority::new(priority).unwrap();
-            let header = Header { seq, time_ns, text_len, priority, writer: Writer { pid, tid, uid, comm } };
+            let writer = Writer { pid, tid, uid, comm };
+            let header = Header { seq, time_ns, text_len, priority, writer };
             let stored: [u8; HEADER_SIZE] = header.encode();
             prop_assert_eq!(Header::decode(&stored), header);
             prop_assert_eq!(Header::text_len_of(&stored), text_len as usize);
@@ -227,9 +228,12 @@ mod record_tests {
         }
 
         #[test]
-        fn parse_never_adds_and_loses_only_decoration(data in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn parse_never_adds_and_loses_only_decoration(
+            data in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
             let (_, text) = parse(&data);
-            prop_assert!(data.windows(text.len().max(1)).any(|window| window == text) || text.is_empty());
+            let mut windows = data.windows(text.len().max(1));
+            prop_assert!(windows.any(|window| window == text) || text.is_empty());
             prop_assert!(data.len() - text.len() <= crate::record::DECORATION_MAX);
         }
     }

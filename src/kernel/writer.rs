@@ -56,7 +56,8 @@ fn comm() -> [u8; COMM_LEN] {
 pub(crate) fn uid_for_reader(uid: u32) -> u32 {
     match Kuid::from_raw(bindings::kuid_t { val: uid }).into_uid_in_current_ns() {
         u32::MAX => {
-            // SAFETY: The variable lives for ever; a sysctl may write it at any time, hence volatile.
+            // SAFETY: The variable lives for ever; a sysctl may write it at any time, hence
+            // volatile.
             let overflow = unsafe { addr_of!(bindings::overflowuid).read_volatile() };
             overflow as u32
         }

@@ -58,8 +58,8 @@ struct umsg_info {
 
 /*
  * Marks all records as cleared: SEEK_DATA goes after them, and a log that stops when it is full may
- * overwrite them. The file must be open for writing (else EBADF) and the caller must have CAP_SYSLOG
- * (else EPERM).
+ * overwrite them. The file must be open for writing (else EBADF) and the caller must have
+ * CAP_SYSLOG (else EPERM).
  */
 #define UMSG_IOC_CLEAR		_IO(UMSG_IOC_MAGIC, 2)
 

@@ -128,7 +128,8 @@ impl AsFd for Umsg {
     }
 }
 
-/// A record in its text form, taken apart and unescaped. Panics on anything but the documented form.
+/// A record in its text form, taken apart and unescaped. Panics on anything but the documented
+/// form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub priority: u16,

@@ -261,7 +261,7 @@ fn ioctl_unknown() {
         for magic in [abi::MAGIC as u64, b'T' as u64, 0, 0xff] {
             for number in 0..256u64 {
                 for size in [0u64, 4, 8, 16, 128, 129, 16383] {
-                    let request = direction << 30 | size << 16 | magic << 8 | number;
+                    let request = (direction << 30) | (size << 16) | (magic << 8) | number;
                     // The generic ones of every file are handled before the driver is asked.
                     let generic = magic == b'T' as u64 || known.contains(&request) || request == 0;
                     if generic || magic == 0 {

@@ -44,7 +44,8 @@ pub fn is_loaded() -> bool {
         .any(|line| line.starts_with("umsg "))
 }
 
-/// Whether a message is one of the two that loading an unsigned module from outside the tree prints.
+/// Whether a message is one of the two that loading an unsigned module from outside the tree
+/// prints.
 pub fn is_taint_notice(text: &str) -> bool {
     text == "umsg: loading out-of-tree module taints kernel."
         || text.starts_with("umsg: module verification failed:")

@@ -216,7 +216,8 @@ fn in_a_process(name: &str) -> Outcome {
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };
-    // With all that it started: children left behind would keep the module in use and the pipes open.
+    // With all that it started: children left behind would keep the module in use and the pipes
+    // open.
     let group = nix::unistd::Pid::from_raw(child.id() as i32);
     let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
     let _ = child.wait();

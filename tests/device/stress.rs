@@ -2,10 +2,10 @@
 
 //! Many writers and readers at once.
 //!
-//! Every record says which process wrote it, its number there, and a checksum over a text of varying
-//! length. Every reader checks that sequence numbers strictly rise, that no record is torn or mixed,
-//! that its identity is that of the process that wrote it, that the records of one writer come in
-//! its order, and at the end that received + lost = written.
+//! Every record says which process wrote it, its number there, and a checksum over a text of
+//! varying length. Every reader checks that sequence numbers strictly rise, that no record is torn
+//! or mixed, that its identity is that of the process that wrote it, that the records of one writer
+//! come in its order, and at the end that received + lost = written.
 
 use crate::abi::{Record, Umsg};
 use crate::sharing::{child, Child};
