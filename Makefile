@@ -8,7 +8,7 @@ ifeq ($(KERNELRELEASE),)
 RELEASE := $(shell uname -r)
 KDIR ?= $(or $(shell scripts/kdir --find $(RELEASE)),/lib/modules/$(RELEASE)/build)
 
-.PHONY: modules install clean help demo test lint doctor kdir distclean
+.PHONY: modules install clean help demo test lint fuzz doctor kdir distclean
 
 modules: ## build umsg.ko against KDIR (default: the headers of RELEASE, the running kernel)
 	@scripts/check-kdir $(KDIR)
@@ -26,6 +26,9 @@ test: ## all the project has to check itself with
 
 lint: ## look at the source without running it: a part of make test
 	@scripts/lint
+
+fuzz: ## make a million wild calls on the device in a booted kernel (scripts/fuzz --help)
+	@scripts/fuzz
 
 kdir: ## complete the headers of RELEASE with their Rust metadata
 	@scripts/kdir $(RELEASE) >/dev/null

@@ -9,7 +9,7 @@
 #     top     the work tree, an absolute path without links
 #     cache   the folder for all that is made once and kept
 # and defines say, die, usage, bad_usage, need, fingerprint, lock, unlock,
-# build_lock, fresh, publish and discard. Nothing is created until a script asks for it.
+# build_lock, fresh, publish, discard, cargo and build_guest. Nothing is created until a script asks for it.
 
 set -eu
 umask 022
@@ -117,3 +117,21 @@ publish() {
 discard() {
     [ ! -e "$1" ] || rm -rf "$1"
 }
+
+# cargo COMMAND ARGS...: the cargo of the root, on the tests' crate.
+cargo() {
+    cargo_command=$1
+    shift
+    "$top/scripts/root" env CARGO_HOME="$cache/cargo" CARGO_TARGET_DIR="$top/build/cargo" \
+        cargo "$cargo_command" --quiet --locked --release \
+        --manifest-path "$top/tests/Cargo.toml" "$@"
+}
+
+# build_guest NAME: builds the tests' program NAME, linked statically, so that
+# it needs nothing of the guest. It is then in the folder $guest_programs.
+build_guest() {
+    RUSTFLAGS='-C target-feature=+crt-static' \
+        cargo build --bin "$1" --target x86_64-unknown-linux-gnu
+}
+# shellcheck disable=SC2034 # for the caller
+guest_programs=$top/build/cargo/x86_64-unknown-linux-gnu/release

@@ -273,7 +273,8 @@ fn random() {
     let (mut good, mut bad) = (0, 0);
     for _ in 0..170 {
         // A good value beside each random one now and then, or next to none would be taken.
-        let given: Vec<String> = NAMES
+        let all_good = next(4) == 0;
+        let mut given: Vec<String> = NAMES
             .iter()
             .zip(GOOD)
             .map(|(name, good)| match next(3) {
@@ -283,10 +284,11 @@ fn random() {
                     (0..next(4)).map(|_| PIECES[next(PIECES.len())]).collect::<String>()
                 ),
             })
-            .chain((next(4) == 0).then(|| {
-                "capacity=64K mode=0600 policy=stop quiet=n record_max=9 logs=".to_string()
-            }))
             .collect();
+        if all_good {
+            // The last one wins, whatever the first was.
+            given.extend(NAMES.iter().zip(GOOD).map(|(name, good)| format!("{name}={good}")));
+        }
         let mut log = Messages::from_now();
         let mut arguments = vec!["umsg.ko"];
         arguments.extend(given.iter().map(String::as_str));

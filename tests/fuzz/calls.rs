@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the fuzzer can do: one [`Call`], plain numbers from the seed alone.
+//!
+//! A call names its file by a slot, not by a descriptor, and its memory by a [`Place`], not by an
+//! address, so that the same seed gives the same calls whatever the kernel hands out.
+
+use crate::abi::{Info, MAGIC};
+
+/// A file of the device, by the thread's table of them (`files.rs`).
+pub type Slot = u8;
+
+/// Memory to read from or write to (`arena.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Ours, readable and writable.
+    Good,
+    /// So many bytes before a page that is not there.
+    End(u16),
+    ReadOnly,
+    /// A page whose protection another thread may be changing.
+    Shifty,
+    /// A page that is missing until a helper thread resolves the fault.
+    Stall,
+    Null,
+    /// Below the lowest address that can be mapped.
+    Low,
+    NonCanonical,
+    /// The kernel's own memory.
+    Kernel,
+    /// So many bytes before the end of a program's range.
+    TaskEnd(u8),
+    Max,
+}
+
+/// One piece of memory that is not part of the good rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Bad {
+    pub place: Place,
+    pub len: usize,
+    /// Before which of the good pieces it stands.
+    pub at: u8,
+}
+
+/// The memory of one read or write: `len` good bytes, cut into `1 + cuts` pieces where the call takes
+/// a vector, and perhaps a bad piece among them.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub len: usize,
+    pub offset: u16,
+    pub cuts: [u16; 3],
+    pub bad: Option<Bad>,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Text that a reader can check (`seal.rs`), with a priority and a newline or without.
+    Sealed { priority: Option<u16>, newline: bool },
+    /// Any bytes, after this prefix.
+    Raw { prefix: u8 },
+}
+
+/// The system call of a read or write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Plain,
+    Vector,
+    At,
+    VectorAt,
+    VectorAtFlags,
+    /// A vector whose own address is bad.
+    VectorFrom(Place),
+    /// A vector with this number of pieces.
+    Count(i32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    Node,
+    /// `/proc/self/fd/N` of a slot.
+    Link(Slot),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Waiting {
+    Poll,
+    Ppoll,
+    Select,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Transfer {
+    SpliceIn,
+    SpliceOut,
+    Tee,
+    SendfileIn,
+    SendfileOut,
+    CopyIn,
+    CopyOut,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Attribute {
+    Stat,
+    Sync,
+    DataSync,
+    Truncate,
+    Allocate,
+    ReadAhead,
+    Advise,
+    SyncRange,
+    Flock,
+    FdInfo,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Ring {
+    Read { room: u32 },
+    Write { len: u16, content: Content },
+    Poll { events: u32, multi: bool },
+    ReadMulti,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Call {
+    Open { slot: Slot, path: Path, flags: i32 },
+    Close { slot: Slot },
+    Dup { from: Slot, to: Slot, how: u8 },
+    Read { slot: Slot, how: How, memory: Memory, position: i64, flags: i32 },
+    Write { slot: Slot, how: How, memory: Memory, content: Content, position: i64, flags: i32 },
+    Seek { slot: Slot, offset: i64, whence: i32 },
+    Ioctl { slot: Slot, command: u32, argument: Place },
+    Wait { slots: [Slot; 3], events: i16, how: Waiting, timeout_ms: i32 },
+    EpollChange { slot: Slot, operation: i32, events: u32, argument: Place },
+    EpollWait { most: i32, timeout_ms: i32 },
+    Map { slot: Slot, len: usize, protection: i32, flags: i32, offset: i64 },
+    Transfer { slot: Slot, how: Transfer, len: usize, flags: u32 },
+    Control { slot: Slot, command: i32, argument: i64 },
+    Lock { slot: Slot, command: i32, kind: i16, start: i64, len: i64 },
+    Attribute { slot: Slot, what: Attribute, first: i64, second: i64, flags: i32 },
+    Send { slot: Slot, across: bool },
+    Receive { slot: Slot, across: bool },
+    Uring { slot: Slot, operations: [Ring; 2] },
+    User { nobody: bool },
+    Protect { protection: i32 },
+    Signal { restart: bool },
+    Fork { seed: u64, calls: u8, kill_after_us: u16 },
+    Load { unload: bool },
+}
+
+/// The operations by name, for the counts; the order is that of [`Call::operation`].
+pub const OPERATIONS: [&str; 23] = [
+    "open",
+    "close",
+    "dup",
+    "read",
+    "write",
+    "lseek",
+    "ioctl",
+    "poll",
+    "epoll_ctl",
+    "epoll_wait",
+    "mmap",
+    "splice",
+    "fcntl",
+    "lock",
+    "attribute",
+    "sendmsg",
+    "recvmsg",
+    "io_uring",
+    "setresuid",
+    "mprotect",
+    "signal",
+    "fork",
+    "load",
+];
+
+impl Call {
+    /// The index of its operation in [`OPERATIONS`].
+    pub fn operation(&self) -> usize {
+        match self {
+            Self::Open { .. } => 0,
+            Self::Close { .. } => 1,
+            Self::Dup { .. } => 2,
+            Self::Read { .. } => 3,
+            Self::Write { .. } => 4,
+            Self::Seek { .. } => 5,
+            Self::Ioctl { .. } => 6,
+            Self::Wait { .. } => 7,
+            Self::EpollChange { .. } => 8,
+            Self::EpollWait { .. } => 9,
+            Self::Map { .. } => 10,
+            Self::Transfer { .. } => 11,
+            Self::Control { .. } => 12,
+            Self::Lock { .. } => 13,
+            Self::Attribute { .. } => 14,
+            Self::Send { .. } => 15,
+            Self::Receive { .. } => 16,
+            Self::Uring { .. } => 17,
+            Self::User { .. } => 18,
+            Self::Protect { .. } => 19,
+            Self::Signal { .. } => 20,
+            Self::Fork { .. } => 21,
+            Self::Load { .. } => 22,
+        }
+    }
+}
+
+/// `UMSG_IOC_VERSION`
+pub const VERSION: u32 = nix::request_code_read!(MAGIC, 0, size_of::<u32>()) as u32;
+/// `UMSG_IOC_INFO`
+pub const INFO: u32 = nix::request_code_read!(MAGIC, 1, size_of::<Info>()) as u32;
+/// `UMSG_IOC_CLEAR`
+pub const CLEAR: u32 = nix::request_code_none!(MAGIC, 2) as u32;

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A fuzzer of calls on `/dev/umsg`. Run as root in a booted kernel, with `umsg.ko` in the working
+//! folder and the module not loaded; prints TAP.
+//!
+//! Several processes of two threads each make calls drawn from the seed (`draw.rs`): every operation
+//! that a file of the device has, with wild arguments, on files of their own and shared ones. One
+//! process more is killed again and again. Every result is checked: errors against what each call may
+//! return (`rules.rs`), records against their seal (`seal.rs`), cursors, losses and counters against
+//! what must hold (`audit.rs`), and after each round the accounts of all calls against the log's own
+//! (`round.rs`).
+//!
+//! The same seed makes every thread do the same calls in the same order; only how they interleave is
+//! the machine's. A failure prints the seed and the last calls of each thread.
+
+#[path = "../device/abi.rs"]
+#[expect(dead_code, reason = "the tests of the device use all of it")]
+mod abi;
+mod arena;
+mod audit;
+mod calls;
+mod draw;
+mod files;
+#[path = "../device/kernel.rs"]
+#[expect(dead_code, reason = "the tests of the device use all of it")]
+mod kernel;
+mod module;
+mod perform;
+mod round;
+mod rules;
+mod seal;
+mod shared;
+mod transfer;
+mod uring;
+mod worker;
+
+use shared::{Shared, LANE, LANES};
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::Instant;
+
+const USAGE: &str = "usage: fuzz [--seed N] [--calls N] [--threads N] [--reload] [--hang SECONDS]
+
+    --seed N        what the calls are drawn from (default: the time)
+    --calls N       calls in all (default: 100000); a killed process and the children of threads
+                    add theirs
+    --threads N     threads, two to a process (default: 6)
+    --reload        unload and reload the module with other parameters now and then, good and bad
+    --hang SECONDS  a call that takes as long has failed (default: 30)";
+
+/// What the program was asked to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub calls: u64,
+    pub threads: usize,
+    pub reload: bool,
+    pub hang: u64,
+}
+
+fn options() -> Result<Options, String> {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = time.map_or(0, |time| time.as_secs());
+    let mut options = Options { seed, calls: 100_000, threads: 6, reload: false, hang: 30 };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let mut number = |least: u64, most: u64| {
+            let word = arguments.next().unwrap_or_default();
+            let number: Option<u64> = word.parse().ok();
+            number
+                .filter(|number| (least..=most).contains(number))
+                .ok_or(format!("{name} needs a number from {least} to {most}, not \"{word}\""))
+        };
+        match name.as_str() {
+            "--seed" => options.seed = number(0, u64::MAX)?,
+            "--calls" => options.calls = number(1, 1 << 40)?,
+            "--threads" => options.threads = number(2, 32)? as usize & !1,
+            "--reload" => options.reload = true,
+            "--hang" => options.hang = number(1, 3600)?,
+            _ => return Err(format!("unknown argument \"{name}\"")),
+        }
+    }
+    Ok(options)
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(why) => {
+            eprintln!("fuzz: {why}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let shared = Shared::new();
+    // A check that fails in any thread of any process ends that process; the supervisor sees it.
+    std::panic::set_hook(Box::new(move |info| {
+        shared.fail(&info.to_string());
+        if LANE.get() != LANES {
+            // SAFETY: Ends the process.
+            unsafe { libc::_exit(101) }
+        }
+    }));
+    println!("TAP version 13\n1..1");
+    let start = Instant::now();
+    let done = std::panic::catch_unwind(AssertUnwindSafe(|| round::all(&options, shared)));
+    let seconds = start.elapsed().as_secs_f64();
+    let rounds = done.unwrap_or(0);
+    let failure = shared.failure();
+    if let Some(why) = &failure {
+        for line in why.lines() {
+            println!("# {line}");
+        }
+        println!("# again: fuzz --seed {} {}", options.seed, again(&options));
+    }
+    let word = if failure.is_some() { "not ok" } else { "ok" };
+    println!("{word} 1 fuzz.calls");
+    println!(
+        "# seed {}, {rounds} rounds, {seconds:.0} s, {:.0} calls/s, fingerprint {:016x}",
+        options.seed,
+        shared.total() as f64 / seconds,
+        shared.fingerprint.load(std::sync::atomic::Ordering::Relaxed)
+    );
+    println!("# {}", shared.summary());
+    ExitCode::from(u8::from(failure.is_some()))
+}
+
+fn again(options: &Options) -> String {
+    let reload = if options.reload { " --reload" } else { "" };
+    format!("--calls {} --threads {}{reload}", options.calls, options.threads)
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module under the fuzzer: its parameters, loading and unloading.
+
+use fastrand::Rng;
+use nix::errno::Errno;
+use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
+use std::ffi::CString;
+
+/// What the module is loaded with.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameters {
+    /// In whole pages, as the module rounds it.
+    pub capacity: usize,
+    pub record_max: usize,
+    pub mode: u32,
+    /// 0: overwrite, 1: stop.
+    pub policy: u32,
+}
+
+impl Parameters {
+    pub const USUAL: Self = Self { capacity: 65536, record_max: 1024, mode: 0o600, policy: 0 };
+
+    pub fn draw(rng: &mut Rng) -> Self {
+        let mut of = |choices: &[usize]| choices[rng.usize(..choices.len())];
+        let record_max = of(&[1, 7, 8, 64, 500, 512, 1024, 1024, 3000, 4096, 16384, 65536]);
+        let least = (56 + record_max.next_multiple_of(8)).next_multiple_of(4096);
+        let capacity = of(&[least, least + 4096, 16384, 65536, 65536, 1 << 20]).max(least);
+        let mode = of(&[0o600, 0o600, 0o666, 0o444, 0o222, 0o1]) as u32;
+        Self { capacity, record_max, mode, policy: of(&[0, 0, 0, 1]) as u32 }
+    }
+
+    fn words(&self) -> String {
+        format!(
+            "capacity={} record_max={} mode=0{:o} policy={}",
+            self.capacity, self.record_max, self.mode, self.policy
+        )
+    }
+}
+
+/// Parameters that refuse the load, and with which error.
+const REFUSED: [(&str, Errno); 16] = [
+    ("capacity=0", Errno::EINVAL),
+    ("capacity=1079", Errno::EINVAL),
+    ("capacity=18446744073709551615", Errno::EINVAL),
+    ("capacity=18446744073709551616", Errno::EINVAL),
+    ("capacity=1099511627776", Errno::ENOMEM),
+    ("capacity=-1", Errno::EINVAL),
+    ("capacity=x", Errno::EINVAL),
+    ("record_max=0", Errno::EINVAL),
+    ("record_max=65537", Errno::EINVAL),
+    ("record_max=65536 capacity=65591", Errno::EINVAL),
+    ("mode=0", Errno::EINVAL),
+    ("mode=01000", Errno::EINVAL),
+    ("mode=65536", Errno::EINVAL),
+    ("policy=2", Errno::EINVAL),
+    ("policy=256", Errno::EINVAL),
+    ("policy", Errno::EINVAL),
+];
+
+fn insert(words: &str) -> Result<(), Errno> {
+    let file = std::fs::File::open("umsg.ko").expect("umsg.ko in the working folder");
+    let words = CString::new(words).expect("no zero byte");
+    finit_module(&file, &words, ModuleInitFlags::empty())
+}
+
+/// Loads it.
+pub fn load(parameters: &Parameters) {
+    insert(&parameters.words()).unwrap_or_else(|error| panic!("load {parameters:?}: {error}"));
+}
+
+/// Tries to load it with parameters it must refuse, and says which.
+pub fn load_refused(rng: &mut Rng) -> &'static str {
+    let (words, error) = REFUSED[rng.usize(..REFUSED.len())];
+    assert_eq!(insert(words), Err(error), "load with {words}");
+    words
+}
+
+/// Tries to load it a second time.
+pub fn load_again() -> Result<(), Errno> {
+    insert("")
+}
+
+/// Unloads it, unless it is in use.
+pub fn unload() -> Result<(), Errno> {
+    delete_module(c"umsg", DeleteModuleFlags::O_NONBLOCK)
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Performs calls other than reads and writes.
+
+use crate::abi::Info;
+use crate::arena::Area;
+use crate::audit::Audit;
+use crate::calls::*;
+use crate::files::{Known, AUDITED};
+use crate::module;
+use crate::seal::NOBODY;
+use crate::worker::Thread;
+use libc::*;
+use nix::errno::Errno;
+use std::ffi::CString;
+use std::sync::atomic::Ordering;
+
+/// What a system call returned, or its error number below zero.
+pub fn result(returned: i64) -> i64 {
+    if returned == -1 {
+        -i64::from(Errno::last_raw())
+    } else {
+        returned
+    }
+}
+
+fn outcome(done: Result<(), Errno>) -> i64 {
+    done.map_or_else(|error| -(error as i64), |()| 0)
+}
+
+impl Thread {
+    /// Performs one call, and checks all but its error.
+    pub fn perform(&mut self, call: &Call) -> i64 {
+        let fd = |slot| self.files.fd(slot);
+        // SAFETY: Every address is one of the arena's places or of something local; the kernel checks
+        // the others. No call changes memory that something else uses.
+        unsafe {
+            match *call {
+                Call::Open { slot, path, flags } => self.open(slot, path, flags),
+                Call::Close { slot } => {
+                    let closed = result(close(fd(slot)).into());
+                    self.files.set(slot, Known::Closed);
+                    closed
+                }
+                Call::Dup { from, to, how } => self.dup(from, to, how),
+                Call::Read { slot, how, memory, position, flags } => {
+                    self.read(slot, how, &memory, position, flags)
+                }
+                Call::Write { slot, how, memory, content, position, flags } => {
+                    self.write(slot, how, &memory, content, position, flags)
+                }
+                Call::Seek { slot, offset, whence } => self.seek(slot, offset, whence),
+                Call::Ioctl { slot, command, argument } => self.ioctl(slot, command, argument),
+                Call::Wait { slots, events, how, timeout_ms } => {
+                    self.wait(slots, events, how, timeout_ms)
+                }
+                Call::EpollChange { slot, operation, events, argument } => {
+                    let mut event = epoll_event { events, u64: slot.into() };
+                    let event = match argument {
+                        Place::Good => &raw mut event,
+                        place => self.arena.address(place, Area::Read, 0) as *mut epoll_event,
+                    };
+                    result(syscall(SYS_epoll_ctl, self.epoll, operation, fd(slot), event))
+                }
+                Call::EpollWait { most, timeout_ms } => {
+                    let mut events = [epoll_event { events: 0, u64: 0 }; 8];
+                    let count = result(
+                        epoll_wait(self.epoll, events.as_mut_ptr(), most, timeout_ms).into(),
+                    );
+                    for event in events.iter().take(count.max(0) as usize) {
+                        let bits = event.events;
+                        assert!(bits != 0 && bits & !0x147 == 0, "epoll reports {bits:#x}");
+                    }
+                    count
+                }
+                Call::Map { slot, len, protection, flags, offset } => {
+                    let at = mmap(std::ptr::null_mut(), len, protection, flags, fd(slot), offset);
+                    assert_eq!(at, MAP_FAILED, "the device was mapped");
+                    result(-1)
+                }
+                Call::Transfer { slot, how, len, flags } => {
+                    self.transfer(fd(slot), how, len, flags)
+                }
+                Call::Control { slot, command, argument } => self.control(slot, command, argument),
+                Call::Lock { slot, command, kind, start, len } => {
+                    let mut lock: flock = std::mem::zeroed();
+                    (lock.l_type, lock.l_whence) = (kind, SEEK_SET as i16);
+                    (lock.l_start, lock.l_len) = (start, len);
+                    result(fcntl(fd(slot), command, &mut lock).into())
+                }
+                Call::Attribute { slot, what, first, second, flags } => {
+                    self.attribute(fd(slot), what, first, second, flags)
+                }
+                Call::Send { slot, across } => self.send(fd(slot), across),
+                Call::Receive { slot, across } => self.receive(slot, across),
+                Call::Uring { slot, ref operations } => self.uring(slot, operations),
+                Call::User { nobody } => {
+                    // Of this thread alone: the C library's function would change all of them.
+                    let user = if nobody { NOBODY as i64 } else { 0 };
+                    let changed = result(syscall(SYS_setresuid, -1i64, user, -1i64));
+                    self.nobody = nobody;
+                    changed
+                }
+                Call::Protect { protection } => {
+                    self.arena.shift(protection);
+                    0
+                }
+                Call::Signal { restart } => {
+                    let signal = if restart { SIGUSR1 } else { SIGALRM };
+                    for peer in self.peers {
+                        let tid = peer.load(Ordering::SeqCst);
+                        // In a child it is a number of the parent's process, and finds nobody.
+                        if tid != 0 && tid != gettid() && !self.child {
+                            syscall(SYS_tgkill, getpid(), tid, signal);
+                        }
+                    }
+                    0
+                }
+                Call::Fork { seed, calls, kill_after_us } => {
+                    self.fork(seed, calls, kill_after_us);
+                    0
+                }
+                Call::Load { unload: true } => outcome(module::unload()),
+                Call::Load { unload: false } => outcome(module::load_again()),
+            }
+        }
+    }
+
+    fn open(&mut self, slot: Slot, path: Path, flags: i32) -> i64 {
+        let path = match path {
+            Path::Node => CString::from(c"/dev/umsg"),
+            Path::Link(slot) => {
+                CString::new(format!("/proc/self/fd/{}", self.files.fd(slot))).expect("no zero")
+            }
+        };
+        let before = self.info();
+        // SAFETY: A string, and numbers.
+        let fd = result(unsafe { libc::open(path.as_ptr(), flags | O_CLOEXEC, 0o600) }.into());
+        if fd >= 0 {
+            self.files.put(slot, fd as i32, Known::Open(flags));
+            if slot == AUDITED {
+                let nonblocking = flags & O_NONBLOCK != 0;
+                let after = self.info();
+                self.audit = Audit::moved(&before, &after, nonblocking, |info| info.oldest_seq);
+            }
+            return 0;
+        }
+        fd
+    }
+
+    fn dup(&mut self, from: Slot, to: Slot, how: u8) -> i64 {
+        let fd = self.files.fd(from);
+        let known = self.files.known(from);
+        // SAFETY: Nothing but numbers.
+        let new = result(
+            unsafe {
+                match how {
+                    0 => libc::dup(fd),
+                    1 => fcntl(fd, F_DUPFD_CLOEXEC, 20),
+                    2 => fcntl(fd, F_DUPFD, 0),
+                    // Onto the number itself, or onto itself.
+                    _ => {
+                        let new = dup2(fd, self.files.fd(to));
+                        if new >= 0 {
+                            self.files.set(to, known);
+                            return 0;
+                        }
+                        new
+                    }
+                }
+            }
+            .into(),
+        );
+        if new >= 0 {
+            self.files.put(to, new as i32, known);
+            return 0;
+        }
+        new
+    }
+
+    fn seek(&mut self, slot: Slot, offset: i64, whence: i32) -> i64 {
+        let before = (slot == AUDITED).then(|| self.info());
+        // SAFETY: Nothing but numbers.
+        let at = result(unsafe { lseek(self.files.fd(slot), offset, whence) });
+        let place: fn(&Info) -> u64 = match (offset, whence) {
+            (0, SEEK_SET) => |info| info.oldest_seq,
+            (0, SEEK_DATA) => |info| info.cleared_seq,
+            (0, SEEK_END) => |info| info.next_seq,
+            _ => {
+                assert!(at < 0, "a seek that is not in the table went to {at}");
+                return at;
+            }
+        };
+        assert!(at <= 0, "a seek returned {at}");
+        assert!(at == 0 || self.files.known(slot).is_file() != Some(true), "a good seek: {at}");
+        if let (Some(before), 0) = (before, at) {
+            let after = self.info();
+            self.audit = Audit::moved(&before, &after, self.audit.nonblocking, place);
+        }
+        at
+    }
+
+    fn ioctl(&mut self, slot: Slot, command: u32, argument: Place) -> i64 {
+        let mut room = [0xa5u8; 512];
+        let address = match argument {
+            Place::Good => room.as_mut_ptr() as usize,
+            place => self.arena.address(place, Area::Read, 0),
+        };
+        // SAFETY: No command that the device knows writes more than there is room.
+        let done =
+            result(unsafe { syscall(SYS_ioctl, self.files.fd(slot), command as c_ulong, address) });
+        let written = match (command, done, argument) {
+            (VERSION, 0, Place::Good) => {
+                assert_eq!(room[..4], 1u32.to_ne_bytes(), "the version");
+                4
+            }
+            (INFO, 0, Place::Good) => {
+                // SAFETY: It is as large, and any bytes are one.
+                self.check_info(unsafe { std::ptr::read_unaligned(room.as_ptr().cast::<Info>()) });
+                size_of::<Info>()
+            }
+            (VERSION | INFO | CLEAR, 0, _) => 0,
+            // FIOASYNC that changes nothing.
+            (0x5452, 0, _) => 0,
+            // A command that the kernel answers for every file.
+            (_, 0.., _) => panic!("ioctl {command:#x} returned {done}"),
+            _ => 0,
+        };
+        assert!(room[written..].iter().all(|byte| *byte == 0xa5), "ioctl {command:#x} wrote more");
+        done
+    }
+
+    fn wait(&mut self, slots: [Slot; 3], events: i16, how: Waiting, timeout_ms: i32) -> i64 {
+        let before = slots.contains(&AUDITED).then(|| self.info());
+        let mut files = slots.map(|slot| pollfd { fd: self.files.fd(slot), events, revents: 0 });
+        let time = timespec { tv_sec: 0, tv_nsec: i64::from(timeout_ms) * 1_000_000 };
+        // SAFETY: What is local.
+        let count = unsafe {
+            match how {
+                Waiting::Poll => result(poll(files.as_mut_ptr(), 3, timeout_ms).into()),
+                Waiting::Ppoll => {
+                    result(ppoll(files.as_mut_ptr(), 3, &time, std::ptr::null()).into())
+                }
+                Waiting::Select => {
+                    let mut sets: [fd_set; 3] = std::mem::zeroed();
+                    for file in &files {
+                        sets.iter_mut().for_each(|set| FD_SET(file.fd, set));
+                    }
+                    let [read, write, except] = &mut sets;
+                    let none = std::ptr::null();
+                    return result(pselect(400, read, write, except, &time, none).into());
+                }
+            }
+        };
+        if count < 0 {
+            return count;
+        }
+        let after = before.map(|_| self.info());
+        for (slot, file) in slots.into_iter().zip(files) {
+            let got = i32::from(file.revents);
+            let asked = i32::from(events);
+            assert_eq!(got & !(asked & 0x147 | i32::from(POLLNVAL)), 0, "poll reports {got:#x}");
+            let good = self.files.known(slot).is_file() == Some(true);
+            assert!(!good || got & i32::from(POLLNVAL) == 0, "an open file counts as closed");
+            if good && got & i32::from(POLLNVAL) == 0 {
+                assert_eq!(got & 0x104, asked & 0x104, "not ready to be written to");
+            }
+            if let (AUDITED, Some(before), Some(after)) = (slot, &before, &after) {
+                // What was not asked for is not known.
+                if good && asked & 0x43 == 0x43 {
+                    self.audit.polled(got & 1 != 0, got & 2 != 0, before, after);
+                }
+            }
+        }
+        count
+    }
+
+    fn transfer(&self, fd: i32, how: Transfer, len: usize, flags: u32) -> i64 {
+        let null = std::ptr::null_mut();
+        let ([from, to], plain) = (self.pipe, self.plain);
+        // SAFETY: Nothing but numbers.
+        let moved = result(unsafe {
+            match how {
+                Transfer::SpliceIn => splice(from, null, fd, null, len, flags) as i64,
+                Transfer::SpliceOut => splice(fd, null, to, null, len, flags) as i64,
+                Transfer::Tee => tee(fd, to, len, flags) as i64,
+                Transfer::SendfileIn => sendfile(fd, plain, null.cast(), len) as i64,
+                Transfer::SendfileOut => sendfile(to, fd, null.cast(), len) as i64,
+                Transfer::CopyIn => copy_file_range(plain, null, fd, null, len, flags) as i64,
+                Transfer::CopyOut => copy_file_range(fd, null, plain, null, len, flags) as i64,
+            }
+        });
+        assert!(moved <= 0, "{how:?} moved {moved} bytes");
+        moved
+    }
+
+    fn control(&mut self, slot: Slot, command: i32, argument: i64) -> i64 {
+        // SAFETY: None of these commands takes an address.
+        let done = result(unsafe { fcntl(self.files.fd(slot), command, argument) }.into());
+        match command {
+            F_DUPFD | F_DUPFD_CLOEXEC if done >= 0 => {
+                // SAFETY: It is ours.
+                unsafe { close(done as i32) };
+                return 0;
+            }
+            F_SETFL if slot == AUDITED && done == 0 => {
+                self.audit.nonblocking = argument as i32 & O_NONBLOCK != 0;
+            }
+            _ => {}
+        }
+        done
+    }
+
+    fn attribute(&self, fd: i32, what: Attribute, first: i64, second: i64, flags: i32) -> i64 {
+        // SAFETY: What is local, and numbers.
+        result(unsafe {
+            match what {
+                Attribute::Stat => {
+                    let mut stat: stat = std::mem::zeroed();
+                    let done = fstat(fd, &mut stat);
+                    if done == 0 {
+                        assert_eq!(stat.st_mode, S_IFCHR | self.parameters.mode, "the mode");
+                    }
+                    done.into()
+                }
+                Attribute::Sync => fsync(fd).into(),
+                Attribute::DataSync => fdatasync(fd).into(),
+                Attribute::Truncate => ftruncate(fd, first).into(),
+                Attribute::Allocate => fallocate(fd, flags, first, second).into(),
+                Attribute::ReadAhead => readahead(fd, first, second as usize) as i64,
+                // The errors of this one are what it returns.
+                Attribute::Advise => return -i64::from(posix_fadvise(fd, first, second, flags)),
+                Attribute::SyncRange => sync_file_range(fd, first, second, flags as u32).into(),
+                Attribute::Flock => libc::flock(fd, flags & 15).into(),
+                Attribute::FdInfo => {
+                    let path = format!("/proc/self/fdinfo/{fd}");
+                    return match std::fs::read(path) {
+                        Ok(text) => {
+                            assert!(text.starts_with(b"pos:\t"), "{}", text.escape_ascii());
+                            0
+                        }
+                        Err(error) => -i64::from(error.raw_os_error().unwrap_or(ENOTRECOVERABLE)),
+                    };
+                }
+            }
+        })
+    }
+
+    fn send(&self, fd: i32, across: bool) -> i64 {
+        let socket = if across { self.round.across[0] } else { self.sockets[0] };
+        // SAFETY: Structures that may be zeros, and what is local.
+        unsafe {
+            let mut byte = 0u8;
+            let mut piece = iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+            let mut control = [0u64; 4];
+            let mut message: msghdr = std::mem::zeroed();
+            (message.msg_iov, message.msg_iovlen) = (&mut piece, 1);
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = CMSG_SPACE(4) as usize;
+            let head = CMSG_FIRSTHDR(&message);
+            (*head).cmsg_level = SOL_SOCKET;
+            (*head).cmsg_type = SCM_RIGHTS;
+            (*head).cmsg_len = CMSG_LEN(4) as usize;
+            CMSG_DATA(head).cast::<i32>().write_unaligned(fd);
+            result(sendmsg(socket, &message, MSG_DONTWAIT) as i64)
+        }
+    }
+
+    fn receive(&mut self, slot: Slot, across: bool) -> i64 {
+        let socket = if across { self.round.across[1] } else { self.sockets[1] };
+        // SAFETY: As above.
+        unsafe {
+            let mut byte = 0u8;
+            let mut piece = iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+            let mut control = [0u64; 4];
+            let mut message: msghdr = std::mem::zeroed();
+            (message.msg_iov, message.msg_iovlen) = (&mut piece, 1);
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = size_of_val(&control);
+            let done =
+                result(recvmsg(socket, &mut message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) as i64);
+            if done > 0 {
+                let head = CMSG_FIRSTHDR(&message);
+                assert!(!head.is_null(), "a message without a file");
+                let fd = CMSG_DATA(head).cast::<i32>().read_unaligned();
+                self.files.put(slot, fd, Known::Unknown);
+            }
+            done
+        }
+    }
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The supervisor: loads the module, starts the processes, watches them, and looks at what is left.
+
+use crate::abi::{Record, NODE};
+use crate::draw::seed;
+use crate::files::{COMMON_FD, COMMON_FLAGS};
+use crate::kernel::{is_taint_notice, Message, Messages, WARNING};
+use crate::module::{self, Parameters};
+use crate::seal;
+use crate::shared::{Shared, LANES};
+use crate::worker::{self, info_of, socket_pair, Round, THREADS};
+use crate::Options;
+use fastrand::Rng;
+use nix::errno::Errno;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// Calls of all threads in a round, where the module is reloaded.
+const ROUND: u64 = 6_000;
+
+/// A process of the fuzzer.
+struct Process {
+    pid: i32,
+    /// It is killed at this moment.
+    doomed: Option<Instant>,
+}
+
+/// Does it all; returns how many rounds there were. A failure is a panic, or stands in `shared`.
+pub fn all(options: &Options, shared: &'static Shared) -> u64 {
+    let mut messages = Messages::from_now();
+    let round_calls = if options.reload { ROUND } else { options.calls };
+    let rounds = options.calls.div_ceil(round_calls);
+    for number in 0..rounds {
+        let seed = seed(&[options.seed, number]);
+        let mut rng = Rng::with_seed(seed);
+        let mut parameters = Parameters::USUAL;
+        if options.reload {
+            refuse_loads(&mut rng, &mut messages);
+            parameters = Parameters::draw(&mut rng);
+        }
+        let calls = round_calls.min(options.calls - number * round_calls);
+        one(options, shared, parameters, seed, calls, &mut rng);
+        quiet(&messages.all());
+        if let Some(why) = shared.failure() {
+            panic!("{why}");
+        }
+    }
+    rounds
+}
+
+/// Loads with bad parameters: each is refused, with at least one line that says why.
+fn refuse_loads(rng: &mut Rng, messages: &mut Messages) {
+    for _ in 0..rng.usize(..3) {
+        quiet(&messages.all());
+        let words = module::load_refused(rng);
+        let said = messages.all();
+        let complaints = said.iter().filter(|message| message.level <= WARNING);
+        let (ours, others): (Vec<_>, Vec<_>) = complaints
+            .filter(|message| !is_taint_notice(&message.text))
+            .partition(|message| message.text.starts_with("umsg: "));
+        assert!(
+            ours.len() == 1 && others.is_empty(),
+            "load with {words}: the kernel said {said:?}"
+        );
+        assert!(!std::path::Path::new(NODE).exists(), "load with {words} left {NODE} behind");
+    }
+}
+
+/// The kernel must have said nothing at warning level or above.
+fn quiet(said: &[Message]) {
+    for message in said {
+        let good = message.level > WARNING || is_taint_notice(&message.text);
+        assert!(good, "the kernel said: {}", message.text);
+    }
+}
+
+/// One round: from load to unload.
+fn one(
+    options: &Options,
+    shared: &'static Shared,
+    parameters: Parameters,
+    seed: u64,
+    calls: u64,
+    rng: &mut Rng,
+) {
+    module::load(&parameters);
+    let observer = open_files();
+    let across = socket_pair();
+    // The last process is the one that is killed, on lanes of its own.
+    let children = options.threads + THREADS;
+    let round = Round { shared, parameters, seed, children, across };
+    let before = (shared.writes.stored.load(Relaxed), shared.writes.refused.load(Relaxed));
+    shared.writes.open.store(0, Relaxed);
+    let each = calls.div_ceil(options.threads as u64);
+    let mut processes: Vec<Process> = (0..options.threads / THREADS)
+        .map(|index| Process { pid: start(round, index * THREADS, each), doomed: None })
+        .collect();
+    let mut lives = 0;
+    let mut watch = Watch::new(options.hang);
+    while processes.iter().any(|process| process.doomed.is_none()) {
+        if !processes.iter().any(|process| process.doomed.is_some()) {
+            lives += 1;
+            let seed = crate::draw::seed(&[seed, lives]);
+            let pid = start(Round { seed, ..round }, options.threads, u64::MAX);
+            let life = Duration::from_millis(rng.u64(5..400));
+            processes.push(Process { pid, doomed: Some(Instant::now() + life) });
+        }
+        processes.retain(|process| !ended(process, shared));
+        std::thread::sleep(Duration::from_millis(5));
+        if let Some(lane) = watch.hung(shared) {
+            shared.fail(&format!("the call of thread {lane} does not return"));
+            print_states(shared);
+        }
+        if shared.failure().is_some() {
+            processes.iter().for_each(kill);
+            print_last_calls(shared);
+            panic!("a thread failed");
+        }
+    }
+    processes.iter().for_each(kill);
+    (0..LANES).for_each(|lane| shared.leave(lane));
+    account(&parameters, shared, observer, before);
+    for fd in across.into_iter().chain([observer]).chain(COMMON_FD..COMMON_FD + 4) {
+        // SAFETY: They are ours.
+        unsafe { libc::close(fd) };
+    }
+    unload();
+}
+
+/// Opens the common files at their numbers, and one reader that reads nothing until the end.
+fn open_files() -> i32 {
+    // SAFETY: A string, and numbers.
+    let open = |flags| unsafe { libc::open(c"/dev/umsg".as_ptr(), flags | libc::O_CLOEXEC) };
+    for (number, flags) in (COMMON_FD..).zip(COMMON_FLAGS) {
+        let fd = open(flags);
+        assert!(fd >= 0, "open {NODE}: {}", Errno::last());
+        // SAFETY: They are ours.
+        unsafe {
+            assert_eq!(libc::dup3(fd, number, libc::O_CLOEXEC), number);
+            libc::close(fd);
+        }
+    }
+    open(libc::O_RDONLY | libc::O_NONBLOCK)
+}
+
+fn start(round: Round, lane: usize, calls: u64) -> i32 {
+    // SAFETY: This process has one thread.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", Errno::last());
+    if pid == 0 {
+        // SAFETY: Numbers. It ends with its parent, in a group of its own with its children.
+        unsafe {
+            libc::setpgid(0, 0);
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        }
+        // Until its threads have lanes of their own, a failure is the first one's.
+        crate::LANE.set(lane);
+        worker::process(round, lane, calls);
+    }
+    pid
+}
+
+/// Whether a process has ended; kills it when its time has come.
+fn ended(process: &Process, shared: &Shared) -> bool {
+    let mut status = 0;
+    // SAFETY: Our child, for which nobody has waited yet.
+    if unsafe { libc::waitpid(process.pid, &mut status, libc::WNOHANG) } == process.pid {
+        if status != 0 {
+            shared.fail(&format!("a process ended by itself, with {status:#x}"));
+            // Its children live on.
+            kill(process);
+        }
+        return true;
+    }
+    let over = process.doomed.is_some_and(|end| Instant::now() >= end);
+    if over {
+        kill(process);
+    }
+    over
+}
+
+/// Kills a process and its children, and waits for its end.
+fn kill(process: &Process) {
+    // SAFETY: As above; the group is its own.
+    unsafe {
+        libc::kill(-process.pid, libc::SIGKILL);
+        libc::kill(process.pid, libc::SIGKILL);
+        libc::waitpid(process.pid, std::ptr::null_mut(), 0);
+    }
+}
+
+/// Looks for calls that do not end.
+struct Watch {
+    hang: Duration,
+    seen: [(u64, Instant); LANES],
+}
+
+impl Watch {
+    fn new(seconds: u64) -> Self {
+        Self { hang: Duration::from_secs(seconds), seen: [(0, Instant::now()); LANES] }
+    }
+
+    /// A lane whose call takes too long.
+    fn hung(&mut self, shared: &Shared) -> Option<usize> {
+        let now = Instant::now();
+        (0..LANES).find(|lane| {
+            let seen = &mut self.seen[*lane];
+            match shared.in_call(*lane) {
+                Some(number) if number == seen.0 => now - seen.1 > self.hang,
+                number => {
+                    *seen = (number.unwrap_or(0), now);
+                    false
+                }
+            }
+        })
+    }
+}
+
+/// What each thread waits for.
+fn print_states(shared: &Shared) {
+    for (lane, tid) in shared.lanes.iter().map(|lane| lane.tid.load(Relaxed)).enumerate() {
+        if tid != 0 {
+            let read = |name: &str| {
+                let file = std::fs::read_to_string(format!("/proc/{tid}/{name}"));
+                file.unwrap_or_else(|error| format!("{error}\n"))
+            };
+            let status = read("status");
+            let state = status.lines().find(|line| line.starts_with("State")).unwrap_or("gone");
+            println!("# thread {lane} (tid {tid}): {state}, {}", read("syscall").trim());
+            read("stack").lines().for_each(|line| println!("#     {line}"));
+        }
+    }
+}
+
+fn print_last_calls(shared: &Shared) {
+    for lane in 0..LANES {
+        let calls = shared.last_calls(lane);
+        if !calls.is_empty() {
+            println!("# the last calls of thread {lane}:");
+            calls.iter().for_each(|call| println!("#     {call}"));
+        }
+    }
+}
+
+/// Holds what all calls together did against what the log says, and reads what is left of it.
+fn account(parameters: &Parameters, shared: &Shared, observer: i32, before: (u64, u64)) {
+    let info = info_of(COMMON_FD);
+    crate::audit::check_info(&info, &Default::default(), parameters);
+    let open = shared.writes.open.load(Relaxed);
+    let check = |what: &str, counted: u64, logged: u64| {
+        assert!(
+            (counted..=counted + open).contains(&logged),
+            "{counted} writes were {what}, {open} did not end; the log says {info:?}"
+        );
+    };
+    check("stored", shared.writes.stored.load(Relaxed) - before.0, info.records_written);
+    check("refused", shared.writes.refused.load(Relaxed) - before.1, info.records_refused);
+
+    let mut buffer = vec![0; 4 * parameters.record_max + 4096];
+    let mut next = 0;
+    let mut first = 0;
+    let mut bytes = 0;
+    loop {
+        // SAFETY: Into what is ours.
+        let len = unsafe { libc::read(observer, buffer.as_mut_ptr().cast(), buffer.len()) };
+        if len < 0 {
+            assert_eq!(Errno::last(), Errno::EAGAIN, "the last reads");
+            break;
+        }
+        let record = Record::parse(&buffer[..len as usize]);
+        seal::check(&record, parameters.record_max);
+        assert_eq!(record.seq, next + record.lost, "received + lost");
+        if next == 0 {
+            first = record.seq;
+        } else {
+            assert_eq!(record.lost, 0, "lost while nobody wrote");
+        }
+        next = record.seq + 1;
+        bytes += record.text.len() as u64;
+    }
+    assert_eq!(next, info.next_seq, "received + lost = written");
+    if next > 0 {
+        assert_eq!(first, info.oldest_seq, "the oldest record");
+    }
+    assert_eq!(bytes, info.bytes_written - info.bytes_dropped, "bytes of the records there are");
+}
+
+/// Unloads the module. What io_uring still holds is let go by a worker of the kernel.
+fn unload() {
+    let start = Instant::now();
+    while let Err(error) = module::unload() {
+        assert_eq!(error, Errno::EAGAIN, "unload");
+        assert!(start.elapsed() < Duration::from_secs(20), "somebody keeps the module in use");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!std::path::Path::new(NODE).exists(), "{NODE} is still there");
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which errors each call may return. Any other is a failure.
+
+use crate::calls::{Call, How, Path, CLEAR, INFO, VERSION};
+use crate::files::AUDITED;
+use crate::worker::Thread;
+use libc::*;
+
+/// Whether `call` may fail with `error`.
+pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
+    let stop = thread.parameters.policy == 1;
+    // Descriptors: wherever the slot may be empty or the file not be what the call needs.
+    let known = |slot| thread.files.known(slot);
+    let bad_file = |slot| error == EBADF && known(slot).is_file() != Some(true);
+    match *call {
+        Call::Open { path, .. } => {
+            matches!(error, EACCES | ENOTDIR | EEXIST | EINVAL | ELOOP | EPERM)
+                || error == ENOENT && matches!(path, Path::Link(_))
+        }
+        Call::Close { slot } | Call::Dup { from: slot, .. } => {
+            error == EBADF && !matches!(known(slot), crate::files::Known::Open(_))
+        }
+        Call::Read { slot, how, .. } => match error {
+            EBADF => known(slot).may_read() != Some(true),
+            EINTR => slot != AUDITED || !thread.audit.nonblocking,
+            EAGAIN => true,
+            EINVAL | EFAULT => true,
+            EOPNOTSUPP => how == How::VectorAtFlags,
+            _ => false,
+        },
+        Call::Write { slot, how, .. } => match error {
+            EBADF => known(slot).may_write() != Some(true),
+            EINVAL | EFAULT | EMSGSIZE => true,
+            ENOSPC => stop,
+            EOPNOTSUPP => how == How::VectorAtFlags,
+            _ => false,
+        },
+        Call::Seek { slot, .. } => error == EINVAL || bad_file(slot),
+        // EINVAL: one of the kernel's own for every file, with an argument it does not like.
+        Call::Ioctl { slot, command, .. } => match error {
+            ENOTTY => ![VERSION, INFO, CLEAR].contains(&command),
+            EFAULT => command != CLEAR,
+            EPERM => command == CLEAR && thread.nobody,
+            EBADF => command == CLEAR && known(slot).may_write() != Some(true) || bad_file(slot),
+            _ => false,
+        },
+        Call::Wait { .. } => error == EINTR || error == EBADF,
+        Call::EpollChange { slot, .. } => {
+            matches!(error, EEXIST | ENOENT | EINVAL | EFAULT) || bad_file(slot)
+        }
+        Call::EpollWait { .. } => matches!(error, EINTR | EINVAL),
+        Call::Map { slot, .. } => {
+            matches!(
+                error,
+                ENODEV | EINVAL | EACCES | ENOMEM | EOVERFLOW | EOPNOTSUPP | EPERM | EAGAIN
+            ) || bad_file(slot)
+        }
+        Call::Transfer { .. } => matches!(error, EINVAL | EBADF | EAGAIN | EOVERFLOW | EFBIG),
+        Call::Control { slot, .. } => {
+            matches!(error, EINVAL | EPERM | ENOTDIR | EMFILE | EAGAIN | EACCES)
+                || bad_file(slot)
+                || error == EBADF
+        }
+        Call::Lock { .. } => {
+            matches!(error, EINVAL | EBADF | EAGAIN | EINTR | EDEADLK | EOVERFLOW)
+        }
+        Call::Attribute { slot, .. } => {
+            matches!(error, EINVAL | ENODEV | ESPIPE | EOPNOTSUPP | EAGAIN | EINTR | EFBIG | EPERM)
+                || error == EBADF
+                || error == ENOENT && known(slot).is_file() != Some(true)
+        }
+        Call::Send { slot, .. } => matches!(error, EAGAIN | ETOOMANYREFS) || bad_file(slot),
+        Call::Receive { .. } => error == EAGAIN,
+        Call::Uring { .. } => matches!(error, ENOMEM | EINTR),
+        Call::User { .. } | Call::Protect { .. } | Call::Signal { .. } | Call::Fork { .. } => false,
+        Call::Load { unload } => match error {
+            EPERM => thread.nobody,
+            EAGAIN => unload,
+            EEXIST => !unload,
+            // Somebody else of ours is trying to unload it at this moment.
+            EBUSY => true,
+            // A signal while it waits for another load.
+            EINTR => !unload,
+            _ => false,
+        },
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Calls through io_uring: a few at once, a short wait, and whatever still waits is cancelled.
+
+use crate::abi::Record;
+use crate::calls::{Ring, Slot};
+use crate::seal::{self, Author};
+use crate::worker::Thread;
+use io_uring::{cqueue, opcode, squeue, types, IoUring};
+use libc::*;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How many buffers of which size each operation provides, in a group of its own.
+const PROVIDED: usize = 4;
+const PROVIDED_SIZE: usize = 4096;
+/// User data of what provides buffers.
+const PROVIDE: u64 = 100;
+/// User data of what takes them back.
+const REMOVE: u64 = 101;
+
+pub struct Uring {
+    ring: IoUring,
+    buffers: [Vec<u8>; 2],
+    provided: Vec<u8>,
+}
+
+impl Uring {
+    fn new(room: usize) -> Option<Self> {
+        let ring = IoUring::new(8).ok()?;
+        assert!(ring.as_raw_fd() < 180, "a descriptor leaks");
+        let buffers = [vec![0; room], vec![0; room]];
+        Some(Self { ring, buffers, provided: vec![0; 2 * PROVIDED * PROVIDED_SIZE] })
+    }
+}
+
+impl Thread {
+    /// Submits `operations` on one file, and returns when the last of them has ended.
+    pub fn uring(&mut self, slot: Slot, operations: &[Ring; 2]) -> i64 {
+        if self.child {
+            return 0;
+        }
+        let Some(mut uring) = self.uring.take().or_else(|| Uring::new(1 << 20)) else {
+            return -i64::from(ENOMEM);
+        };
+        let fd = types::Fd(self.files.fd(slot));
+        let mut open = 0;
+        for (index, operation) in operations.iter().enumerate() {
+            let buffer = &mut uring.buffers[index];
+            let entry = match *operation {
+                Ring::Read { room } => {
+                    opcode::Read::new(fd, buffer.as_mut_ptr(), room).offset(u64::MAX).build()
+                }
+                Ring::Write { len, content } => {
+                    let author = Author { tid: 0, nobody: self.nobody };
+                    seal::fill(&mut buffer[..len.into()], content, author);
+                    self.round.shared.writes.open.fetch_add(1, Relaxed);
+                    opcode::Write::new(fd, buffer.as_ptr(), len.into()).offset(u64::MAX).build()
+                }
+                Ring::Poll { events, multi } => {
+                    opcode::PollAdd::new(fd, events).multi(multi).build()
+                }
+                Ring::ReadMulti => {
+                    let (group, count) = (index as u16, PROVIDED as u16);
+                    // What an earlier call has left.
+                    let remove = opcode::RemoveBuffers::new(count, group).build();
+                    let provide = opcode::ProvideBuffers::new(
+                        uring.provided[index * PROVIDED * PROVIDED_SIZE..].as_mut_ptr(),
+                        PROVIDED_SIZE as i32,
+                        count,
+                        group,
+                        0,
+                    );
+                    push(&mut uring.ring, remove.user_data(REMOVE));
+                    push(&mut uring.ring, provide.build().user_data(PROVIDE));
+                    open += 2;
+                    opcode::ReadMulti::new(fd, 0, group).offset(u64::MAX).build()
+                }
+            };
+            push(&mut uring.ring, entry.user_data(index as u64));
+            open += 1;
+        }
+        let wait = types::Timespec::new().nsec(500_000);
+        let arguments = types::SubmitArgs::new().timespec(&wait);
+        let _ = uring.ring.submitter().submit_with_args(open, &arguments);
+        let mut done = 0;
+        loop {
+            loop {
+                let Some(entry) = uring.ring.completion().next() else { break };
+                open -= usize::from(!cqueue::more(entry.flags()));
+                done += 1;
+                self.completed(&uring, operations, &entry);
+            }
+            if open == 0 {
+                break;
+            }
+            let all = types::CancelBuilder::any();
+            let _ = uring.ring.submitter().register_sync_cancel(Some(wait), all);
+            let _ = uring.ring.submitter().submit_with_args(1, &arguments);
+        }
+        self.uring = Some(uring);
+        done
+    }
+
+    fn completed(&mut self, uring: &Uring, operations: &[Ring; 2], entry: &cqueue::Entry) {
+        let result = entry.result();
+        if entry.user_data() == REMOVE {
+            assert!(result >= 0 || result == -ENOENT, "remove buffers: {result}");
+            return;
+        }
+        if entry.user_data() == PROVIDE {
+            assert!(result >= 0, "provide buffers: {result}");
+            return;
+        }
+        let index = entry.user_data() as usize;
+        let operation = operations[index];
+        let common = [-EBADF, -ECANCELED, -EINTR, -EAGAIN];
+        let good = match operation {
+            Ring::Read { .. } => {
+                if result > 0 {
+                    self.seen(&uring.buffers[index][..result as usize]);
+                }
+                result > 0 || common.contains(&result) || result == -EINVAL
+            }
+            Ring::ReadMulti => {
+                if let (Some(id), true) = (cqueue::buffer_select(entry.flags()), result > 0) {
+                    let at = (index * PROVIDED + usize::from(id)) * PROVIDED_SIZE;
+                    self.seen(&uring.provided[at..][..result as usize]);
+                }
+                result > 0 || common.contains(&result) || [-EINVAL, -ENOBUFS].contains(&result)
+            }
+            Ring::Write { len, .. } => {
+                self.wrote(if result < 0 { i64::from(result) } else { result.into() });
+                let stop = self.parameters.policy == 1 && result == -ENOSPC;
+                result == i32::from(len) || common.contains(&result) || result == -EMSGSIZE || stop
+            }
+            Ring::Poll { events, .. } => {
+                let always = libc::EPOLLERR as u32 | libc::EPOLLHUP as u32;
+                (result >= 0 && result as u32 & !events & !always == 0) || common.contains(&result)
+            }
+        };
+        assert!(good, "io_uring {operation:?} returned {result}");
+    }
+
+    /// Checks a record that was read, by whatever file.
+    pub fn seen(&mut self, form: &[u8]) -> Record {
+        let record = Record::parse(form);
+        seal::check(&record, self.parameters.record_max);
+        self.round.shared.records_read.fetch_add(1, Relaxed);
+        record
+    }
+
+    /// Closes the account of a write that was counted as open.
+    pub fn wrote(&self, result: i64) {
+        let writes = &self.round.shared.writes;
+        if result > 0 {
+            writes.stored.fetch_add(1, Relaxed);
+        } else if result == -i64::from(ENOSPC) {
+            writes.refused.fetch_add(1, Relaxed);
+        }
+        writes.open.fetch_sub(1, Relaxed);
+    }
+}
+
+fn push(ring: &mut IoUring, entry: squeue::Entry) {
+    // SAFETY: Its buffers live for as long as the ring, and the caller waits for its end.
+    unsafe { ring.submission().push(&entry) }.expect("room in the queue");
+}
