@@ -31,9 +31,10 @@ impl Parameters {
     }
 
     fn words(&self) -> String {
+        let policy = ["overwrite", "stop"][self.policy as usize];
         format!(
-            "capacity={} record_max={} mode=0{:o} policy={}",
-            self.capacity, self.record_max, self.mode, self.policy
+            "capacity={} record_max={} mode=0{:o} policy={policy}",
+            self.capacity, self.record_max, self.mode
         )
     }
 }
@@ -41,20 +42,20 @@ impl Parameters {
 /// Parameters that refuse the load, and with which error.
 const REFUSED: [(&str, Errno); 16] = [
     ("capacity=0", Errno::EINVAL),
-    ("capacity=1079", Errno::EINVAL),
+    ("capacity=4095", Errno::EINVAL),
     ("capacity=18446744073709551615", Errno::EINVAL),
     ("capacity=18446744073709551616", Errno::EINVAL),
-    ("capacity=1099511627776", Errno::ENOMEM),
+    ("capacity=1T", Errno::ENOMEM),
     ("capacity=-1", Errno::EINVAL),
     ("capacity=x", Errno::EINVAL),
     ("record_max=0", Errno::EINVAL),
     ("record_max=65537", Errno::EINVAL),
-    ("record_max=65536 capacity=65591", Errno::EINVAL),
+    ("record_max=64K capacity=64K", Errno::EINVAL),
     ("mode=0", Errno::EINVAL),
     ("mode=01000", Errno::EINVAL),
     ("mode=65536", Errno::EINVAL),
-    ("policy=2", Errno::EINVAL),
-    ("policy=256", Errno::EINVAL),
+    ("policy=1", Errno::EINVAL),
+    ("logs=a/b", Errno::EINVAL),
     ("policy", Errno::EINVAL),
 ];
 

@@ -126,7 +126,7 @@ impl Shared {
         }
         let len = why.len().min(4096);
         // SAFETY: Only the first one comes here.
-        unsafe { (*self.failure.get())[..len].copy_from_slice(&why.as_bytes()[..len]) };
+        unsafe { (&mut *self.failure.get())[..len].copy_from_slice(&why.as_bytes()[..len]) };
         self.failure_len.store(len as u32, Relaxed);
         self.failed_lane.store(LANE.get() as u32, Relaxed);
         self.failed.store(true, Release);
