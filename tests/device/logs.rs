@@ -18,7 +18,7 @@ pub const TESTS: &[Test] = &[
     Test::new("logs.apart", apart).with("capacity=4K logs=other"),
     Test::new("logs.refused", refused).unloaded().complains(),
     Test::new("logs.many", many).unloaded(),
-    Test::new("logs.rights", rights).with("mode=0644 logs=open:64K:overwrite:0666,shut"),
+    Test::new("logs.rights", rights).with("mode=0644 logs=open:64K:overwrite:0666,shut:::0600"),
     Test::new("logs.user_namespace", user_namespace).with("mode=0666"),
     Test::new("logs.pid_namespace", pid_namespace),
     Test::new("logs.container", container).with("logs=box"),
@@ -148,6 +148,9 @@ fn as_user(part: impl FnOnce()) {
         assert_eq!(unsafe { libc::setresgid(1000, 1000, 1000) }, 0);
         // SAFETY: As above.
         assert_eq!(unsafe { libc::setresuid(1000, 1000, 1000) }, 0);
+        // A change of user takes a process's own files in /proc from it.
+        // SAFETY: As above.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) }, 0);
         part();
     })
     .join();
