@@ -221,7 +221,7 @@ impl Draw {
             _ => self.rng.u32(..),
         };
         // The types of commands that the kernel answers for every file system.
-        let command = match command >> 8 & 0xff {
+        let command = match (command >> 8) & 0xff {
             0x12 | 0x15 | 0x58 | 0x66 | 0x94 => command ^ 0xff00,
             _ => command,
         };

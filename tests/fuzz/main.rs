@@ -104,8 +104,11 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| round::all(&options, shared)));
     let seconds = start.elapsed().as_secs_f64();
-    let rounds = done.unwrap_or(0);
-    let failure = shared.failure();
+    let rounds = *done.as_ref().unwrap_or(&0);
+    let mut failure = shared.failure();
+    if done.is_err() || shared.total() < options.calls {
+        failure = failure.or(Some("it ended early".into()));
+    }
     if let Some(why) = &failure {
         for line in why.lines() {
             println!("# {line}");

@@ -186,7 +186,13 @@ fn kill(process: &Process) {
     unsafe {
         libc::kill(-process.pid, libc::SIGKILL);
         libc::kill(process.pid, libc::SIGKILL);
-        libc::waitpid(process.pid, std::ptr::null_mut(), 0);
+        // Not for ever: one that hangs in the kernel does not end.
+        for _ in 0..1000 {
+            if libc::waitpid(process.pid, std::ptr::null_mut(), libc::WNOHANG) != 0 {
+                break;
+            }
+            libc::usleep(5000);
+        }
     }
 }
 

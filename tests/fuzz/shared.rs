@@ -122,6 +122,13 @@ impl Shared {
     /// Notes the first failure.
     pub fn fail(&self, why: &str) {
         if self.failing.swap(true, AcqRel) {
+            // The caller ends its process next, perhaps with the thread that came first.
+            for _ in 0..200 {
+                if self.failed.load(Acquire) {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
             return;
         }
         let len = why.len().min(4096);
@@ -135,7 +142,8 @@ impl Shared {
     /// The first failure, if there was one.
     pub fn failure(&self) -> Option<String> {
         if !self.failed.load(Acquire) {
-            return None;
+            let why = "a thread failed, and was killed before it could say why";
+            return self.failing.load(Acquire).then(|| why.into());
         }
         let len = self.failure_len.load(Relaxed) as usize;
         // SAFETY: It was written before `failed` was set, and never again.

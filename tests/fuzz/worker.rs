@@ -57,16 +57,16 @@ pub fn process(round: Round, lane: usize, calls: u64) -> ! {
     let sockets = socket_pair();
     handle_signals();
     std::thread::scope(|scope| {
-        for index in 0..THREADS {
+        for (index, peer) in PEERS.iter().enumerate() {
             scope.spawn(move || {
                 let mut thread = Thread::new(round, lane + index, index, sockets, &PEERS);
-                PEERS[index].store(nix::unistd::gettid().as_raw(), Ordering::SeqCst);
+                peer.store(nix::unistd::gettid().as_raw(), Ordering::SeqCst);
                 let mut draw =
                     Draw::new(seed(&[round.seed, thread.lane as u64]), round.parameters, false);
                 thread.run(&mut draw, calls);
                 round.shared.fingerprint.fetch_xor(draw.fingerprint(), Ordering::Relaxed);
                 // The other thread may still send signals to this one.
-                PEERS[index].store(0, Ordering::SeqCst);
+                peer.store(0, Ordering::SeqCst);
                 round.shared.leave(thread.lane);
             });
         }
