@@ -154,8 +154,9 @@ impl<'iov, 'data> Dest<'iov, 'data> {
 
 /// Whether `init` has gone so far that nothing can fail any more.
 ///
-/// A node can be opened as soon as it is registered, but a module whose `init` fails is freed without
-/// regard to open files (`do_init_module()` in `kernel/module/main.c`). So nobody gets one before.
+/// A node can be opened as soon as it is registered, but a module whose `init` fails is freed
+/// without regard to open files (`do_init_module()` in `kernel/module/main.c`). So nobody gets one
+/// before.
 static OPEN_FOR_ALL: Atomic<bool> = Atomic::new(false);
 
 /// Lets the registered nodes be opened. To be called when `init` can fail no more.

@@ -80,9 +80,9 @@ const NAME_MAX: usize = 32;
 
 /// The parameter `record_max` now, in bytes. At least 1 and at most `RECORD_MAX_LIMIT`.
 ///
-/// 1 KiB by default, which is what `/dev/kmsg` takes (`PRINTKRB_RECORD_MAX`): the text form of such a
-/// record of plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`, 2 KiB). The upper bound
-/// is also one on how long a log's spinlock is held for one copy.
+/// 1 KiB by default, which is what `/dev/kmsg` takes (`PRINTKRB_RECORD_MAX`): the text form of such
+/// a record of plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`, 2 KiB). The upper
+/// bound is also one on how long a log's spinlock is held for one copy.
 static RECORD_MAX: Atomic<usize> = Atomic::new(0);
 
 /// The largest `record_max` that every log of this load can hold, in bytes.
@@ -218,8 +218,8 @@ impl Config {
 }
 
 impl LogConfig {
-    /// Reads `NAME[:CAPACITY[:POLICY[:MODE]]]`; what is not given is as for the default log, the first
-    /// of `others`. Fails with what is wrong.
+    /// Reads `NAME[:CAPACITY[:POLICY[:MODE]]]`; what is not given is as for the default log, the
+    /// first of `others`. Fails with what is wrong.
     fn parse(item: &str, others: &[LogConfig]) -> core::result::Result<Self, &'static str> {
         const MEMORY: &str = "no memory";
         let default = others.first().ok_or("no default log")?;

@@ -2,12 +2,12 @@
 
 //! The boundary to the kernel's module parameters: typed, shown and set through sysfs.
 //!
-//! C header: `include/linux/moduleparam.h`; what calls the operations here is `kernel/params.c`. The
-//! parameters of the kernel crate are integers that sysfs does not show, and a load that gives one
-//! twice fails. When it offers the same, this file goes.
+//! C header: `include/linux/moduleparam.h`; what calls the operations here is `kernel/params.c`.
+//! The parameters of the kernel crate are integers that sysfs does not show, and a load that gives
+//! one twice fails. When it offers the same, this file goes.
 //!
-//! [`parameters!`] is the safe side. It declares each parameter once; from that follow what `modinfo`
-//! says, the file in `/sys/module/NAME/parameters`, parsing and errors.
+//! [`parameters!`] is the safe side. It declares each parameter once; from that follow what
+//! `modinfo` says, the file in `/sys/module/NAME/parameters`, parsing and errors.
 //!
 //! # When a value is bad
 //!
@@ -43,10 +43,10 @@ use crate::value::{
 
 /// Declares the parameters of the module. Each becomes a static [`Parameter`] of its name.
 ///
-/// The values there are: `range` with two bounds, or `words` that say it. The default and the bounds
-/// are written as a user would write them. A parameter with `apply` can be written through sysfs when
-/// the module is loaded; the function gets the new value, with the parameter lock held, and says
-/// whether it can be used.
+/// The values there are: `range` with two bounds, or `words` that say it. The default and the
+/// bounds are written as a user would write them. A parameter with `apply` can be written through
+/// sysfs when the module is loaded; the function gets the new value, with the parameter lock held,
+/// and says whether it can be used.
 macro_rules! parameters {
     (@allowed range ($min:literal, $max:literal)) => { concat!("from ", $min, " to ", $max) };
     (@allowed words ($words:expr)) => { $words };
@@ -304,8 +304,8 @@ impl<T: Value> Parameter<T> {
 fn loading() -> bool {
     let module = crate::THIS_MODULE.as_ptr();
     if module.is_null() {
-        // SAFETY: The variable lives for ever and only rises; a torn read of an enum of a few values
-        // is not possible.
+        // SAFETY: The variable lives for ever and only rises; a torn read of an enum of a few
+        // values is not possible.
         let state = unsafe { core::ptr::addr_of!(bindings::system_state).read_volatile() };
         return state < bindings::system_states_SYSTEM_RUNNING;
     }

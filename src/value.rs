@@ -2,8 +2,8 @@
 
 //! The kinds of values that parameters have: how each is written, and how it is shown.
 //!
-//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host. What is
-//! shown is written in a form that parses to the same value.
+//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host. What
+//! is shown is written in a form that parses to the same value.
 
 #![deny(unsafe_code)]
 
@@ -20,14 +20,16 @@ pub(crate) trait Value: PartialOrd + Sized + 'static {
     /// What a parameter of this kind holds until it gets a value.
     const EMPTY: Self;
 
-    /// What a parameter of this kind gets when it is named without `=`; `None` where that is refused.
+    /// What a parameter of this kind gets when it is named without `=`; `None` where that is
+    /// refused.
     const BARE: Option<&'static str> = None;
 
-    /// Reads a value in place; `text` has no white space around it. Returns whether it is a value of
-    /// this kind; if not, `self` may hold anything.
+    /// Reads a value in place; `text` has no white space around it. Returns whether it is a value
+    /// of this kind; if not, `self` may hold anything.
     fn assign(&mut self, text: &[u8]) -> bool;
 
-    /// Whether the value is at least `min` and at most `max`, which are written as `assign` reads them.
+    /// Whether the value is at least `min` and at most `max`, which are written as `assign` reads
+    /// them.
     fn is_within(&self, min: &str, max: &str) -> bool {
         let (mut least, mut most) = (Self::EMPTY, Self::EMPTY);
         least.assign(min.as_bytes()) && most.assign(max.as_bytes()) && (least..=most).contains(self)

@@ -165,8 +165,8 @@ impl Arena {
         Some(bytes)
     }
 
-    /// Checks that a read has left alone what is behind the `len` bytes that it returned at `offset`
-    /// of the audited area, and poisons those again.
+    /// Checks that a read has left alone what is behind the `len` bytes that it returned at
+    /// `offset` of the audited area, and poisons those again.
     pub fn check_poison(&self, offset: usize, len: usize) {
         let area = self.area(Area::Audited);
         let behind = &area[offset + len..][..64];

@@ -24,7 +24,8 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Of a file that was opened, or moved, between these two states of the log to what `place` picks.
+    /// Of a file that was opened, or moved, between these two states of the log to what `place`
+    /// picks.
     pub fn moved(before: &Info, after: &Info, nonblocking: bool, place: fn(&Info) -> u64) -> Self {
         let (low, high) = (place(before), place(after));
         Self { low, high, usec: 0, nonblocking, ready: false, lost: false, too_small: None }

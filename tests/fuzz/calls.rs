@@ -42,8 +42,8 @@ pub struct Bad {
     pub at: u8,
 }
 
-/// The memory of one read or write: `len` good bytes, cut into `1 + cuts` pieces where the call takes
-/// a vector, and perhaps a bad piece among them.
+/// The memory of one read or write: `len` good bytes, cut into `1 + cuts` pieces where the call
+/// takes a vector, and perhaps a bad piece among them.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     pub len: usize,

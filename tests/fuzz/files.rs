@@ -3,8 +3,8 @@
 //! The files a thread works on: slots, each with a descriptor of a fixed number.
 //!
 //! A file that is opened is moved to the number of its slot. So the number of a slot never stands
-//! for anything but a file of the device or for nothing, also while another thread closes or replaces
-//! it in the middle of a call.
+//! for anything but a file of the device or for nothing, also while another thread closes or
+//! replaces it in the middle of a call.
 
 use crate::calls::Slot;
 

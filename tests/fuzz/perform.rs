@@ -32,8 +32,8 @@ impl Thread {
     /// Performs one call, and checks all but its error.
     pub fn perform(&mut self, call: &Call) -> i64 {
         let fd = |slot| self.files.fd(slot);
-        // SAFETY: Every address is one of the arena's places or of something local; the kernel checks
-        // the others. No call changes memory that something else uses.
+        // SAFETY: Every address is one of the arena's places or of something local; the kernel
+        // checks the others. No call changes memory that something else uses.
         unsafe {
             match *call {
                 Call::Open { slot, path, flags } => self.open(slot, path, flags),
