@@ -13,6 +13,8 @@ mod ring;
 #[allow(dead_code, reason = "the tests need not use all of it")]
 mod value;
 
+mod model;
+
 mod value_tests {
     use crate::ring::Policy;
     use crate::value::{Mode, Size, Text, Value};
@@ -98,6 +100,7 @@ mod value_tests {
 }
 
 mod record_tests {
+    use crate::model::{self, parsed};
     use crate::record::{parse, Header, Priority, TextForm, Writer, HEADER_SIZE};
     use proptest::prelude::*;
 
@@ -120,17 +123,6 @@ mod record_tests {
         }));
         assert_eq!(out.len(), form.len());
         out
-    }
-
-    /// The escaping of the text form, written a second time in the plainest way.
-    fn escaped(text: &[u8]) -> String {
-        text.iter()
-            .map(|&byte| match byte {
-                b'\\' => "\\x5c".to_string(),
-                b' '..=b'~' => char::from(byte).to_string(),
-                _ => format!("\\x{byte:02x}"),
-            })
-            .collect()
     }
 
     #[test]
@@ -216,14 +208,10 @@ mod record_tests {
             lost in prop_oneof![Just(0), any::<u64>()],
             text in proptest::collection::vec(any::<u8>(), 0..2000),
         ) {
-            let header = header(seq, time_ns, priority, *b"some\x01name\0\0\0\0\0\0\0");
-            let shown = if priority < 8 { priority + 8 } else { priority };
-            let lost_field = if lost > 0 { format!(",lost={lost}") } else { String::new() };
-            let want = format!(
-                "{shown},{seq},{},-{lost_field};{}\n PID=11\n TID=12\n UID={uid}\n COMM=some\\x01name\n",
-                time_ns / 1000,
-                escaped(&text),
-            );
+            let mut header = header(seq, time_ns, priority, *b"some\x01name\0\0\0\0\0\0\0");
+            header.writer.uid = uid;
+            let number = if priority < 8 { priority + 8 } else { priority };
+            let want = model::text_form(number, &header, &text, lost);
             prop_assert_eq!(text_form(&header, &text, uid, lost), want.into_bytes());
         }
 
@@ -231,7 +219,9 @@ mod record_tests {
         fn parse_never_adds_and_loses_only_decoration(
             data in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
-            let (_, text) = parse(&data);
+            let (priority, text) = parse(&data);
+            let (number, plain) = parsed(&data);
+            prop_assert_eq!((priority, text), (Priority::new(number).unwrap(), plain));
             let mut windows = data.windows(text.len().max(1));
             prop_assert!(windows.any(|window| window == text) || text.is_empty());
             prop_assert!(data.len() - text.len() <= crate::record::DECORATION_MAX);
@@ -240,195 +230,9 @@ mod record_tests {
 }
 
 mod ring_tests {
-    use crate::record::{stored_size, Header, Priority, Writer, HEADER_SIZE};
-    use crate::ring::{Policy, Position, Refused, Ring};
+    use crate::model::{Model, Op, READERS};
+    use crate::ring::{Policy, Ring};
     use proptest::prelude::*;
-
-    #[derive(Clone, Copy, Debug)]
-    enum Op {
-        Append(usize),
-        Clear,
-        Read(usize),
-        SeekOldest(usize),
-        SeekCleared(usize),
-        SeekNext(usize),
-    }
-
-    /// What a reader has seen: `received + lost + skipped` is the sequence number it stands at.
-    #[derive(Clone, Copy, Default)]
-    struct Reader {
-        position: Position,
-        start: u64,
-        received: u64,
-        lost: u64,
-    }
-
-    /// The ring, and beside it every text it ever took.
-    struct Model {
-        ring: Ring<Vec<u8>>,
-        policy: Policy,
-        taken: Vec<Vec<u8>>,
-        refused: u64,
-        cleared: u64,
-        readers: [Reader; 3],
-    }
-
-    impl Model {
-        fn new(capacity: usize, policy: Policy) -> Self {
-            Self {
-                ring: Ring::new(vec![0xee; capacity], policy),
-                policy,
-                taken: Vec::new(),
-                refused: 0,
-                cleared: 0,
-                readers: [Reader::default(); 3],
-            }
-        }
-
-        fn oldest(&self) -> u64 {
-            self.ring.oldest().seq()
-        }
-
-        fn written(&self) -> u64 {
-            self.taken.len() as u64
-        }
-
-        fn stored(&self, from: u64) -> usize {
-            self.taken[from as usize..].iter().map(|text| stored_size(text.len())).sum()
-        }
-
-        fn append(&mut self, text_len: usize) {
-            let seq = self.written();
-            let text: Vec<u8> = (0..text_len).map(|i| (seq as usize * 31 + i) as u8).collect();
-            let header = Header {
-                seq: 0,
-                time_ns: seq * 10,
-                text_len: 0,
-                priority: Priority::DEFAULT,
-                writer: Writer {
-                    pid: seq as u32,
-                    tid: 2,
-                    uid: 3,
-                    comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
-                },
-            };
-            let oldest = self.oldest();
-            let capacity = self.ring.capacity();
-            let size = stored_size(text_len);
-            match self.ring.append(header, &text) {
-                Ok(got) => {
-                    assert_eq!(got, seq);
-                    assert!(size <= capacity);
-                    self.taken.push(text);
-                    if self.policy == Policy::Stop {
-                        // Nothing that was not cleared was dropped.
-                        assert!(self.oldest() <= self.cleared.max(oldest));
-                    }
-                    if self.oldest() > oldest {
-                        // Not one record too many was dropped: with the last one that was, the
-                        // records would not fit, at most one record's worth of padding aside.
-                        let largest = self.taken[(self.oldest() - 1) as usize..]
-                            .iter()
-                            .map(|text| stored_size(text.len()))
-                            .max()
-                            .unwrap();
-                        assert!(self.stored(self.oldest() - 1) + 2 * largest > capacity);
-                    }
-                    assert!(self.stored(self.oldest()) <= capacity);
-                }
-                Err(Refused::TooLarge) => assert!(size > capacity),
-                Err(Refused::Full) => {
-                    assert_eq!(self.policy, Policy::Stop);
-                    assert_eq!(self.oldest(), oldest, "a refused record left a trace");
-                    // It would not fit beside what was not cleared, padding aside.
-                    let kept = self.cleared.max(oldest);
-                    let largest = self.taken[kept as usize..]
-                        .iter()
-                        .map(|text| stored_size(text.len()))
-                        .max()
-                        .unwrap_or(0)
-                        .max(size);
-                    assert!(self.stored(kept) + size + largest > capacity);
-                    self.refused += 1;
-                }
-            }
-        }
-
-        fn read(&mut self, reader: usize) {
-            let (oldest, written) = (self.oldest(), self.written());
-            let me = &mut self.readers[reader];
-            let at = me.position.seq();
-            let Some(stored) = self.ring.read(me.position) else {
-                assert_eq!(at, written);
-                return;
-            };
-            let (header, text) = stored.bytes.split_first_chunk::<HEADER_SIZE>().unwrap();
-            let header = Header::decode(header);
-            assert_eq!(header.seq, at.max(oldest));
-            assert_eq!(stored.lost, header.seq - at);
-            assert_eq!(text, self.taken[header.seq as usize]);
-            assert_eq!(header.text_len as usize, text.len());
-            assert_eq!(header.time_ns, header.seq * 10);
-            assert_eq!(u64::from(header.writer.pid), header.seq);
-            assert_eq!(stored.after.seq(), header.seq + 1);
-            me.received += 1;
-            me.lost += stored.lost;
-            me.position = stored.after;
-        }
-
-        fn seek(&mut self, reader: usize, position: Position) {
-            let start = position.seq();
-            self.readers[reader] = Reader { position, start, ..Reader::default() };
-        }
-
-        fn step(&mut self, op: Op) {
-            match op {
-                Op::Append(len) => self.append(len),
-                Op::Clear => {
-                    self.ring.clear();
-                    self.cleared = self.written();
-                }
-                Op::Read(reader) => self.read(reader),
-                Op::SeekOldest(reader) => self.seek(reader, self.ring.oldest()),
-                Op::SeekCleared(reader) => {
-                    let position = self.ring.cleared();
-                    assert_eq!(position.seq(), self.cleared.max(self.oldest()));
-                    self.seek(reader, position);
-                }
-                Op::SeekNext(reader) => {
-                    assert_eq!(self.ring.next().seq(), self.written());
-                    self.seek(reader, self.ring.next());
-                }
-            }
-            self.check();
-        }
-
-        /// What must hold at any moment.
-        fn check(&self) {
-            for reader in &self.readers {
-                let at = reader.position.seq();
-                // received + lost + still to come = written since it started
-                let gone = self.oldest().saturating_sub(at);
-                let left = self.written() - at.max(self.oldest());
-                assert_eq!(
-                    reader.received + reader.lost + gone + left,
-                    self.written() - reader.start,
-                );
-            }
-            let totals = self.ring.totals();
-            let bytes = |range: std::ops::Range<u64>| -> u64 {
-                self.taken[range.start as usize..range.end as usize]
-                    .iter()
-                    .map(|text| text.len() as u64)
-                    .sum()
-            };
-            assert_eq!(totals.records_written, self.written());
-            assert_eq!(totals.bytes_written, bytes(0..self.written()));
-            assert_eq!(totals.records_dropped, self.oldest());
-            assert_eq!(totals.bytes_dropped, bytes(0..self.oldest()));
-            assert_eq!(totals.records_refused, self.refused);
-        }
-    }
 
     fn policy() -> impl Strategy<Value = Policy> {
         prop_oneof![Just(Policy::Overwrite), Just(Policy::Stop)]
@@ -438,15 +242,15 @@ mod ring_tests {
         prop_oneof![
             8 => (0..=longest).prop_map(Op::Append),
             1 => Just(Op::Clear),
-            6 => (0..3usize).prop_map(Op::Read),
-            1 => (0..3usize).prop_map(Op::SeekOldest),
-            1 => (0..3usize).prop_map(Op::SeekCleared),
-            1 => (0..3usize).prop_map(Op::SeekNext),
+            6 => (0..READERS).prop_map(Op::Read),
+            1 => (0..READERS).prop_map(Op::SeekOldest),
+            1 => (0..READERS).prop_map(Op::SeekCleared),
+            1 => (0..READERS).prop_map(Op::SeekNext),
         ]
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 16 } else { 2000 }))]
 
         #[test]
         fn random_operations(
@@ -461,9 +265,18 @@ mod ring_tests {
         }
     }
 
+    #[test]
+    fn policies_have_their_names() {
+        for (policy, name) in [(Policy::Overwrite, "overwrite"), (Policy::Stop, "stop")] {
+            assert_eq!(policy.name(), name);
+            assert_eq!(Ring::new(vec![0; 64], policy).policy(), policy);
+        }
+    }
+
     /// Every sequence of seven operations on rings of a few records: sizes chosen so that records
     /// end exactly at the end of the memory, one word before it, and one after.
     #[test]
+    #[cfg_attr(miri, ignore = "hours in Miri")]
     fn all_short_sequences() {
         const OPS: [Op; 6] =
             [Op::Append(0), Op::Append(8), Op::Append(72), Op::Clear, Op::Read(0), Op::SeekNext(1)];

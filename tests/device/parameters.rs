@@ -16,6 +16,9 @@ pub const TESTS: &[Test] = &[
     Test::new("parameters.booleans", booleans).unloaded().complains(),
     Test::new("parameters.policies", policies).unloaded().complains(),
     Test::new("parameters.together", together).unloaded().complains(),
+    Test::new("parameters.refused_leaves_no_memory", refused_leaves_no_memory)
+        .unloaded()
+        .complains(),
     Test::new("parameters.last_wins", last_wins).unloaded(),
     Test::new("parameters.random", random).unloaded().complains(),
     Test::new("parameters.unknown", unknown).unloaded().complains(),
@@ -216,6 +219,30 @@ fn together() {
     );
     // Several bad ones: one line, and nothing is half done.
     assert_refused(&["capacity=1", "mode=9", "policy=none"], INVALID, ": must be ");
+}
+
+/// A load that is refused late, over and over: the slab does not grow by what it had allocated.
+fn refused_leaves_no_memory() {
+    let slab = || -> i64 {
+        let memory = std::fs::read_to_string("/proc/meminfo").expect("meminfo");
+        let line = memory.lines().find(|line| line.starts_with("SUnreclaim:")).expect("SUnreclaim");
+        line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
+    };
+    // A hundred and fifty names and their list, some 16 KiB, before the one that is refused.
+    let names: Vec<String> = (0..150).map(|i| format!("a_long_enough_name_{i}")).collect();
+    let parameter = format!("logs={},a/b", names.join(","));
+    let refuse = |times| {
+        (0..times).for_each(|_| {
+            command("insmod", &["umsg.ko", &parameter]).expect_err("a name with a slash");
+        })
+    };
+    refuse(20);
+    let before = slab();
+    refuse(200);
+    let grown = slab() - before;
+    println!("200 refused loads: the slab grew by {grown} KiB");
+    assert!(grown < 1500, "the slab grew by {grown} KiB, of some 3200 allocated");
+    assert_nothing_left();
 }
 
 fn last_wins() {

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The text form of a record, against the same written a second time. The input is the header as it
+//! is stored, then how many were lost, then the text; the sink fails at a piece that it chooses.
+
+#![no_main]
+
+#[path = "../../model.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod model;
+#[path = "../../../src/record.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod record;
+#[path = "../../../src/ring.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod ring;
+#[path = "../../../src/value.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod value;
+
+use libfuzzer_sys::fuzz_target;
+use record::{Header, Priority, TextForm, Writer, HEADER_SIZE};
+
+fuzz_target!(|data: &[u8]| {
+    let Some((stored, rest)) = data.split_first_chunk::<HEADER_SIZE>() else {
+        return;
+    };
+    let Some((&[lost, fail_at], text)) = rest.split_first_chunk::<2>() else {
+        return;
+    };
+    let word = |at: usize| u32::from_ne_bytes(stored[at..at + 4].try_into().unwrap());
+    let long = |at: usize| u64::from_ne_bytes(stored[at..at + 8].try_into().unwrap());
+    let Some(priority) = Priority::new(word(20) as u16) else {
+        return;
+    };
+    let header = Header {
+        seq: long(0),
+        time_ns: long(8),
+        text_len: text.len() as u32,
+        priority,
+        writer: Writer {
+            pid: word(24),
+            tid: word(28),
+            uid: word(32),
+            comm: stored[40..56].try_into().unwrap(),
+        },
+    };
+    let number = word(20) as u16;
+    let number = if number < 8 { number + 8 } else { number };
+    assert_eq!(Header::decode(&header.encode()), header);
+
+    let lost = u64::from(lost);
+    let form = TextForm::new(&header, text, header.writer.uid, lost);
+    let mut out = Vec::new();
+    let mut pieces = 0;
+    assert!(form.write(|piece| {
+        pieces += 1;
+        out.extend_from_slice(piece);
+        true
+    }));
+    assert_eq!(out.len(), form.len());
+    assert_eq!(String::from_utf8(out).unwrap(), model::text_form(number, &header, text, lost));
+
+    let fail_at = usize::from(fail_at);
+    let mut calls = 0;
+    let complete = form.write(|_| {
+        calls += 1;
+        calls <= fail_at
+    });
+    assert_eq!(complete, pieces <= fail_at);
+    assert_eq!(calls, pieces.min(fail_at + 1));
+});

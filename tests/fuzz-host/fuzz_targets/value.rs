@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a parameter is given: every kind of value shows itself in a form that parses to the same.
+
+#![no_main]
+
+#[path = "../../../src/value.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod value;
+
+use libfuzzer_sys::fuzz_target;
+use value::{Mode, Size, Text, Value};
+
+fn round_trip<T: Value + std::fmt::Debug>(text: &[u8]) {
+    let (mut given, mut again) = (T::EMPTY, T::EMPTY);
+    if given.assign(text) {
+        let mut shown = String::new();
+        given.show(&mut shown).unwrap();
+        assert!(again.assign(shown.as_bytes()), "{shown}");
+        assert!(given == again, "{given:?} {again:?}");
+    }
+}
+
+fuzz_target!(|text: &[u8]| {
+    round_trip::<u64>(text);
+    round_trip::<Size>(text);
+    round_trip::<Mode>(text);
+    round_trip::<bool>(text);
+    round_trip::<Text<32>>(text);
+});
