@@ -13,6 +13,7 @@ mod errors;
 mod faults;
 mod identity;
 mod kernel;
+mod leaks;
 mod lifecycle;
 mod logs;
 mod loss;
@@ -94,6 +95,7 @@ fn tests() -> Vec<Test> {
         logs::TESTS,
         lifecycle::TESTS,
         faults::TESTS,
+        leaks::tests(),
     ]
     .into_iter()
     .flat_map(|tests| tests.iter())
