@@ -80,7 +80,9 @@ const UNITS: [(u8, u32); 4] = [(b'T', 40), (b'G', 30), (b'M', 20), (b'K', 10)];
 impl Size {
     fn parse(text: &[u8]) -> Option<Self> {
         let (&last, front) = text.split_last()?;
-        let unit = UNITS.iter().find(|(letter, _)| *letter == last.to_ascii_uppercase());
+        let unit = UNITS
+            .iter()
+            .find(|(letter, _)| *letter == last.to_ascii_uppercase());
         let bytes = match unit {
             Some((_, shift)) => digits(front)?.checked_mul(1 << shift)?,
             None => digits(text)?,
@@ -99,7 +101,9 @@ impl Value for Size {
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
         let bytes = self.0 as u64;
-        let unit = UNITS.iter().find(|(_, shift)| bytes != 0 && bytes % (1 << shift) == 0);
+        let unit = UNITS
+            .iter()
+            .find(|(_, shift)| bytes != 0 && bytes % (1 << shift) == 0);
         match unit {
             Some((letter, shift)) => write!(out, "{}{}", bytes >> shift, char::from(*letter)),
             None => write!(out, "{bytes}"),
@@ -184,7 +188,10 @@ impl<const N: usize> Text<N> {
 impl<const N: usize> Value for Text<N> {
     const TYPE: &'static str = "text";
 
-    const EMPTY: Self = Self { bytes: [0; N], len: 0 };
+    const EMPTY: Self = Self {
+        bytes: [0; N],
+        len: 0,
+    };
 
     fn assign(&mut self, text: &[u8]) -> bool {
         let Some(room) = self.bytes.get_mut(..text.len()) else {

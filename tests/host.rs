@@ -231,6 +231,7 @@ mod record_tests {
 
 mod ring_tests {
     use crate::model::{Model, Op, READERS};
+    use crate::value::Value;
     use crate::ring::{Policy, Ring};
     use proptest::prelude::*;
 
@@ -268,7 +269,9 @@ mod ring_tests {
     #[test]
     fn policies_have_their_names() {
         for (policy, name) in [(Policy::Overwrite, "overwrite"), (Policy::Stop, "stop")] {
-            assert_eq!(policy.name(), name);
+            let mut shown = String::new();
+            policy.show(&mut shown).unwrap();
+            assert_eq!(shown, name);
             assert_eq!(Ring::new(vec![0; 64], policy).policy(), policy);
         }
     }
