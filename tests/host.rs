@@ -231,8 +231,8 @@ mod record_tests {
 
 mod ring_tests {
     use crate::model::{Model, Op, READERS};
-    use crate::value::Value;
     use crate::ring::{Policy, Ring};
+    use crate::value::Value;
     use proptest::prelude::*;
 
     fn policy() -> impl Strategy<Value = Policy> {
