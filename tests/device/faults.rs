@@ -5,7 +5,7 @@
 //! Strategy: `/proc/self/fail-nth` (the kernel's `Documentation/fault-injection`) makes the N-th
 //! attempt of this task fail. Each operation runs with N = 1, 2, 3, ... until it ends with none
 //! left to fail. After each failure the device must be as if the operation had not been tried. Only
-//! a kernel with fault injection can do this; `scripts/kernel debug` builds one.
+//! a kernel with fault injection can do this: see .config.fragment.
 
 use crate::abi::{Umsg, NODE};
 use crate::kernel::{is_loaded, rmmod};
