@@ -153,7 +153,10 @@ impl Config {
         given::logs.with(|list| -> Result {
             for item in list.as_str().split(',').filter(|item| !item.is_empty()) {
                 let log = LogConfig::parse(item, &logs).inspect_err(|why| {
-                    pr_err!("logs={}: {why} in '{item}'\n", list.as_str());
+                    // A line of printk() has room for about a thousand bytes, the newline included.
+                    let given = Text::<256>::cut(list.as_bytes());
+                    let item = Text::<64>::cut(item.as_bytes());
+                    pr_err!("logs={}: {why} in '{}'\n", given.as_str(), item.as_str());
                 });
                 logs.push(log.map_err(|_| EINVAL)?, GFP_KERNEL)?;
             }

@@ -236,7 +236,13 @@ fn refused_leaves_no_memory() {
             command("insmod", &["umsg.ko", &parameter]).expect_err("a name with a slash");
         })
     };
+    // The line about it is one, however long the value is: what printk() cuts has no end, and shows
+    // only when something else is printed.
+    let mut log = Messages::from_now();
     refuse(20);
+    let lines = log.of_umsg();
+    assert_eq!(lines.len(), 20);
+    assert!(lines.iter().all(|line| line.ends_with("or '.' in 'a/b'")), "{}", lines[0]);
     let before = slab();
     refuse(200);
     let grown = slab() - before;
