@@ -177,7 +177,7 @@ impl<T: Value> Parameter<T> {
 
     const OPERATIONS: &'static bindings::kernel_param_ops = &bindings::kernel_param_ops {
         // Every one may come without a value: what is said of it then is for `set`.
-        flags: 1, // KERNEL_PARAM_OPS_FL_NOARG
+        flags: bindings::KERNEL_PARAM_OPS_FL_NOARG,
         set: Some(Self::set),
         get: Some(Self::get),
         free: None,
