@@ -288,3 +288,83 @@ impl fmt::Display for Config {
         Ok(())
     }
 }
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[kernel::macros::kunit_tests(umsg_config)]
+mod tests {
+    use super::*;
+
+    /// The default log, from which named ones take what they do not say.
+    fn default_log() -> Result<KVec<LogConfig>> {
+        let mut logs = KVec::new();
+        logs.push(
+            LogConfig {
+                node: CString::try_from_fmt(fmt!("umsg"))?,
+                capacity: 1 << 20,
+                policy: Policy::Overwrite,
+                mode: 0o600,
+            },
+            GFP_KERNEL,
+        )?;
+        Ok(logs)
+    }
+
+    #[test]
+    fn fields_left_out_are_the_default_logs() -> Result {
+        let others = default_log()?;
+        for item in ["app", "app:", "app::", "app:::", "app:1M:overwrite:0600"] {
+            let log = LogConfig::parse(item, &others).map_err(|_| EINVAL)?;
+            assert_eq!(log.node.to_bytes(), b"umsg-app");
+            assert_eq!(log.capacity, 1 << 20);
+            assert_eq!(log.policy, Policy::Overwrite);
+            assert_eq!(log.mode, 0o600);
+        }
+        let log = LogConfig::parse("app:4097:stop:0777", &others).map_err(|_| EINVAL)?;
+        assert_eq!(log.capacity, 2 * PAGE_SIZE);
+        assert_eq!(log.policy, Policy::Stop);
+        assert_eq!(log.mode, 0o777);
+        Ok(())
+    }
+
+    #[test]
+    fn names_at_their_bounds() -> Result {
+        let mut others = default_log()?;
+        for (name, good) in [
+            ("", false),
+            ("a", true),
+            ("A.b-c_9", true),
+            ("a/b", false),
+            ("a b", false),
+            ("\u{e9}", false),
+            ("12345678901234567890123456789012", true),
+            ("123456789012345678901234567890123", false),
+        ] {
+            assert_eq!(LogConfig::parse(name, &others).is_ok(), good);
+        }
+        let log = LogConfig::parse("twice", &others).map_err(|_| EINVAL)?;
+        others.push(log, GFP_KERNEL)?;
+        assert!(LogConfig::parse("twice", &others).is_err());
+        assert!(LogConfig::parse("Twice", &others).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn values_out_of_bounds() -> Result {
+        let others = default_log()?;
+        for item in [
+            "a:4095",
+            "a:1025G",
+            "a:x",
+            "a:1M:drop",
+            "a:1M:stop:0",
+            "a:1M:stop:1000",
+            "a:1M:stop:0600:more",
+        ] {
+            assert!(LogConfig::parse(item, &others).is_err());
+        }
+        for item in ["a:4096", "a:1T", "a:::1"] {
+            assert!(LogConfig::parse(item, &others).is_ok());
+        }
+        Ok(())
+    }
+}

@@ -353,3 +353,80 @@ impl<F: FnMut(&[u8]) -> bool> Piece<'_, F> {
         (self.sink)(&self.bytes[..full])
     }
 }
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[kernel::macros::kunit_tests(umsg_record)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_sizes() {
+        for (text_len, size) in [(0, 56), (1, 64), (7, 64), (8, 64), (9, 72), (65536, 65592)] {
+            assert_eq!(stored_size(text_len), size);
+        }
+    }
+
+    #[test]
+    fn prefixes_at_their_bounds() {
+        let cases: [(&[u8], u16, &[u8]); 8] = [
+            (b"<7>x", 15, b"x"),
+            (b"<8>x", 8, b"x"),
+            (b"<2047>x", 2047, b"x"),
+            (b"<2048>x", 14, b"<2048>x"),
+            (b"<0014>x", 14, b"x"),
+            (b"<00014>x", 14, b"<00014>x"),
+            (b"<>x", 14, b"<>x"),
+            (b"x\n\n", 14, b"x\n"),
+        ];
+        for (data, value, text) in cases {
+            assert_eq!(parse(data), (Priority(value), text));
+        }
+    }
+
+    #[test]
+    fn escapes_at_their_bounds() {
+        for (byte, escaped) in [
+            (0x1f, true),
+            (b' ', false),
+            (b'~', false),
+            (0x7f, true),
+            (b'\\', true),
+            (0xff, true),
+        ] {
+            assert_eq!(needs_escape(byte), escaped);
+        }
+        assert_eq!(&escape(0xa5), b"\\xa5");
+    }
+
+    /// The pieces of a text form are all of it, wherever the text ends in the last one.
+    #[test]
+    fn pieces_are_the_whole() {
+        let writer = Writer {
+            pid: 1,
+            tid: 2,
+            uid: 3,
+            comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
+        };
+        let header = Header {
+            seq: 4,
+            time_ns: 5000,
+            text_len: 0,
+            priority: Priority(14),
+            writer,
+        };
+        let text = [b'x'; PIECE_SIZE + 1];
+        for len in PIECE_SIZE - 80..=text.len() {
+            let form = TextForm::new(&header, &text[..len], 3, 0);
+            let mut written = 0;
+            let mut largest = 0;
+            let complete = form.write(|piece| {
+                written += piece.len();
+                largest = largest.max(piece.len());
+                true
+            });
+            assert!(complete);
+            assert_eq!(written, form.len());
+            assert!(largest <= PIECE_SIZE);
+        }
+    }
+}

@@ -238,3 +238,107 @@ pub(crate) const fn joined_len(parts: &[&str]) -> usize {
     }
     len
 }
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[kernel::macros::kunit_tests(umsg_value)]
+mod tests {
+    use super::*;
+
+    /// What `text` is read as.
+    fn read<V: Value>(text: &[u8]) -> Option<V> {
+        let mut value = V::EMPTY;
+        value.assign(text).then_some(value)
+    }
+
+    /// Whether `value` is shown as `text`.
+    fn is_shown<V: Value>(value: V, text: &str) -> bool {
+        let mut shown = Text::<32>::EMPTY;
+        value.show(&mut shown).is_ok() && shown.as_str() == text
+    }
+
+    impl<const N: usize> Write for Text<N> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let end = self.len + text.len();
+            let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+            room.copy_from_slice(text.as_bytes());
+            self.len = end;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn sizes_at_their_bounds() {
+        assert_eq!(read(b"0"), Some(Size(0)));
+        assert_eq!(read(b"18446744073709551615"), Some(Size(usize::MAX)));
+        assert_eq!(read::<Size>(b"18446744073709551616"), None);
+        assert_eq!(read(b"16777215T"), Some(Size(16777215 << 40)));
+        assert_eq!(read::<Size>(b"16777216T"), None);
+        assert_eq!(read(b"0x10k"), Some(Size(16384)));
+        for text in [
+            &b""[..],
+            b"K",
+            b"-1",
+            b"+1",
+            b"1KK",
+            b"1 K",
+            b"0x",
+            b"1.5M",
+            b"1B",
+        ] {
+            assert_eq!(read::<Size>(text), None);
+        }
+    }
+
+    #[test]
+    fn sizes_as_they_are_shown() {
+        for (bytes, text) in [
+            (0, "0"),
+            (1023, "1023"),
+            (1024, "1K"),
+            (1025, "1025"),
+            (1 << 20, "1M"),
+            (3 << 29, "1536M"),
+            (1 << 50, "1024T"),
+        ] {
+            assert!(is_shown(Size(bytes), text));
+            assert_eq!(read(text.as_bytes()), Some(Size(bytes)));
+        }
+    }
+
+    #[test]
+    fn modes_at_their_bounds() {
+        assert_eq!(read(b"0777"), Some(Mode(0o777)));
+        assert_eq!(read(b"177777"), Some(Mode(0o177777)));
+        for text in [&b""[..], b"200000", b"0o777", b"8", b"rw", b"-7"] {
+            assert_eq!(read::<Mode>(text), None);
+        }
+        assert!(is_shown(Mode(0o40), "0040"));
+        assert!(Mode(1).is_within("0001", "0777"));
+        assert!(Mode(0o777).is_within("0001", "0777"));
+        assert!(!Mode(0).is_within("0001", "0777"));
+        assert!(!Mode(0o1000).is_within("0001", "0777"));
+    }
+
+    #[test]
+    fn booleans_are_whole_words() {
+        for (text, value) in [
+            (&b"Y"[..], true),
+            (b"on", true),
+            (b"0", false),
+            (b"oFF", false),
+        ] {
+            assert_eq!(read(text), Some(value));
+        }
+        for text in [&b""[..], b"yep", b"2", b"o"] {
+            assert_eq!(read::<bool>(text), None);
+        }
+    }
+
+    #[test]
+    fn texts_at_their_bounds() {
+        assert!(read::<Text<3>>(b"abc").is_some());
+        assert!(read::<Text<3>>(b"abcd").is_none());
+        assert!(read::<Text<3>>(b"a\x7f").is_none());
+        assert_eq!(Text::<3>::cut(b"a\nbc").as_str(), "a?b");
+    }
+}
