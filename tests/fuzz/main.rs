@@ -19,6 +19,7 @@ mod abi;
 mod arena;
 mod audit;
 mod calls;
+mod coverage;
 mod draw;
 mod files;
 #[path = "../device/kernel.rs"]
@@ -124,6 +125,7 @@ fn main() -> ExitCode {
         shared.fingerprint.load(std::sync::atomic::Ordering::Relaxed)
     );
     println!("# {}", shared.summary());
+    shared.covered.print();
     ExitCode::from(u8::from(failure.is_some()))
 }
 

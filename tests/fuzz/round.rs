@@ -3,6 +3,7 @@
 //! The supervisor: loads the module, starts the processes, watches them, and looks at what is left.
 
 use crate::abi::{Record, NODE};
+use crate::coverage::Trace;
 use crate::draw::seed;
 use crate::files::{COMMON_FD, COMMON_FLAGS};
 use crate::kernel::{is_taint_notice, Message, Messages, WARNING};
@@ -29,6 +30,8 @@ struct Process {
 /// Does it all; returns how many rounds there were. A failure is a panic, or stands in `shared`.
 pub fn all(options: &Options, shared: &'static Shared) -> u64 {
     let mut messages = Messages::from_now();
+    // Of loading and unloading, which this thread does itself.
+    let trace = Trace::start();
     let round_calls = if options.reload { ROUND } else { options.calls };
     let rounds = options.calls.div_ceil(round_calls);
     for number in 0..rounds {
@@ -37,10 +40,17 @@ pub fn all(options: &Options, shared: &'static Shared) -> u64 {
         let mut parameters = Parameters::USUAL;
         if options.reload {
             refuse_loads(&mut rng, &mut messages);
+            // Nobody knows where the module was.
+            if let Some(trace) = &trace {
+                trace.forget();
+            }
             parameters = Parameters::draw(&mut rng);
         }
         let calls = round_calls.min(options.calls - number * round_calls);
         one(options, shared, parameters, seed, calls, &mut rng);
+        if let Some(trace) = &trace {
+            trace.add_to(&shared.covered);
+        }
         quiet(&messages.all());
         if let Some(why) = shared.failure() {
             panic!("{why}");
@@ -85,6 +95,7 @@ fn one(
     rng: &mut Rng,
 ) {
     module::load(&parameters);
+    shared.covered.loaded();
     let observer = open_files();
     let across = socket_pair();
     // The last process is the one that is killed, on lanes of its own.

@@ -3,6 +3,7 @@
 //! Memory that all processes of the fuzzer share: counts, and what each thread did last.
 
 use crate::calls::{Call, OPERATIONS};
+use crate::coverage::Covered;
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
@@ -41,6 +42,7 @@ pub struct Shared {
     pub writes: Writes,
     pub records_read: AtomicU64,
     pub fingerprint: AtomicU64,
+    pub covered: Covered,
     pub lanes: [Lane; LANES],
     failing: AtomicBool,
     failed: AtomicBool,

@@ -6,6 +6,7 @@ use crate::abi::{ioctl_info, Info};
 use crate::arena::Arena;
 use crate::audit::{check_info, Audit};
 use crate::calls::Call;
+use crate::coverage::Trace;
 use crate::draw::{seed, Draw};
 use crate::files::{Files, COMMON_FD};
 use crate::module::Parameters;
@@ -46,6 +47,7 @@ pub struct Thread {
     pub sockets: [i32; 2],
     pub peers: &'static [AtomicI32; THREADS],
     pub uring: Option<Uring>,
+    trace: Option<Trace>,
     info: Info,
 }
 
@@ -111,6 +113,7 @@ impl Thread {
             sockets,
             peers,
             uring: None,
+            trace: Trace::start(),
             info,
         }
     }
@@ -121,6 +124,9 @@ impl Thread {
             self.round.shared.start(self.lane, &call);
             let result = self.perform(&call);
             self.round.shared.finish(self.lane, &call, result);
+            if let Some(trace) = &self.trace {
+                trace.add_to(&self.round.shared.covered);
+            }
             if result < 0 {
                 let error = -result as i32;
                 assert!(
@@ -176,8 +182,9 @@ impl Thread {
             start_alarm(lane);
             self.lane = lane;
             self.child = true;
-            // It belongs to the parent.
+            // They belong to the parent.
             std::mem::forget(self.uring.take());
+            std::mem::forget(self.trace.take());
             self.run(&mut Draw::new(seed, self.parameters, true), calls.into());
             self.round.shared.leave(lane);
             // SAFETY: Ends the child.
