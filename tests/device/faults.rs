@@ -21,8 +21,8 @@ pub const TESTS: &[Test] = &[
     Test::new("faults.read", read).with("record_max=65536"),
     Test::new("faults.wait", wait),
     Test::new("faults.ioctl", ioctl),
-    Test::new("faults.load", load).unloaded().complains(),
-    Test::new("faults.unload", unload).unloaded().complains(),
+    Test::new("faults.load", load).unloaded().all_complain(),
+    Test::new("faults.unload", unload).unloaded().all_complain(),
 ];
 
 /// Makes attempts of this task fail.

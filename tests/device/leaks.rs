@@ -7,7 +7,7 @@ use std::fs::{read_to_string, write};
 use std::path::Path;
 use std::time::Duration;
 
-const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
+pub const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 
 /// The detector's verdict, to be asked for last; nothing on a kernel that has none.
 pub fn tests() -> &'static [Test] {

@@ -5,7 +5,7 @@
 use crate::abi::{Umsg, NODE};
 use crate::kernel::{is_loaded, modprobe, rmmod, Messages};
 use crate::sharing::{child, Child};
-use crate::Test;
+use crate::{rounds, Test};
 use nix::errno::Errno;
 use std::os::fd::AsFd;
 
@@ -54,22 +54,17 @@ fn messages() {
     assert_eq!(log.of_umsg(), ["unloading /dev/umsg: 100 records written, 36 of them overwritten"]);
 }
 
-/// Exactly out of tree (bit 12) and unsigned (bit 13). A kernel with KUnit, which need not look at
-/// signatures, also says that tests were run (bit 18). Nothing worse has happened since boot.
+/// Exactly out of tree (bit 12), and unsigned (bit 13) on a kernel that looks at signatures.
+/// Nothing worse has happened since boot.
 fn taint() {
     let taint = std::fs::read_to_string("/proc/sys/kernel/tainted").expect("tainted");
     let taint: u32 = taint.trim().parse().expect("a number");
-    let allowed = if std::path::Path::new("/sys/kernel/debug/kunit").exists() {
-        (1 << 13) | (1 << 18)
-    } else {
-        0
-    };
-    let expected = if allowed == 0 { (1 << 12) | (1 << 13) } else { 1 << 12 };
-    assert_eq!(taint & !allowed, expected & !allowed, "{taint}");
+    let looks = std::path::Path::new("/sys/module/module/parameters/sig_enforce").exists();
+    assert_eq!(taint, (1 << 12) | (u32::from(looks) << 13));
 }
 
 fn reload() {
-    for round in 0..100 {
+    for round in 0..rounds() / 2 {
         modprobe(if round % 2 == 0 { "" } else { "capacity=8K policy=stop" }).expect("modprobe");
         // What one life of the module wrote, the next has not.
         let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
@@ -141,14 +136,10 @@ fn unload_under_sleepers() {
     assert_eq!(delete_module(), Ok(()));
 }
 
-/// How many times the module comes and goes under its users; `UMSG_ROUNDS` says otherwise.
-const ROUNDS: u32 = 200;
-
 /// The module comes and goes while processes open, write, read, wait for records, poll, look at its
 /// files in /sys, and are killed at random moments.
 fn unload_against_users() {
-    let rounds =
-        std::env::var("UMSG_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("UMSG_ROUNDS"));
+    let rounds = rounds();
     let users: [fn(); 6] = [
         || {
             use_file(libc::O_RDWR | libc::O_NONBLOCK, |file| {
@@ -208,7 +199,7 @@ fn unload_against_users() {
         assert!(!std::path::Path::new(NODE).exists(), "round {round}");
     }
     assert!(refused > 0, "nobody was ever in the way");
-    println!("{rounds} rounds; unloading was refused {refused} times");
+    println!("{rounds} rounds of loading; unloading was refused {refused} times");
     for user in running {
         // Still running: none has met an error that it did not expect.
         let path = format!("/proc/{}/stat", user.pid());

@@ -35,14 +35,24 @@ pub struct Test {
     name: &'static str,
     /// Parameters that the module is loaded with; `None`: the test loads it itself.
     load: Option<&'static str>,
-    /// Whether kernel messages of the module at warning level or above are what the test is about.
-    complaints: bool,
+    complaints: Complaints,
     run: fn(),
+}
+
+/// Which kernel messages at warning level or above a test may cause. A report of a detector ends
+/// the whole run in any case.
+#[derive(Clone, Copy, PartialEq)]
+enum Complaints {
+    Nobodys,
+    /// The module's are what the test is about.
+    OfUmsg,
+    /// Those of the kernel's own code, which the test makes fail, too.
+    OfAll,
 }
 
 impl Test {
     const fn new(name: &'static str, run: fn()) -> Self {
-        Self { name, load: Some(""), complaints: false, run }
+        Self { name, load: Some(""), complaints: Complaints::Nobodys, run }
     }
 
     const fn with(mut self, parameters: &'static str) -> Self {
@@ -56,7 +66,12 @@ impl Test {
     }
 
     const fn complains(mut self) -> Self {
-        self.complaints = true;
+        self.complaints = Complaints::OfUmsg;
+        self
+    }
+
+    const fn all_complain(mut self) -> Self {
+        self.complaints = Complaints::OfAll;
         self
     }
 }
@@ -71,7 +86,15 @@ pub fn skip(why: &str) -> ! {
 }
 
 /// How long one test may take before it counts as hung: far more than any takes on a busy machine.
-const HUNG: Duration = Duration::from_secs(600);
+fn hung() -> Duration {
+    Duration::from_secs(300) + rounds() * Duration::from_secs(2)
+}
+
+/// How often a test loads the module where that is all it does, over and over. `UMSG_ROUNDS` says
+/// otherwise: a load can take a second on a kernel with detectors, under emulation.
+pub fn rounds() -> u32 {
+    std::env::var("UMSG_ROUNDS").map_or(200, |rounds| rounds.parse().expect("UMSG_ROUNDS"))
+}
 
 enum Outcome {
     /// With what the test had to say about how much it did.
@@ -175,7 +198,11 @@ fn run(test: &Test) -> Outcome {
     }
     for message in log.all() {
         let expected = kernel::is_taint_notice(&message.text)
-            || (test.complaints && message.text.starts_with("umsg: "));
+            || match test.complaints {
+                Complaints::Nobodys => false,
+                Complaints::OfUmsg => message.text.starts_with("umsg: "),
+                Complaints::OfAll => true,
+            };
         if message.level <= kernel::WARNING && !expected {
             problems += &format!("the kernel said: {}\n", message.text);
         }
@@ -209,10 +236,11 @@ fn in_a_process(name: &str) -> Outcome {
     let stdout = drain(Box::new(child.stdout.take().expect("piped")));
     let stderr = drain(Box::new(child.stderr.take().expect("piped")));
     let start = Instant::now();
+    let hung = hung();
     let status = loop {
         match child.try_wait().expect("our child") {
             Some(status) => break Some(status),
-            None if start.elapsed() > HUNG => {
+            None if start.elapsed() > hung => {
                 break None;
             }
             None => std::thread::sleep(Duration::from_millis(5)),
@@ -224,7 +252,7 @@ fn in_a_process(name: &str) -> Outcome {
     let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
     let _ = child.wait();
     let Some(status) = status else {
-        return Outcome::Failed(format!("it hung for {HUNG:?}\n"));
+        return Outcome::Failed(format!("it hung for {hung:?}\n"));
     };
     let said = stdout.join().unwrap_or_default() + &stderr.join().unwrap_or_default();
     match status.code() {

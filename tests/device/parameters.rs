@@ -5,7 +5,7 @@
 use crate::abi::{Umsg, NODE};
 use crate::kernel::{command, is_loaded, modprobe, rmmod, Messages};
 use crate::sharing::child;
-use crate::Test;
+use crate::{rounds, Test};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -244,10 +244,17 @@ fn refused_leaves_no_memory() {
     assert_eq!(lines.len(), 20);
     assert!(lines.iter().all(|line| line.ends_with("or '.' in 'a/b'")), "{}", lines[0]);
     let before = slab();
-    refuse(200);
+    let rounds = i64::from(rounds());
+    refuse(rounds);
     let grown = slab() - before;
-    println!("200 refused loads: the slab grew by {grown} KiB");
-    assert!(grown < 1500, "the slab grew by {grown} KiB, of some 3200 allocated");
+    println!("{rounds} refused loads: the slab grew by {grown} KiB");
+    // Where kmemleak watches, freed memory stays in quarantine for a while, and `leaks.none` looks.
+    let watched = std::path::Path::new(crate::leaks::KMEMLEAK).exists();
+    assert!(
+        watched || grown < 8 * rounds,
+        "the slab grew by {grown} KiB, of some {} allocated",
+        16 * rounds
+    );
     assert_nothing_left();
 }
 
@@ -304,7 +311,8 @@ fn random() {
     ];
     const GOOD: [&str; 6] = ["64K", "app,box:64K", "0640", "stop", "y", "100"];
     let (mut good, mut bad) = (0, 0);
-    for _ in 0..170 {
+    let rounds = rounds();
+    for _ in 0..rounds {
         // A good value beside each random one now and then, or next to none would be taken.
         let all_good = next(4) == 0;
         let mut given: Vec<String> = NAMES
@@ -350,8 +358,9 @@ fn random() {
             }
         }
     }
-    println!("{} strings in 170 loads: {good} taken, {bad} refused", 170 * NAMES.len());
-    assert!(good > 10 && bad > 100);
+    let strings = rounds as usize * NAMES.len();
+    println!("{strings} strings in {rounds} loads: {good} taken, {bad} refused");
+    assert!(good > rounds / 10 && bad > rounds / 2);
     assert_nothing_left();
 }
 
@@ -467,7 +476,7 @@ fn sysfs_against_unload() {
             })
         })
         .collect();
-    for _ in 0..50 {
+    for _ in 0..rounds() / 4 {
         modprobe("logs=a,b,c").expect("modprobe");
         rmmod().expect("rmmod");
     }
@@ -481,7 +490,7 @@ fn sysfs_against_unload() {
 
 fn too_much_memory() {
     for parameters in
-        ["capacity=1T", "capacity=4G", "logs=a:1T,b:1T", "capacity=4K logs=a:200M,b:200M,c:200M"]
+        ["capacity=1T", "capacity=4G", "logs=a:1T,b:1T", "capacity=4K logs=a:400M,b:400M,c:400M"]
     {
         let parameters: Vec<&str> = parameters.split(' ').collect();
         assert_refused(
