@@ -8,7 +8,7 @@ ifeq ($(KERNELRELEASE),)
 RELEASE := $(shell uname -r)
 KDIR ?= $(or $(shell scripts/kdir --find $(RELEASE)),/lib/modules/$(RELEASE)/build)
 
-.PHONY: modules install clean help demo test lint fuzz doctor kdir distclean
+.PHONY: modules install clean help demo test lint kunit fuzz soak doctor kdir distclean
 
 modules: ## build umsg.ko against KDIR (default: the headers of RELEASE, the running kernel)
 	@scripts/check-kdir $(KDIR)
@@ -27,8 +27,14 @@ test: ## all the project has to check itself with
 lint: ## look at the source without running it: a part of make test
 	@scripts/lint
 
+kunit: ## run the KUnit suites in the booted debug kernel, as the kernel's kunit.py shows them
+	@scripts/kunit
+
 fuzz: ## make a million wild calls on the device in a booted kernel (scripts/fuzz --help)
 	@scripts/fuzz
+
+soak: ## the long form of the tests, for an hour (scripts/soak --help)
+	@scripts/soak
 
 kdir: ## complete the headers of RELEASE with their Rust metadata
 	@scripts/kdir $(RELEASE) >/dev/null
