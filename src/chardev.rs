@@ -21,6 +21,7 @@ use kernel::{
         IovIterSource, //
     },
     prelude::*,
+    seq_file::SeqFile,
     str::CString,
     sync::{
         atomic::{
@@ -34,6 +35,11 @@ use kernel::{
         Opaque, //
     },
     uaccess::UserPtr, //
+};
+
+use crate::transfer::{
+    Dest,
+    Source, //
 };
 
 // Constants of `include/linux/fs.h` that bindgen cannot show; `kernel/constants.c` checks them.
@@ -54,7 +60,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize>;
 
     /// Writes from `source` and returns how many bytes.
-    fn write(&self, call: Call, source: &mut IovIterSource<'_>) -> Result<usize>;
+    fn write(&self, call: Call, source: &mut Source<'_, '_>) -> Result<usize>;
 
     /// Registers the caller with `table`, then tells what is possible now.
     fn poll(&self, file: &File, table: &PollTable<'_>) -> Events;
@@ -64,6 +70,9 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 
     /// Handles the ioctl `command`; its third argument is a pointer to user memory.
     fn ioctl(&self, call: Call, command: u32, argument: UserPtr) -> Result;
+
+    /// Adds lines to `/proc/PID/fdinfo/FD`.
+    fn show_fdinfo(&self, out: &SeqFile);
 }
 
 /// How a file operation was called.
@@ -108,47 +117,6 @@ impl core::ops::BitOr for Events {
 
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
-    }
-}
-
-/// Where a read puts its data. It can go back to the beginning, which the kernel crate's
-/// [`IovIterDest`] lets only unsafe code do.
-pub(crate) struct Dest<'iov, 'data> {
-    iov: &'iov mut IovIterDest<'data>,
-    /// Bytes written since the beginning.
-    ///
-    /// # Invariants
-    ///
-    /// `iov` stands this many bytes after where it stood when this was made.
-    written: usize,
-}
-
-impl<'iov, 'data> Dest<'iov, 'data> {
-    fn new(iov: &'iov mut IovIterDest<'data>) -> Self {
-        // INVARIANT: Nothing was written yet.
-        Self { iov, written: 0 }
-    }
-
-    /// Bytes that can still be written.
-    pub(crate) fn room(&self) -> usize {
-        self.iov.len()
-    }
-
-    /// Writes all of `bytes`; returns false when the user's memory cannot be written.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
-        let written = self.iov.copy_to_iter(bytes);
-        // INVARIANT: That is how far `copy_to_iter()` advances.
-        self.written += written;
-        written == bytes.len()
-    }
-
-    /// Goes back to the beginning.
-    pub(crate) fn rewind(&mut self) {
-        // SAFETY: By the invariant, this goes back to where `iov` stood when `self` was made, which
-        // is not before its beginning.
-        unsafe { self.iov.revert(self.written) };
-        // INVARIANT: It stands there again.
-        self.written = 0;
     }
 }
 
@@ -232,6 +200,8 @@ impl<T: Operations> CharDevice<T> {
         owner: crate::THIS_MODULE.as_ptr(),
         open: Some(Self::open),
         release: Some(Self::release),
+        read: Some(Self::read),
+        write: Some(Self::write),
         read_iter: Some(Self::read_iter),
         write_iter: Some(Self::write_iter),
         poll: Some(Self::poll),
@@ -239,6 +209,7 @@ impl<T: Operations> CharDevice<T> {
         unlocked_ioctl: Some(Self::ioctl),
         #[cfg(CONFIG_COMPAT)]
         compat_ioctl: bindings::compat_ptr_ioctl,
+        show_fdinfo: Some(Self::show_fdinfo),
         ..pin_init::zeroed()
     };
 
@@ -309,6 +280,36 @@ impl<T: Operations> CharDevice<T> {
 
     /// # Safety
     ///
+    /// `file` must be an open file of this device.
+    unsafe extern "C" fn read(
+        file: *mut bindings::file,
+        address: *mut c_char,
+        len: usize,
+        _offset: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: It stays open for the duration of this call.
+        let (opened, call) = unsafe { (Self::opened(file), Self::call(file)) };
+        let address = UserPtr::from_ptr(address.cast());
+        Self::result(opened.read(call, &mut Dest::user(address, len)))
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be an open file of this device.
+    unsafe extern "C" fn write(
+        file: *mut bindings::file,
+        address: *const c_char,
+        len: usize,
+        _offset: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: It stays open for the duration of this call.
+        let (opened, call) = unsafe { (Self::opened(file), Self::call(file)) };
+        let address = UserPtr::from_ptr(address.cast_mut().cast());
+        Self::result(opened.write(call, &mut Source::user(address, len)))
+    }
+
+    /// # Safety
+    ///
     /// `kiocb` must be valid and of an open file of this device, `iter` valid for writing data to.
     unsafe extern "C" fn read_iter(
         kiocb: *mut bindings::kiocb,
@@ -318,10 +319,7 @@ impl<T: Operations> CharDevice<T> {
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: `iter` is valid, a destination, and used by nobody else during this call.
         let iov = unsafe { IovIterDest::from_raw(iter) };
-        match opened.read(call, &mut Dest::new(iov)) {
-            Ok(len) => len as isize,
-            Err(error) => error.to_errno() as isize,
-        }
+        Self::result(opened.read(call, &mut Dest::iov(iov)))
     }
 
     /// # Safety
@@ -336,7 +334,12 @@ impl<T: Operations> CharDevice<T> {
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: `iter` is valid, a source, and used by nobody else during this call.
         let iov = unsafe { IovIterSource::from_raw(iter) };
-        match opened.write(call, iov) {
+        Self::result(opened.write(call, &mut Source::iov(iov)))
+    }
+
+    /// What a read or write returns.
+    fn result(result: Result<usize>) -> isize {
+        match result {
             Ok(len) => len as isize,
             Err(error) => error.to_errno() as isize,
         }
@@ -410,6 +413,16 @@ impl<T: Operations> CharDevice<T> {
             Ok(()) => 0,
             Err(error) => error.to_errno() as c_long,
         }
+    }
+
+    /// # Safety
+    ///
+    /// `seq` must be valid and used by nobody else, `file` an open file of this device.
+    unsafe extern "C" fn show_fdinfo(seq: *mut bindings::seq_file, file: *mut bindings::file) {
+        // SAFETY: It stays open for the duration of this call.
+        let opened = unsafe { Self::opened(file) };
+        // SAFETY: The contract is the same.
+        opened.show_fdinfo(unsafe { SeqFile::from_raw(seq) });
     }
 }
 

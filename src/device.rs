@@ -7,13 +7,12 @@
 
 #![deny(unsafe_code)]
 
-use core::mem::MaybeUninit;
-
 use kernel::{
     alloc::flags::__GFP_NOWARN,
     fs::File,
-    iov::IovIterSource,
     prelude::*,
+    seq_file::SeqFile,
+    seq_print,
     sync::{
         poll::PollTable,
         Arc, //
@@ -25,20 +24,32 @@ use kernel::{
 };
 
 use crate::{
+    buffer::{
+        uninit,
+        Buffer, //
+    },
     chardev::{
         Call,
-        Dest,
         Events,
         Operations,
         Whence, //
     },
     config,
     log::{
+        Ended,
         Log,
         Place, //
     },
-    reader::Reader,
+    reader::{
+        Options,
+        Reader,
+        CHUNK, //
+    },
     record,
+    transfer::{
+        Dest,
+        Source, //
+    },
     uapi,
     writer, //
 };
@@ -58,32 +69,26 @@ impl Operations for Reader {
         Reader::read(self, call.nonblocking, dest)
     }
 
-    /// Takes one record, whole or not at all. It waits for nothing but memory, for the copy of a
-    /// long record and in faults on the user's; both happen before any lock is taken.
-    fn write(&self, _call: Call, source: &mut IovIterSource<'_>) -> Result<usize> {
+    /// Takes one record, whole or not at all, or in binary form as many as go in. It waits for
+    /// nothing but memory, for the copy of what is long, and in faults on the user's; both happen
+    /// before any lock is taken.
+    fn write(&self, _call: Call, source: &mut Source<'_, '_>) -> Result<usize> {
         let given = source.len();
         if given == 0 {
             return Ok(0);
         }
+        if self.writes_binary() {
+            return write_entries(self, source);
+        }
+        if given <= WRITE_STACK {
+            return write_text(self.log(), source, &mut uninit::<WRITE_STACK>()[..given]);
+        }
         if given > config::record_max() + record::DECORATION_MAX {
             return Err(EMSGSIZE);
         }
-        let mut stack = [MaybeUninit::uninit(); WRITE_STACK];
-        let mut heap = KVVec::new();
-        let room = match stack.get_mut(..given) {
-            Some(room) => room,
-            None => {
-                heap.reserve(given, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
-                &mut heap.spare_capacity_mut()[..given]
-            }
-        };
-        let data = source.copy_from_iter_raw(room);
-        if data.len() < given {
-            return Err(EFAULT);
-        }
-        let (priority, text) = record::parse(data);
-        self.log().append(priority, writer::current(), text)?;
-        Ok(given)
+        let mut heap = KVVec::<u8>::new();
+        heap.reserve(given, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
+        write_text(self.log(), source, &mut heap.spare_capacity_mut()[..given])
     }
 
     fn poll(&self, file: &File, table: &PollTable<'_>) -> Events {
@@ -127,9 +132,106 @@ impl Operations for Reader {
                 self.log().clear();
                 Ok(())
             }
+            uapi::UMSG_IOC_GET_OPTIONS => reply(argument, &self.options().bits().to_ne_bytes()),
+            uapi::UMSG_IOC_SET_OPTIONS => {
+                let options = Options::new(ask::<u32>(argument)?).ok_or(EINVAL)?;
+                self.set_options(options);
+                Ok(())
+            }
+            uapi::UMSG_IOC_SEEK_SEQ => self.seek_to_seq(ask(argument)?),
+            uapi::UMSG_IOC_SEEK_TIME => self.seek_to_time(ask(argument)?),
+            uapi::UMSG_IOC_NEXT_SIZE => {
+                let size = self.next_size()?.ok_or(EAGAIN)?;
+                reply(argument, &(size as u32).to_ne_bytes())
+            }
             _ => Err(ENOTTY),
         }
     }
+
+    fn show_fdinfo(&self, out: &SeqFile) {
+        let standing = self.standing();
+        let options = self.options();
+        let form = |option| {
+            if options.bits() & option != 0 {
+                "binary"
+            } else {
+                "text"
+            }
+        };
+        seq_print!(
+            out,
+            "next-seq:\t{}\nlag:\t{}\nlost:\t{}\nreads:\t{}\nwrites:\t{}\n",
+            standing.seq,
+            standing.lag,
+            standing.lost,
+            form(uapi::UMSG_OPTION_BINARY_READ),
+            form(uapi::UMSG_OPTION_BINARY_WRITE)
+        );
+    }
+}
+
+/// Writes one record in its text form; `room` is for all of it.
+#[inline]
+fn write_text(
+    log: &Log,
+    source: &mut Source<'_, '_>,
+    room: &mut [core::mem::MaybeUninit<u8>],
+) -> Result<usize> {
+    let given = room.len();
+    let data = source.copy(room);
+    if data.len() < given {
+        return Err(EFAULT);
+    }
+    let (priority, text) = record::parse(data);
+    log.append(priority, writer::current(), text)?;
+    Ok(given)
+}
+
+/// Writes entries, `struct umsg_entry`, as far as they go. Fails only if the first is not taken.
+fn write_entries(file: &Reader, source: &mut Source<'_, '_>) -> Result<usize> {
+    // The bound of this call, whatever the parameter becomes meanwhile.
+    let record_max = config::record_max();
+    let largest = record::ENTRY_HEADER_MAX + record_max.next_multiple_of(8);
+    let size = source.len().min(largest.max(CHUNK));
+    file.with_memory(size, |buffer| {
+        append_entries(file.log(), source, buffer, record_max)
+    })?
+}
+
+/// Appends the entries of `source`, through `buffer`, which holds the largest one.
+fn append_entries(
+    log: &Log,
+    source: &mut Source<'_, '_>,
+    buffer: &mut Buffer<'_>,
+    record_max: usize,
+) -> Result<usize> {
+    let writer = writer::current();
+    let mut stored = 0;
+    let error = loop {
+        let good = source.fill(buffer);
+        let (taken, ended) = log.append_all(writer, buffer.as_slice(), record_max);
+        stored += taken;
+        buffer.remove_front(taken);
+        match ended {
+            Ended::Refused(error) => break error,
+            Ended::Cut if !good => break EFAULT,
+            Ended::Cut if source.len() == 0 && buffer.len() == 0 => return Ok(stored),
+            // The rest of an entry is not there, or the whole buffer is not enough for it.
+            Ended::Cut if source.len() == 0 || buffer.room() == 0 => break EINVAL,
+            Ended::Cut if current!().signal_pending() => break EINTR,
+            Ended::Cut => {}
+        }
+    };
+    if stored > 0 {
+        Ok(stored)
+    } else {
+        Err(error)
+    }
+}
+
+/// Reads what an ioctl was given by the user.
+fn ask<T: kernel::transmute::FromBytes>(argument: UserPtr) -> Result<T> {
+    UserSlice::new(argument, size_of::<T>()).reader().read()
 }
 
 /// Writes what an ioctl returns to the user.

@@ -4,10 +4,11 @@
 //!
 //! # Locking
 //!
-//! `Log::state` is a spinlock, held for one copy into or out of the ring, and in an append for
-//! dropping the records that make room for it (at most about twice `record_max / 56` of them, where
-//! all those are empty). It is never held over a copy to or from user memory, so a writer or reader
-//! whose page fault stalls keeps nobody waiting. [`Log::wait`] gives it back while it sleeps.
+//! `Log::state` is a spinlock, held for the copy of one record into or out of the ring, or of some
+//! KiB of small ones, and in an append for dropping the records that make room for it (at most
+//! about twice `record_max / 56` of them, where all those are empty). It is never held over a copy
+//! to or from user memory, so a writer or reader whose page fault stalls keeps nobody waiting.
+//! [`Log::wait`] gives it back while it sleeps.
 //!
 //! Lock order: `Log::state`, then a reader's cursor (`reader.rs`).
 //!
@@ -60,7 +61,9 @@ use crate::{
         LogConfig, //
     },
     record::{
+        Entry,
         Header,
+        NoEntry,
         Priority,
         Writer, //
     },
@@ -69,6 +72,7 @@ use crate::{
         Position,
         Refused,
         Ring,
+        Stored,
         Totals, //
     },
 };
@@ -89,12 +93,12 @@ struct State {
     waited_for: bool,
 }
 
-/// A record copied out of the log.
-pub(crate) struct Found {
-    /// How many records the reader missed just before this one.
-    pub(crate) lost: u64,
-    /// The position after this record.
-    pub(crate) after: Position,
+/// How [`Log::append_all`] ended.
+pub(crate) enum Ended {
+    /// What is left is no whole entry, or nothing.
+    Cut,
+    /// The next entry was not taken.
+    Refused(Error),
 }
 
 /// The state of a log at one moment.
@@ -113,6 +117,23 @@ pub(crate) struct Info {
     pub(crate) cleared: u64,
     /// What went through the log.
     pub(crate) totals: Totals,
+}
+
+impl State {
+    fn append(&mut self, time_ns: u64, priority: Priority, writer: Writer, text: &[u8]) -> Result {
+        let header = Header {
+            seq: 0,
+            time_ns,
+            text_len: 0,
+            priority,
+            writer,
+        };
+        match self.ring.append(header, text) {
+            Ok(_) => Ok(()),
+            Err(Refused::Full) => Err(ENOSPC),
+            Err(Refused::TooLarge) => Err(EMSGSIZE),
+        }
+    }
 }
 
 /// A fixed place to seek to.
@@ -152,56 +173,140 @@ impl Log {
         if text.len() > config::record_max() {
             return Err(EMSGSIZE);
         }
-        let mut header = Header {
-            seq: 0,
-            time_ns: 0,
-            text_len: 0,
-            priority,
-            writer,
-        };
-        let waited_for = {
-            let mut state = self.state.lock();
-            // Under the lock, so that time never falls from one record to the next.
-            header.time_ns = Monotonic::ktime_get() as u64;
-            state
-                .ring
-                .append(header, text)
-                .map_err(|refused| match refused {
-                    Refused::Full => ENOSPC,
-                    Refused::TooLarge => EMSGSIZE,
-                })?;
-            core::mem::take(&mut state.waited_for)
-        };
+        let mut state = self.state.lock();
+        // Under the lock, so that time never falls from one record to the next.
+        let time_ns = Monotonic::ktime_get() as u64;
+        state.append(time_ns, priority, writer, text)?;
+        let waited_for = core::mem::take(&mut state.waited_for);
+        drop(state);
         if waited_for {
             self.readable.notify_all();
         }
         Ok(())
     }
 
-    /// Copies the first record at or after `from` into `scratch`; `None` when there is none yet.
+    /// Appends the records of the entries in `data`, each with at most `record_max` bytes of text,
+    /// as far as they go, with the time of now, and wakes who waits for one. Returns how many bytes
+    /// of `data` were taken, and what ended it.
+    ///
+    /// The lock is held all the time: `data` must not be long.
+    pub(crate) fn append_all(
+        &self,
+        writer: Writer,
+        data: &[u8],
+        record_max: usize,
+    ) -> (usize, Ended) {
+        let mut taken = 0;
+        let mut state = self.state.lock();
+        let time_ns = Monotonic::ktime_get() as u64;
+        let ended = loop {
+            match Entry::first(&data[taken..], record_max) {
+                Ok(Entry {
+                    priority,
+                    text,
+                    size,
+                }) => match state.append(time_ns, priority, writer, text) {
+                    Ok(()) => taken += size,
+                    Err(error) => break Ended::Refused(error),
+                },
+                Err(NoEntry::Cut) => break Ended::Cut,
+                Err(NoEntry::Invalid) => break Ended::Refused(EINVAL),
+                Err(NoEntry::TooLong) => break Ended::Refused(EMSGSIZE),
+            }
+        };
+        let waited_for = taken > 0 && core::mem::take(&mut state.waited_for);
+        drop(state);
+        if waited_for {
+            self.readable.notify_all();
+        }
+        (taken, ended)
+    }
+
+    /// Shows `each` the records from `from` on, in order, until it returns false or there are no
+    /// more.
+    ///
+    /// The lock is held all the time: `each` must not sleep, and has to end soon.
+    pub(crate) fn look(&self, from: Position, mut each: impl FnMut(&Stored<'_>) -> bool) {
+        let state = self.state.lock();
+        let mut at = from;
+        while let Some(stored) = state.ring.read(at) {
+            if !each(&stored) {
+                break;
+            }
+            at = stored.after;
+        }
+    }
+
+    /// The position before the first record from `from` on that is `wanted`, or after the newest
+    /// one. Looks at one record after another, a few hundred at a time under the lock.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` when there is no memory for a copy of a large record.
-    pub(crate) fn fetch(&self, from: Position, scratch: &mut Scratch) -> Result<Option<Found>> {
+    /// `EINTR` when a signal came.
+    fn find(&self, from: Position, wanted: impl Fn(&Stored<'_>) -> bool) -> Result<Position> {
+        let mut at = from;
         loop {
-            let missing = {
-                let state = self.state.lock();
-                let Some(stored) = state.ring.read(from) else {
-                    return Ok(None);
-                };
-                if scratch.store(stored.bytes) {
-                    return Ok(Some(Found {
-                        lost: stored.lost,
-                        after: stored.after,
-                    }));
-                }
-                stored.bytes.len()
-            };
-            // No allocation under a spinlock. The record may be another, longer one when the lock
-            // is taken again; then it goes round once more.
-            scratch.grow(missing)?;
+            let mut found = false;
+            let mut left = 256;
+            self.look(at, |stored| {
+                found = wanted(stored);
+                at = if found { stored.at } else { stored.after };
+                left -= 1;
+                !found && left > 0
+            });
+            if found || left > 0 {
+                return Ok(at);
+            }
+            if current!().signal_pending() {
+                return Err(EINTR);
+            }
         }
+    }
+
+    /// The position before the record `seq`: also one that is gone, whose readers learn how many
+    /// they missed, and the next one that will be written. `near` is where to begin, if it is not
+    /// behind it.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: it is later than the next record;
+    /// - `EINTR`: a signal came.
+    pub(crate) fn position_of(&self, seq: u64, near: Position) -> Result<Position> {
+        {
+            let state = self.state.lock();
+            if seq > state.ring.next().seq() {
+                return Err(EINVAL);
+            }
+            if seq <= state.ring.oldest().seq() {
+                return Ok(Position::before_gone(seq));
+            }
+            if seq == state.ring.next().seq() {
+                return Ok(state.ring.next());
+            }
+        }
+        let from = if near.seq() <= seq {
+            near
+        } else {
+            Position::default()
+        };
+        let found = self.find(from, |stored| stored.at.seq() >= seq)?;
+        // Meanwhile it may have been overwritten.
+        Ok(if found.seq() == seq {
+            found
+        } else {
+            Position::before_gone(seq)
+        })
+    }
+
+    /// The position before the first record that was written at `time_ns` or later, or after the
+    /// newest one.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` when a signal came.
+    pub(crate) fn position_at(&self, time_ns: u64) -> Result<Position> {
+        let oldest = self.position(Place::Oldest);
+        self.find(oldest, |stored| Header::time_of(stored.bytes) >= time_ns)
     }
 
     /// Sleeps until there may be a record at or after `from`, for as long as `still` says, with the
@@ -302,59 +407,5 @@ impl Deref for Memory {
 impl DerefMut for Memory {
     fn deref_mut(&mut self) -> &mut [u8] {
         self.0.as_flattened_mut()
-    }
-}
-
-/// Room for the copy of one record between the ring and the user.
-///
-/// A record of usual size lies on the stack; a larger one has memory allocated for it, charged to
-/// the reader's memory cgroup and freed when the call returns.
-pub(crate) struct Scratch {
-    stack: [u8; SCRATCH_STACK],
-    /// The record, if it is too large for the stack.
-    heap: KVVec<u8>,
-    /// Length of the record on the stack.
-    len: usize,
-}
-
-const SCRATCH_STACK: usize = 320;
-
-impl Scratch {
-    /// Room with no record in it.
-    pub(crate) fn new() -> Self {
-        Self {
-            stack: [0; SCRATCH_STACK],
-            heap: KVVec::new(),
-            len: 0,
-        }
-    }
-
-    /// The record that was copied last.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        if self.heap.is_empty() {
-            &self.stack[..self.len]
-        } else {
-            &self.heap
-        }
-    }
-
-    /// Copies `bytes`, or returns false when there is no room for them.
-    fn store(&mut self, bytes: &[u8]) -> bool {
-        self.heap.clear();
-        if let Some(room) = self.stack.get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.len = bytes.len();
-            return true;
-        }
-        // Within its capacity the vector allocates nothing, whatever the flags are.
-        bytes.len() <= self.heap.capacity()
-            && self.heap.extend_from_slice(bytes, GFP_NOWAIT).is_ok()
-    }
-
-    /// Makes room for a record of `size` bytes.
-    fn grow(&mut self, size: usize) -> Result {
-        self.heap.clear();
-        self.heap.reserve(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
-        Ok(())
     }
 }

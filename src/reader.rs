@@ -16,10 +16,15 @@
 #![deny(unsafe_code)]
 
 use kernel::{
+    alloc::flags::__GFP_NOWARN,
     fs::File,
     new_spinlock,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         poll::PollTable,
         Arc,
         SpinLock, //
@@ -27,27 +32,67 @@ use kernel::{
 };
 
 use crate::{
-    chardev::Dest,
+    buffer::{
+        uninit,
+        Buffer, //
+    },
     log::{
         Log,
-        Place,
-        Scratch, //
+        Place, //
     },
     record::{
+        frame_size,
         Header,
         TextForm,
         HEADER_SIZE, //
     },
-    ring::Position,
-    writer,
+    ring::{
+        Position,
+        Stored, //
+    },
+    transfer::Dest,
+    uapi,
+    writer, //
 };
+
+/// Room on the stack for the copy of one record, or of a few small ones.
+const STACK: usize = 320;
+
+/// How many bytes of small records are copied into or out of the log at once: a bound on the time
+/// that its lock is held.
+pub(crate) const CHUNK: usize = 8192;
+
+/// What an open file is asked to do differently: a set of `UMSG_OPTION_*` of `uapi/umsg.h`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Options(u32);
+
+impl Options {
+    /// Takes a set as a program gave it; `None` when there are bits in it that mean nothing.
+    pub(crate) fn new(bits: u32) -> Option<Self> {
+        (bits & !uapi::UMSG_OPTIONS == 0).then_some(Self(bits))
+    }
+
+    /// The set.
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    fn has(self, option: u32) -> bool {
+        self.0 & option != 0
+    }
+}
 
 /// An open file of a log.
 #[pin_data]
 pub(crate) struct Reader {
     log: Arc<Log>,
+    options: Atomic<u32>,
     #[pin]
     cursor: SpinLock<Cursor>,
+    /// [`CHUNK`] bytes of memory for the next call that needs as many, once one did: the kernel
+    /// fills what it allocates with zeros, which costs as much as the copy of the records.
+    #[pin]
+    spare: SpinLock<Option<KVVec<u8>>>,
 }
 
 /// Where a reader stands.
@@ -56,6 +101,44 @@ struct Cursor {
     position: Position,
     /// Records it was told it had lost, in all.
     lost: u64,
+}
+
+/// Why a read with the memory that it was given has no result.
+enum Stopped {
+    /// The read has failed.
+    Failed(Error),
+    /// The record has so many bytes.
+    Needs(usize),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What a reader has seen of a record under the lock.
+#[derive(Clone, Copy)]
+struct Found {
+    at: Position,
+    after: Position,
+    lost: u64,
+}
+
+impl From<&Stored<'_>> for Found {
+    fn from(stored: &Stored<'_>) -> Self {
+        Self {
+            at: stored.at,
+            after: stored.after,
+            lost: stored.lost,
+        }
+    }
+}
+
+/// The header and the text of a record as it is stored.
+fn split(stored: &[u8]) -> Result<(Header, &[u8])> {
+    let (header, text) = stored.split_first_chunk::<HEADER_SIZE>().ok_or(EIO)?;
+    Ok((Header::decode(header), text))
 }
 
 impl Reader {
@@ -67,7 +150,9 @@ impl Reader {
         };
         try_pin_init!(Self {
             log,
+            options: Atomic::new(0),
             cursor <- new_spinlock!(cursor, "umsg::cursor"),
+            spare <- new_spinlock!(None, "umsg::spare"),
         })
     }
 
@@ -76,7 +161,23 @@ impl Reader {
         &self.log
     }
 
-    /// Reads the next record in its text form and returns its length.
+    /// What this file is asked to do differently.
+    pub(crate) fn options(&self) -> Options {
+        Options(self.options.load(Relaxed))
+    }
+
+    /// Changes that, for the calls that begin from now on.
+    pub(crate) fn set_options(&self, options: Options) {
+        self.options.store(options.0, Relaxed);
+    }
+
+    /// Whether what is written is in binary form.
+    pub(crate) fn writes_binary(&self) -> bool {
+        self.options().has(uapi::UMSG_OPTION_BINARY_WRITE)
+    }
+
+    /// Reads the next record in its text form, or as many as fit in binary form, and returns how
+    /// many bytes that are.
     ///
     /// # Errors
     ///
@@ -84,6 +185,8 @@ impl Reader {
     /// - `ERESTARTSYS`: a signal came while it waited for one;
     /// - `EINVAL`: the record does not fit `dest`;
     /// - `EFAULT`: `dest` cannot be written;
+    /// - `EPIPE`: records were lost, and the file has the option to say so in this way; the next
+    ///   read gets the oldest one;
     /// - `ENOMEM`: no memory for a copy of a large record;
     /// - `EIO`: the record in the ring has no header, which would be a bug.
     ///
@@ -92,39 +195,204 @@ impl Reader {
         if dest.room() == 0 {
             return Err(EINVAL);
         }
-        let mut scratch = Scratch::new();
+        let binary = self.options().has(uapi::UMSG_OPTION_BINARY_READ);
+        let mut stack = uninit::<STACK>();
+        let mut buffer = Buffer::new(&mut stack);
+        let mut stopped = if !binary {
+            self.read_text(nonblocking, dest, &mut buffer)
+        } else if dest.room() <= STACK {
+            self.read_frames(nonblocking, dest, &mut buffer)
+        } else {
+            Err(Stopped::Needs(dest.room().min(CHUNK)))
+        };
+        // The record may be another, longer one each time.
+        loop {
+            let size = match stopped {
+                Ok(len) => return Ok(len),
+                Err(Stopped::Failed(error)) => return Err(error),
+                Err(Stopped::Needs(size)) => size,
+            };
+            stopped = self.with_memory(size, |buffer| {
+                if binary {
+                    self.read_frames(nonblocking, dest, buffer)
+                } else {
+                    self.read_text(nonblocking, dest, buffer)
+                }
+            })?;
+        }
+    }
+
+    /// Calls `with` with a buffer for at least `size` bytes, charged to the caller's memory cgroup.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: there is no such memory.
+    pub(crate) fn with_memory<R>(
+        &self,
+        size: usize,
+        with: impl FnOnce(&mut Buffer<'_>) -> R,
+    ) -> Result<R> {
+        let keep = size <= CHUNK;
+        let kept = if keep { self.spare.lock().take() } else { None };
+        let mut memory = match kept {
+            Some(memory) => memory,
+            None => KVVec::with_capacity(size.max(CHUNK), GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?,
+        };
+        let result = with(&mut Buffer::new(memory.spare_capacity_mut()));
+        if keep {
+            // Another call may have been faster. What is left is freed after the lock.
+            let other = self.spare.lock().replace(memory);
+            drop(other);
+        }
+        Ok(result)
+    }
+
+    /// Reads one record in its text form; `buffer` is for its copy.
+    fn read_text(
+        &self,
+        nonblocking: bool,
+        dest: &mut Dest<'_, '_>,
+        buffer: &mut Buffer<'_>,
+    ) -> core::result::Result<usize, Stopped> {
         loop {
             let start = *self.cursor.lock();
-            let Some(found) = self.log.fetch(start.position, &mut scratch)? else {
-                if nonblocking {
-                    return Err(EAGAIN);
+            let mut found = None;
+            let mut missing = 0;
+            buffer.clear();
+            self.log.look(start.position, |stored| {
+                if buffer.push(stored.bytes) {
+                    found = Some(Found::from(stored));
+                } else {
+                    missing = stored.bytes.len();
                 }
-                self.log
-                    .wait(start.position, || *self.cursor.lock() == start)?;
+                false
+            });
+            if missing > 0 {
+                return Err(Stopped::Needs(missing));
+            }
+            let Some(found) = found else {
+                self.wait(start, nonblocking)?;
                 continue;
             };
-            let (stored, text) = scratch
-                .bytes()
-                .split_first_chunk::<HEADER_SIZE>()
-                .ok_or(EIO)?;
-            let header = Header::decode(stored);
+            if found.lost > 0 && !self.tell_of_loss(start, &found)? {
+                continue;
+            }
+            let (header, text) = split(buffer.as_slice())?;
             let uid = writer::uid_for_reader(header.writer.uid);
             let form = TextForm::new(&header, text, uid, found.lost);
-            if form.len() > dest.room() {
-                return Err(EINVAL);
+            if !form.fits(dest.room()) {
+                return Err(Stopped::Failed(EINVAL));
             }
             if !form.write(|piece| dest.write(piece)) {
-                return Err(EFAULT);
+                dest.rewind(0);
+                return Err(Stopped::Failed(EFAULT));
             }
-            let after = Cursor {
-                position: found.after,
-                lost: start.lost.saturating_add(found.lost),
-            };
-            if self.advance(start, after) {
-                return Ok(form.len());
+            if self.advance(start, start.moved(found.after, found.lost)) {
+                return Ok(dest.written());
             }
-            dest.rewind();
+            dest.rewind(0);
         }
+    }
+
+    /// Reads as many records in their binary form as fit; `buffer` is for the copies of some.
+    fn read_frames(
+        &self,
+        nonblocking: bool,
+        dest: &mut Dest<'_, '_>,
+        buffer: &mut Buffer<'_>,
+    ) -> core::result::Result<usize, Stopped> {
+        let mut uids = Uids::default();
+        loop {
+            let before = dest.written();
+            let room = dest.room().min(buffer.size());
+            let start = *self.cursor.lock();
+            let mut first = None::<Found>;
+            let mut after = start.position;
+            // Size of the frame that did not fit, and what is wrong with the record.
+            let mut next_size = 0;
+            let mut broken = None;
+            buffer.clear();
+            self.log.look(start.position, |stored| {
+                let (header, text) = match split(stored.bytes) {
+                    Ok(parts) => parts,
+                    Err(error) => {
+                        broken = Some(error);
+                        return false;
+                    }
+                };
+                let size = frame_size(text.len());
+                first.get_or_insert(Found::from(stored));
+                if size > room - buffer.len() {
+                    next_size = size;
+                    return false;
+                }
+                let uid = uids.for_reader(header.writer.uid);
+                buffer.push(&header.frame(uid, stored.lost));
+                buffer.push(text);
+                buffer.push(&[0; 8][..text.len().next_multiple_of(8) - text.len()]);
+                after = stored.after;
+                true
+            });
+            if let Some(error) = broken {
+                return Err(Stopped::Failed(error));
+            }
+            let Some(first) = first else {
+                if before > 0 {
+                    return Ok(before);
+                }
+                self.wait(start, nonblocking)?;
+                continue;
+            };
+            if first.lost > 0 && self.options().has(uapi::UMSG_OPTION_EPIPE) && before > 0 {
+                return Ok(before);
+            }
+            if first.lost > 0 && !self.tell_of_loss(start, &first)? {
+                continue;
+            }
+            if buffer.len() == 0 {
+                return match before {
+                    0 if next_size > dest.room() => Err(Stopped::Failed(EINVAL)),
+                    0 => Err(Stopped::Needs(next_size)),
+                    _ => Ok(before),
+                };
+            }
+            if !dest.write(buffer.as_slice()) {
+                dest.rewind(before);
+                return match before {
+                    0 => Err(Stopped::Failed(EFAULT)),
+                    _ => Ok(before),
+                };
+            }
+            if !self.advance(start, start.moved(after, first.lost)) {
+                dest.rewind(before);
+                continue;
+            }
+            // There may be more: only what does not fit the user's buffer is the end of it.
+            if next_size == 0 || next_size > dest.room() || current!().signal_pending() {
+                return Ok(dest.written());
+            }
+        }
+    }
+
+    /// Waits for a record from `start` on, or for another reader of this file to move.
+    fn wait(&self, start: Cursor, nonblocking: bool) -> Result {
+        if nonblocking {
+            return Err(EAGAIN);
+        }
+        self.log
+            .wait(start.position, || *self.cursor.lock() == start)
+    }
+
+    /// Fails with `EPIPE` where the file has that option, once for a loss. Returns whether the read
+    /// goes on with the record; if not, it has to look again.
+    fn tell_of_loss(&self, start: Cursor, found: &Found) -> Result<bool> {
+        if !self.options().has(uapi::UMSG_OPTION_EPIPE) {
+            return Ok(true);
+        }
+        if self.advance(start, start.moved(found.at, found.lost)) {
+            return Err(EPIPE);
+        }
+        Ok(false)
     }
 
     /// Moves the cursor from `start` to `after`; returns false when it is not at `start` any more.
@@ -137,9 +405,44 @@ impl Reader {
         unmoved
     }
 
+    /// How many bytes the next read needs room for, to get one record; `None` when there is none.
+    pub(crate) fn next_size(&self) -> Result<Option<usize>> {
+        let binary = self.options().has(uapi::UMSG_OPTION_BINARY_READ);
+        let start = *self.cursor.lock();
+        let mut size = Ok(None);
+        self.log.look(start.position, |stored| {
+            size = split(stored.bytes).map(|(header, text)| {
+                let uid = writer::uid_for_reader(header.writer.uid);
+                Some(if binary {
+                    frame_size(text.len())
+                } else {
+                    TextForm::new(&header, text, uid, stored.lost).len()
+                })
+            });
+            false
+        });
+        size
+    }
+
     /// Moves to `place`. What lies between is skipped, not lost.
     pub(crate) fn seek(&self, place: Place) {
-        let position = self.log.position(place);
+        self.move_to(self.log.position(place));
+    }
+
+    /// Moves before the record `seq`, as [`Log::position_of`].
+    pub(crate) fn seek_to_seq(&self, seq: u64) -> Result {
+        let near = self.cursor.lock().position;
+        self.move_to(self.log.position_of(seq, near)?);
+        Ok(())
+    }
+
+    /// Moves before the first record of `time_ns` or later, as [`Log::position_at`].
+    pub(crate) fn seek_to_time(&self, time_ns: u64) -> Result {
+        self.move_to(self.log.position_at(time_ns)?);
+        Ok(())
+    }
+
+    fn move_to(&self, position: Position) {
         self.cursor.lock().position = position;
         // Another thread may wait in a read of this file, from where it stood before.
         self.log.wake();
@@ -149,5 +452,56 @@ impl Reader {
     /// records before it were lost.
     pub(crate) fn poll(&self, file: &File, table: &PollTable<'_>) -> (bool, bool) {
         self.log.poll(file, table, || self.cursor.lock().position)
+    }
+
+    /// Where it stands.
+    pub(crate) fn standing(&self) -> Standing {
+        let info = self.log.info();
+        let cursor = *self.cursor.lock();
+        let seq = cursor.position.seq();
+        Standing {
+            seq,
+            lag: info.next.saturating_sub(seq.max(info.oldest)),
+            lost: cursor.lost + info.oldest.saturating_sub(seq),
+        }
+    }
+}
+
+/// What [`Reader::standing`] tells.
+pub(crate) struct Standing {
+    /// Sequence number that the next read looks for.
+    pub(crate) seq: u64,
+    /// Records that are there from it on.
+    pub(crate) lag: u64,
+    /// Records lost, those included that the next read tells of.
+    pub(crate) lost: u64,
+}
+
+impl Cursor {
+    /// This cursor at `position`, after it was told of `lost` records more.
+    fn moved(self, position: Position, lost: u64) -> Self {
+        Self {
+            position,
+            lost: self.lost.saturating_add(lost),
+        }
+    }
+}
+
+/// User ids as the reader is to see them; mostly the same one again and again.
+#[derive(Default)]
+struct Uids {
+    last: Option<(u32, u32)>,
+}
+
+impl Uids {
+    fn for_reader(&mut self, uid: u32) -> u32 {
+        match self.last {
+            Some((recorded, shown)) if recorded == uid => shown,
+            _ => {
+                let shown = writer::uid_for_reader(uid);
+                self.last = Some((uid, shown));
+                shown
+            }
+        }
     }
 }

@@ -6,6 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+use crate::buffer::{
+    uninit,
+    Buffer, //
+};
+
 /// Longest prefix and suffix of a write that are not part of the record's text, in bytes:
 /// `<2047>` and a newline.
 pub(crate) const DECORATION_MAX: usize = 7;
@@ -142,6 +147,11 @@ impl Header {
         u32::from_ne_bytes(array(&stored[16..20])) as usize
     }
 
+    /// Time of the write in nanoseconds, from a stored header.
+    pub(crate) fn time_of(stored: &[u8]) -> u64 {
+        u64::from_ne_bytes(array(&stored[8..16]))
+    }
+
     /// Reads back what [`Header::encode`] wrote.
     pub(crate) fn decode(stored: &[u8; HEADER_SIZE]) -> Self {
         let word = |at: usize| u32::from_ne_bytes(array(&stored[at..at + 4]));
@@ -159,6 +169,95 @@ impl Header {
                 comm: array(&stored[40..56]),
             },
         }
+    }
+}
+
+/// Size of the header of a frame in bytes: `struct umsg_record` of `uapi/umsg.h`.
+pub(crate) const FRAME_HEADER_SIZE: usize = 64;
+
+/// Bytes of the frame of a record with `text_len` bytes of text, padding included.
+pub(crate) const fn frame_size(text_len: usize) -> usize {
+    FRAME_HEADER_SIZE + text_len.next_multiple_of(ALIGN)
+}
+
+impl Header {
+    /// The header of the record's frame, the binary form that a reader gets: `struct umsg_record`.
+    ///
+    /// `uid` and `lost` are as in [`TextForm::new`].
+    pub(crate) fn frame(&self, uid: u32, lost: u64) -> [u8; FRAME_HEADER_SIZE] {
+        let mut out = [0; FRAME_HEADER_SIZE];
+        out[0..2].copy_from_slice(&(FRAME_HEADER_SIZE as u16).to_ne_bytes());
+        out[2..4].copy_from_slice(&self.priority.0.to_ne_bytes());
+        out[4..8].copy_from_slice(&self.text_len.to_ne_bytes());
+        out[8..16].copy_from_slice(&self.seq.to_ne_bytes());
+        out[16..24].copy_from_slice(&self.time_ns.to_ne_bytes());
+        out[24..32].copy_from_slice(&lost.to_ne_bytes());
+        out[32..36].copy_from_slice(&self.writer.pid.to_ne_bytes());
+        out[36..40].copy_from_slice(&self.writer.tid.to_ne_bytes());
+        out[40..44].copy_from_slice(&uid.to_ne_bytes());
+        out[48..64].copy_from_slice(&self.writer.comm);
+        out
+    }
+}
+
+/// Size of the header of a record that a writer gives in binary form: `struct umsg_entry` of
+/// `uapi/umsg.h`.
+pub(crate) const ENTRY_HEADER_SIZE: usize = 8;
+
+/// The largest header that is taken there: what is behind the known fields must be zero.
+pub(crate) const ENTRY_HEADER_MAX: usize = 64;
+
+/// One record that a writer gives in binary form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry<'a> {
+    /// Facility and level.
+    pub(crate) priority: Priority,
+    /// The text, as it is to be stored.
+    pub(crate) text: &'a [u8],
+    /// Bytes that it takes among others, header and padding included.
+    pub(crate) size: usize,
+}
+
+/// Why there is no [`Entry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoEntry {
+    /// The data ends before it does.
+    Cut,
+    /// A field has a value that it cannot have.
+    Invalid,
+    /// The text is longer than is allowed.
+    TooLong,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads the first of the entries in `data`, with at most `record_max` bytes of text.
+    pub(crate) fn first(data: &'a [u8], record_max: usize) -> Result<Self, NoEntry> {
+        let header = data
+            .first_chunk::<ENTRY_HEADER_SIZE>()
+            .ok_or(NoEntry::Cut)?;
+        let header_size = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let priority = u16::from_ne_bytes([header[2], header[3]]);
+        let text_len = u32::from_ne_bytes(array(&header[4..8])) as usize;
+        if !(ENTRY_HEADER_SIZE..=ENTRY_HEADER_MAX).contains(&header_size)
+            || header_size % ALIGN != 0
+        {
+            return Err(NoEntry::Invalid);
+        }
+        let priority = Priority::new(priority).ok_or(NoEntry::Invalid)?;
+        if text_len > record_max {
+            return Err(NoEntry::TooLong);
+        }
+        let size = header_size + text_len.next_multiple_of(ALIGN);
+        let entry = data.get(..size).ok_or(NoEntry::Cut)?;
+        let (header, text) = entry.split_at(header_size);
+        if header[ENTRY_HEADER_SIZE..].iter().any(|byte| *byte != 0) {
+            return Err(NoEntry::Invalid);
+        }
+        Ok(Self {
+            priority,
+            text: &text[..text_len],
+            size,
+        })
     }
 }
 
@@ -180,10 +279,10 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 ///
 /// Bytes outside printable ASCII and `\` are written as `\xNN`.
 pub(crate) struct TextForm<'a> {
-    head: Line<HEAD_MAX>,
+    header: &'a Header,
     text: &'a [u8],
-    tail: Line<TAIL_MAX>,
-    len: usize,
+    uid: u32,
+    lost: u64,
 }
 
 /// `2047,` and two numbers of 20 digits with their commas, `-`, `,lost=` with a number, `;`.
@@ -192,82 +291,195 @@ const HEAD_MAX: usize = 5 + 21 + 21 + 1 + 26 + 1;
 /// The newline of the text, three keys with numbers of 10 digits, and an all-escaped command name.
 const TAIL_MAX: usize = 1 + 3 * (5 + 10 + 1) + 6 + 4 * COMM_LEN + 1;
 
+/// Size of the pieces that [`TextForm::write`] hands on: a usual record is one. Each is a copy to
+/// user memory.
+const PIECE_SIZE: usize = 512;
+
+// A word may be put where only a part of it counts.
+const _: () = assert!(HEAD_MAX + 8 <= PIECE_SIZE && TAIL_MAX + 8 <= PIECE_SIZE);
+
 impl<'a> TextForm<'a> {
-    /// Lays out the record `header` with its `text`.
+    /// The text form of the record `header` with its `text`.
     ///
     /// `uid` is the writer's user id as the reader is to see it, `lost` the number of records that
     /// the reader missed just before this one.
-    pub(crate) fn new(header: &Header, text: &'a [u8], uid: u32, lost: u64) -> Self {
-        let mut head = Line::new();
-        head.decimal(header.priority.0.into());
-        head.push(b",");
-        head.decimal(header.seq);
-        head.push(b",");
-        head.decimal(header.time_ns / 1000);
-        head.push(b",-");
-        if lost > 0 {
-            head.push(b",lost=");
-            head.decimal(lost);
-        }
-        head.push(b";");
-
-        let mut tail = Line::new();
-        tail.push(b"\n PID=");
-        tail.decimal(header.writer.pid.into());
-        tail.push(b"\n TID=");
-        tail.decimal(header.writer.tid.into());
-        tail.push(b"\n UID=");
-        tail.decimal(uid.into());
-        tail.push(b"\n COMM=");
-        for &byte in header.writer.comm.iter().take_while(|byte| **byte != 0) {
-            if needs_escape(byte) {
-                tail.push(&escape(byte));
-            } else {
-                tail.push(&[byte]);
-            }
-        }
-        tail.push(b"\n");
-
-        let escapes = text.iter().filter(|byte| needs_escape(**byte)).count();
-        let len = head.len + text.len() + 3 * escapes + tail.len;
+    pub(crate) fn new(header: &'a Header, text: &'a [u8], uid: u32, lost: u64) -> Self {
         Self {
-            head,
+            header,
             text,
-            tail,
-            len,
+            uid,
+            lost,
         }
     }
 
     /// Length of the whole text form in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        let mut len = 0;
+        self.write(|piece| {
+            len += piece.len();
+            true
+        });
+        len
+    }
+
+    /// Whether it has at most `room` bytes. Nearly always cheaper than its length.
+    pub(crate) fn fits(&self, room: usize) -> bool {
+        HEAD_MAX + 4 * self.text.len() + TAIL_MAX <= room || self.len() <= room
     }
 
     /// Hands the text form to `sink` in pieces; ends and returns false when `sink` does.
     pub(crate) fn write(&self, mut sink: impl FnMut(&[u8]) -> bool) -> bool {
-        let mut piece = Piece {
-            bytes: [0; PIECE_SIZE],
-            len: 0,
-            sink: &mut sink,
+        let mut memory = uninit::<PIECE_SIZE>();
+        let mut piece = Buffer::new(&mut memory);
+        self.write_head(&mut piece);
+        let mut good = escape_into(self.text, |mut plain| {
+            while plain.len() > piece.room() {
+                let (now, later) = plain.split_at(piece.room());
+                piece.push(now);
+                plain = later;
+                if !sink(piece.as_slice()) {
+                    return false;
+                }
+                piece.clear();
+            }
+            piece.push(plain)
+        });
+        if good && piece.room() < TAIL_MAX + 8 {
+            good = sink(piece.as_slice());
+            piece.clear();
+        }
+        self.write_tail(&mut piece);
+        good && sink(piece.as_slice())
+    }
+
+    /// What stands before the text. There must be room for it.
+    fn write_head(&self, out: &mut Buffer<'_>) {
+        decimal(out, self.header.priority.0.into());
+        out.push(b",");
+        decimal(out, self.header.seq);
+        out.push(b",");
+        decimal(out, self.header.time_ns / 1000);
+        out.push(b",-");
+        if self.lost > 0 {
+            out.push(b",lost=");
+            decimal(out, self.lost);
+        }
+        out.push(b";");
+    }
+
+    /// What stands after the text. There must be room for it.
+    fn write_tail(&self, out: &mut Buffer<'_>) {
+        let writer = &self.header.writer;
+        out.push_word(*b"\n PID=\0\0", 6);
+        decimal(out, writer.pid.into());
+        out.push_word(*b"\n TID=\0\0", 6);
+        decimal(out, writer.tid.into());
+        out.push_word(*b"\n UID=\0\0", 6);
+        decimal(out, self.uid.into());
+        out.push_word(*b"\n COMM=\0", 7);
+        escape_into(&writer.comm[..name_len(&writer.comm)], |plain| {
+            out.push(plain)
+        });
+        out.push(b"\n");
+    }
+}
+
+/// Hands `text` to `sink` in runs, escaped. Ends and returns false when `sink` does.
+fn escape_into(text: &[u8], mut sink: impl FnMut(&[u8]) -> bool) -> bool {
+    let mut later = text;
+    loop {
+        let now;
+        (now, later) = later.split_at(plain_len(later));
+        if !sink(now) {
+            return false;
+        }
+        let Some((&special, rest)) = later.split_first() else {
+            return true;
         };
-        piece.add(self.head.as_slice())
-            && self
-                .text
-                .split_inclusive(|byte| needs_escape(*byte))
-                .all(|run| match run {
-                    [plain @ .., last] if needs_escape(*last) => {
-                        piece.add(plain) && piece.add(&escape(*last))
-                    }
-                    _ => piece.add(run),
-                })
-            && piece.add(self.tail.as_slice())
-            && piece.flush()
+        if !sink(&escape(special)) {
+            return false;
+        }
+        later = rest;
     }
 }
 
 /// Whether `byte` is outside printable ASCII, or the escape character itself.
 fn needs_escape(byte: u8) -> bool {
     !(b' '..=b'~').contains(&byte) || byte == b'\\'
+}
+
+/// Length of the beginning of `text` in which no byte needs an escape.
+#[inline(never)]
+fn plain_len(text: &[u8]) -> usize {
+    let pairs = text.chunks_exact(16);
+    let rest = pairs.remainder();
+    for (index, pair) in pairs.enumerate() {
+        let pair = u128::from_le_bytes(array(pair));
+        let low = first_special(pair as u64);
+        let high = first_special((pair >> 64) as u64);
+        if low | high != 0 {
+            return 16 * index
+                + match low {
+                    0 => 8 + high.trailing_zeros() / 8,
+                    _ => low.trailing_zeros() / 8,
+                } as usize;
+        }
+    }
+    let plain = rest.iter().take_while(|byte| !needs_escape(**byte));
+    text.len() - rest.len() + plain.count()
+}
+
+/// Not 0 when a byte of `word` needs an escape; the lowest bit is then the highest of the lowest
+/// such byte.
+#[inline(always)]
+fn first_special(word: u64) -> u64 {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    // Up to the lowest such byte none borrows from the next one or carries into it; what is above
+    // does not matter.
+    let control = word.wrapping_sub(each(b' '));
+    let delete = word.wrapping_add(each(1));
+    let backslash = word ^ each(b'\\');
+    let backslash = backslash.wrapping_sub(each(1)) & !backslash;
+    (word | control | delete | backslash) & each(0x80)
+}
+
+/// Length of a command name, which ends before its first zero.
+fn name_len(comm: &[u8; COMM_LEN]) -> usize {
+    let (low, high) = halves(comm);
+    match first_zero(low) {
+        0 => match first_zero(high) {
+            0 => COMM_LEN,
+            bit => 8 + (bit.trailing_zeros() / 8) as usize,
+        },
+        bit => (bit.trailing_zeros() / 8) as usize,
+    }
+}
+
+/// A command name with zeros from the first zero on.
+pub(crate) fn padded_name(comm: [u8; COMM_LEN]) -> [u8; COMM_LEN] {
+    // All bytes below the one with this bit; all there are, when there is no zero.
+    let below = |bit: u64| (bit >> 7).wrapping_sub(1);
+    let (low, high) = halves(&comm);
+    let kept = match first_zero(low) {
+        0 => u128::from(low) | (u128::from(high & below(first_zero(high))) << 64),
+        bit => u128::from(low & below(bit)),
+    };
+    kept.to_le_bytes()
+}
+
+fn halves(comm: &[u8; COMM_LEN]) -> (u64, u64) {
+    let name = u128::from_le_bytes(*comm);
+    (name as u64, (name >> 64) as u64)
+}
+
+/// The highest bit of the lowest byte of `word` that is zero; 0 when none is.
+fn first_zero(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // Up to the first zero, none carries.
+    let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+    zeros & zeros.wrapping_neg()
 }
 
 /// `\xNN`
@@ -281,77 +493,63 @@ fn escape(byte: u8) -> [u8; 4] {
     ]
 }
 
-/// A short piece of text built in place. What does not fit is dropped: the sizes are chosen so that
-/// all does, and a test holds them.
-struct Line<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Line<N> {
-    fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
-    }
-
-    fn push(&mut self, more: &[u8]) {
-        let room = &mut self.bytes[self.len..];
-        let n = more.len().min(room.len());
-        room[..n].copy_from_slice(&more[..n]);
-        self.len += n;
-    }
-
-    fn decimal(&mut self, mut value: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (value % 10) as u8;
-            value /= 10;
-            if value == 0 {
-                break;
-            }
-        }
-        self.push(&digits[at..]);
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
+/// Writes `value` in decimal. There must be room for it, and 8 bytes more.
+#[inline]
+fn decimal(out: &mut Buffer<'_>, value: u64) {
+    if value < 10_000 {
+        // Most ids: two look-ups are faster than what is below.
+        let (high, low) = (PAIRS[(value / 100) as usize], PAIRS[(value % 100) as usize]);
+        let digits = u32::from_le_bytes([high[0], high[1], low[0], low[1]]);
+        let zeros = usize::from(value < 10) + usize::from(value < 100) + usize::from(value < 1000);
+        let word = u64::from(digits >> (8 * zeros));
+        out.push_word(word.to_le_bytes(), 4 - zeros);
+    } else {
+        long_decimal(out, value);
     }
 }
 
-/// Size of the pieces that [`TextForm::write`] hands on: a usual record is one.
-const PIECE_SIZE: usize = 512;
+/// The numbers from 0 to 99 in two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        value += 1;
+    }
+    pairs
+};
 
-/// Gathers small pieces, because each one handed on is a copy to user memory.
-struct Piece<'a, F> {
-    bytes: [u8; PIECE_SIZE],
-    len: usize,
-    sink: &'a mut F,
+/// [`decimal`], of any value.
+fn long_decimal(out: &mut Buffer<'_>, value: u64) {
+    const STEP: u64 = 100_000_000;
+    if value < STEP {
+        let digits = eight_digits(value);
+        // At least one digit, of the 8 that are there.
+        let zeros = (digits.trailing_zeros() / 8).min(7);
+        let word = (ascii(digits) >> (8 * zeros)).to_le_bytes();
+        out.push_word(word, 8 - zeros as usize);
+    } else {
+        long_decimal(out, value / STEP);
+        out.push_word(ascii(eight_digits(value % STEP)).to_le_bytes(), 8);
+    }
 }
 
-impl<F: FnMut(&[u8]) -> bool> Piece<'_, F> {
-    fn add(&mut self, mut more: &[u8]) -> bool {
-        while more.len() > PIECE_SIZE - self.len {
-            let (now, later) = more.split_at(PIECE_SIZE - self.len);
-            self.bytes[self.len..].copy_from_slice(now);
-            self.len = PIECE_SIZE;
-            more = later;
-            if !self.flush() {
-                return false;
-            }
-        }
-        self.bytes[self.len..self.len + more.len()].copy_from_slice(more);
-        self.len += more.len();
-        true
-    }
+/// The 8 decimal digits of `value`, which must have no more, in a byte each, the first one lowest.
+#[inline(always)]
+fn eight_digits(value: u64) -> u64 {
+    // All lanes of a word at once: two of four digits, four of two, eight of one. The factors
+    // divide by multiplying with a rounded-up reciprocal, exact for what a lane can hold.
+    let lanes = |lanes: u64, by: u64, shift: u32| lanes.wrapping_mul(by) >> shift;
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let high = lanes(fours, 10_486, 20) & 0x0000_007f_0000_007f;
+    let twos = (fours.wrapping_sub(high.wrapping_mul(100)) << 16) | high;
+    let high = lanes(twos, 103, 10) & 0x000f_000f_000f_000f;
+    (twos.wrapping_sub(high.wrapping_mul(10)) << 8) | high
+}
 
-    fn flush(&mut self) -> bool {
-        let full = core::mem::take(&mut self.len);
-        (self.sink)(&self.bytes[..full])
-    }
+/// Digits in a byte each, as characters.
+fn ascii(digits: u64) -> u64 {
+    digits | u64::from_ne_bytes([b'0'; 8])
 }
 
 #[cfg(CONFIG_KUNIT = "y")]

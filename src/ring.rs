@@ -37,12 +37,14 @@ use core::{
     ops::DerefMut, //
 };
 
-use crate::value::Value;
-
-use crate::record::{
-    stored_size,
-    Header,
-    HEADER_SIZE, //
+use crate::{
+    buffer::copy,
+    record::{
+        stored_size,
+        Header,
+        HEADER_SIZE, //
+    },
+    value::Value, //
 };
 
 /// What a full log does with a new record.
@@ -87,6 +89,12 @@ impl Position {
     pub(crate) fn seq(self) -> u64 {
         self.seq
     }
+
+    /// The position before the record `seq`, which must be the oldest record or gone.
+    pub(crate) fn before_gone(seq: u64) -> Self {
+        // Where it was does not matter any more.
+        Self { seq, offset: 0 }
+    }
 }
 
 /// One record as it lies in the ring.
@@ -94,6 +102,8 @@ impl Position {
 pub(crate) struct Stored<'a> {
     /// Header and text, without padding: [`Header::decode`] reads the first [`HEADER_SIZE`] bytes.
     pub(crate) bytes: &'a [u8],
+    /// The position before this record.
+    pub(crate) at: Position,
     /// How many records between the position that was asked for and this one are gone.
     pub(crate) lost: u64,
     /// The position after this record.
@@ -250,7 +260,7 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         let record = &mut self.memory[offset..offset + HEADER_SIZE + text.len()];
         let (head, body) = record.split_at_mut(HEADER_SIZE);
         head.copy_from_slice(&header.encode());
-        body.copy_from_slice(text);
+        copy(body, text);
 
         runs.push(offset, size);
         self.runs = runs;
@@ -276,6 +286,7 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         };
         let text_len = text_len_at(&self.memory, at.offset);
         Some(Stored {
+            at,
             bytes: &self.memory[at.offset..at.offset + HEADER_SIZE + text_len],
             lost: at.seq - from.seq,
             after: Position {

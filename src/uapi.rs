@@ -6,7 +6,8 @@
 use kernel::{
     ioctl::{
         _IO,
-        _IOR, //
+        _IOR,
+        _IOW, //
     },
     prelude::*, //
 };
@@ -27,6 +28,27 @@ pub(crate) const UMSG_IOC_VERSION: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 0);
 pub(crate) const UMSG_IOC_INFO: u32 = _IOR::<umsg_info>(UMSG_IOC_MAGIC, 1);
 /// Marks all records as cleared.
 pub(crate) const UMSG_IOC_CLEAR: u32 = _IO(UMSG_IOC_MAGIC, 2);
+
+/// Gets the options of the file, a set of `UMSG_OPTION_*`.
+pub(crate) const UMSG_IOC_GET_OPTIONS: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 3);
+/// Sets the options of the file.
+pub(crate) const UMSG_IOC_SET_OPTIONS: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 4);
+/// Seeks to a sequence number.
+pub(crate) const UMSG_IOC_SEEK_SEQ: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 5);
+/// Seeks to a time.
+pub(crate) const UMSG_IOC_SEEK_TIME: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 6);
+/// Gets the size of the next record.
+pub(crate) const UMSG_IOC_NEXT_SIZE: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 7);
+
+/// Reads are in binary form.
+pub(crate) const UMSG_OPTION_BINARY_READ: u32 = 1 << 0;
+/// Writes are in binary form.
+pub(crate) const UMSG_OPTION_BINARY_WRITE: u32 = 1 << 1;
+/// A read that finds a loss fails with `EPIPE`.
+pub(crate) const UMSG_OPTION_EPIPE: u32 = 1 << 2;
+/// All options there are.
+pub(crate) const UMSG_OPTIONS: u32 =
+    UMSG_OPTION_BINARY_READ | UMSG_OPTION_BINARY_WRITE | UMSG_OPTION_EPIPE;
 
 const UMSG_POLICY_OVERWRITE: u32 = 0;
 const UMSG_POLICY_STOP: u32 = 1;

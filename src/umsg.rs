@@ -5,10 +5,14 @@
 //! This file is a table of contents: what the crate holds and what the module registers.
 
 // The boundary: what the kernel crate does not offer yet. The only `unsafe` code is here.
+#[path = "kernel/buffer.rs"]
+mod buffer;
 mod chardev;
 #[path = "kernel/memory.rs"]
 mod memory;
 mod param;
+#[path = "kernel/transfer.rs"]
+mod transfer;
 #[path = "kernel/writer.rs"]
 mod writer;
 

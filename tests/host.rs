@@ -2,6 +2,9 @@
 
 //! The module's pure code, compiled on the host and held against plain models.
 
+#[path = "../src/kernel/buffer.rs"]
+#[allow(dead_code, reason = "the tests need not use all of it")]
+mod buffer;
 #[path = "../src/record.rs"]
 #[allow(dead_code, reason = "the tests need not use all of it")]
 mod record;
@@ -215,6 +218,68 @@ mod record_tests {
             prop_assert_eq!(text_form(&header, &text, uid, lost), want.into_bytes());
         }
 
+        /// Text that is plain for long, as most is.
+        #[test]
+        fn runs_between_escapes(
+            runs in proptest::collection::vec((0..100usize, any::<u8>()), 0..20),
+            shift in 0..16usize,
+        ) {
+            let header = header(1, 1000, 14, *b"sixteen bytes !!");
+            let mut text = vec![b'x'; shift];
+            for (plain, byte) in runs {
+                text.extend((0..plain).map(|i| b' ' + (i % 60) as u8));
+                text.push(byte);
+            }
+            let want = model::text_form(14, &header, &text, 0);
+            prop_assert_eq!(text_form(&header, &text, 13, 0), want.into_bytes());
+        }
+
+        #[test]
+        fn names_end_at_their_first_zero(comm: [u8; 16], zero in 0..20usize) {
+            let mut comm = comm;
+            if let Some(byte) = comm.get_mut(zero) {
+                *byte = 0;
+            }
+            let end = comm.iter().position(|&byte| byte == 0).unwrap_or(16);
+            let mut want = [0; 16];
+            want[..end].copy_from_slice(&comm[..end]);
+            prop_assert_eq!(crate::record::padded_name(comm), want);
+        }
+
+        #[test]
+        fn entries_are_what_the_header_says(
+            header_size in prop_oneof![Just(8u16), 0..80u16], priority in 0..2100u16,
+            text_size in prop_oneof![0..200u32, any::<u32>()],
+            rest in proptest::collection::vec(prop_oneof![4 => Just(0), 1 => any::<u8>()], 0..300),
+            cut in 0..400usize,
+        ) {
+            let mut data = [header_size.to_ne_bytes(), priority.to_ne_bytes()].concat();
+            data.extend(text_size.to_ne_bytes());
+            data.extend(rest);
+            model::check_entry(&data, 100);
+            data.truncate(cut);
+            model::check_entry(&data, 100);
+        }
+
+        #[test]
+        fn frames_hold_the_header(
+            seq: u64, time_ns: u64, text_len: u32, pid: u32, tid: u32, uid: u32, lost: u64,
+            comm: [u8; 16],
+        ) {
+            let mut header = header(seq, time_ns, 30, comm);
+            header.text_len = text_len;
+            header.writer.pid = pid;
+            header.writer.tid = tid;
+            let mut want = Vec::new();
+            want.extend(64u16.to_ne_bytes());
+            want.extend(30u16.to_ne_bytes());
+            want.extend(text_len.to_ne_bytes());
+            [seq, time_ns, lost].iter().for_each(|word| want.extend(word.to_ne_bytes()));
+            [pid, tid, uid, 0].iter().for_each(|word| want.extend(word.to_ne_bytes()));
+            want.extend(comm);
+            prop_assert_eq!(header.frame(uid, lost).to_vec(), want);
+        }
+
         #[test]
         fn parse_never_adds_and_loses_only_decoration(
             data in proptest::collection::vec(any::<u8>(), 0..40),
@@ -227,6 +292,39 @@ mod record_tests {
             prop_assert!(data.len() - text.len() <= crate::record::DECORATION_MAX);
         }
     }
+}
+
+/// Copies of every length there is a way of its own for, to and from every alignment.
+#[test]
+fn copies() {
+    let from: Vec<u8> = (0..600).map(|i| (i * 7 % 251) as u8).collect();
+    for len in 0..300 {
+        for shift in 0..9 {
+            let mut to = vec![0xee; 620];
+            buffer::copy(&mut to[shift..shift + len], &from[8 - shift..8 - shift + len]);
+            assert_eq!(to[shift..shift + len], from[8 - shift..8 - shift + len]);
+            assert!(to[..shift].iter().chain(&to[shift + len..]).all(|&byte| byte == 0xee));
+        }
+    }
+}
+
+#[test]
+fn buffers() {
+    let mut memory = buffer::uninit::<20>();
+    let mut buffer = buffer::Buffer::new(&mut memory);
+    assert!(buffer.push(b"0123456789"));
+    assert!(!buffer.push(b"0123456789x"));
+    assert!(buffer.push_word(*b"abcdefgh", 3));
+    assert_eq!((buffer.as_slice(), buffer.room()), (&b"0123456789abc"[..], 7));
+    // A word goes in as a whole, whatever counts of it.
+    assert!(!buffer.push_word(*b"abcdefgh", 1));
+    buffer.remove_front(11);
+    assert_eq!(buffer.as_slice(), b"bc");
+    buffer.remove_front(99);
+    assert_eq!((buffer.len(), buffer.size()), (0, 20));
+    assert!(buffer.push(&[1; 20]) && buffer.push(b"") && !buffer.push(b"x"));
+    buffer.clear();
+    assert_eq!(buffer.as_slice(), b"");
 }
 
 mod ring_tests {

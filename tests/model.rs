@@ -22,6 +22,49 @@ pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     (priority, if text.ends_with(b"\n") { &text[..text.len() - 1] } else { text })
 }
 
+/// What [`crate::record::Entry::first`] is to give, written a second time: priority, text, size; or
+/// `None` when the data ends too soon, and a reason when it is wrong.
+#[allow(clippy::type_complexity, reason = "it is read once")]
+pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize)>, &'static str> {
+    let number = |at: usize, len: usize| {
+        data[at..at + len].iter().rev().fold(0, |sum, byte| sum * 256 + usize::from(*byte))
+    };
+    if data.len() < 8 {
+        return Ok(None);
+    }
+    let (header, priority, len) = (number(0, 2), number(2, 2), number(4, 4));
+    if ![8, 16, 24, 32, 40, 48, 56, 64].contains(&header) || priority > 2047 {
+        return Err("a field");
+    }
+    if len > record_max {
+        return Err("the length");
+    }
+    let size = header + len.div_ceil(8) * 8;
+    if data.len() < size {
+        return Ok(None);
+    }
+    if data[8..header].iter().any(|&byte| byte != 0) {
+        return Err("what is not known");
+    }
+    let priority = if priority < 8 { priority + 8 } else { priority };
+    Ok(Some((priority as u16, &data[header..header + len], size)))
+}
+
+/// Holds [`crate::record::Entry::first`] against [`entry`].
+pub fn check_entry(data: &[u8], record_max: usize) {
+    use crate::record::{Entry, NoEntry};
+    let got = Entry::first(data, record_max);
+    match entry(data, record_max) {
+        Ok(Some((priority, text, size))) => {
+            let priority = Priority::new(priority).unwrap();
+            assert_eq!(got, Ok(Entry { priority, text, size }));
+        }
+        Ok(None) => assert_eq!(got, Err(NoEntry::Cut)),
+        Err("the length") => assert_eq!(got, Err(NoEntry::TooLong)),
+        Err(_) => assert_eq!(got, Err(NoEntry::Invalid)),
+    }
+}
+
 /// The escaping of the text form, written a second time in the plainest way.
 pub fn escaped(text: &[u8]) -> String {
     text.iter()

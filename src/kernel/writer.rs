@@ -13,6 +13,7 @@ use kernel::{
 };
 
 use crate::record::{
+    padded_name,
     Writer,
     COMM_LEN, //
 };
@@ -44,16 +45,19 @@ fn comm() -> [u8; COMM_LEN] {
     };
     // The kernel pads names with zeros, but a name that is being changed may have a rest of the old
     // one behind its end.
-    let len = raw.iter().position(|byte| *byte == 0).unwrap_or(COMM_LEN);
-    let mut comm = [0; COMM_LEN];
-    comm[..len].copy_from_slice(&raw[..len]);
-    comm
+    padded_name(raw)
 }
 
 /// The recorded user id `uid`, as the current task is to see it: in its user namespace, and as the
 /// overflow user id when it is not mapped there. C counterpart: `from_kuid_munged()`, which is not
 /// there without `CONFIG_USER_NS`.
 pub(crate) fn uid_for_reader(uid: u32) -> u32 {
+    // SAFETY: Returns a pointer, which is only compared.
+    let namespace = unsafe { bindings::current_user_ns() };
+    if core::ptr::eq(namespace, addr_of!(bindings::init_user_ns)) {
+        // There every one is itself: most readers are spared a search.
+        return uid;
+    }
     match Kuid::from_raw(bindings::kuid_t { val: uid }).into_uid_in_current_ns() {
         u32::MAX => {
             // SAFETY: The variable lives for ever; a sysctl may write it at any time, hence

@@ -63,4 +63,93 @@ struct umsg_info {
  */
 #define UMSG_IOC_CLEAR		_IO(UMSG_IOC_MAGIC, 2)
 
+/*
+ * What an open file does differently: a set of these, none at first. UMSG_IOC_SET_OPTIONS replaces
+ * the set, for the calls that begin from then on; a bit without a meaning is EINVAL. Those who
+ * share the open file (dup, fork) share its options.
+ */
+#define UMSG_IOC_GET_OPTIONS	_IOR(UMSG_IOC_MAGIC, 3, __u32)
+#define UMSG_IOC_SET_OPTIONS	_IOW(UMSG_IOC_MAGIC, 4, __u32)
+
+#define UMSG_OPTION_BINARY_READ		(1U << 0)	/* read: struct umsg_record */
+#define UMSG_OPTION_BINARY_WRITE	(1U << 1)	/* write: struct umsg_entry */
+#define UMSG_OPTION_EPIPE		(1U << 2)	/* as /dev/kmsg: see below */
+#define UMSG_OPTIONS \
+	(UMSG_OPTION_BINARY_READ | UMSG_OPTION_BINARY_WRITE | UMSG_OPTION_EPIPE)
+
+/*
+ * With UMSG_OPTION_EPIPE, a read that finds that records were lost fails with EPIPE, once for each
+ * loss, and the next one gets the oldest record. How many were lost is in /proc/PID/fdinfo/FD, and
+ * the sequence numbers show it; the record itself says nothing of it then.
+ */
+
+/*
+ * Seeks to the record with a sequence number, which may be the next one that will be written; a
+ * later one is EINVAL. The next read after a seek to a record that is gone gets the oldest one, and
+ * says how many were lost before it. EINTR when a signal came.
+ */
+#define UMSG_IOC_SEEK_SEQ	_IOW(UMSG_IOC_MAGIC, 5, __u64)
+
+/*
+ * Seeks to the first record that was written at a time, in nanoseconds of CLOCK_MONOTONIC, or
+ * later; after the newest one if there is none. EINTR when a signal came.
+ */
+#define UMSG_IOC_SEEK_TIME	_IOW(UMSG_IOC_MAGIC, 6, __u64)
+
+/* Bytes that the next read of this file needs room for. EAGAIN when there is no record. */
+#define UMSG_IOC_NEXT_SIZE	_IOR(UMSG_IOC_MAGIC, 7, __u32)
+
+/**
+ * struct umsg_record - a record as a binary read gives it
+ * @header_size:	bytes from the beginning of this to the text; grows with new fields
+ * @priority:		syslog facility and level, as in the text form
+ * @text_size:		bytes of text
+ * @seq:		sequence number
+ * @time_ns:		time of the write, nanoseconds of CLOCK_MONOTONIC
+ * @lost:		records that this file missed just before this one
+ * @pid:		process that wrote it, in the initial pid namespace
+ * @tid:		thread that wrote it, in the initial pid namespace
+ * @uid:		its effective user id, in the user namespace of the reader
+ * @reserved:		zero
+ * @comm:		its command name, zeros behind it; none where it has 16 bytes
+ *
+ * The text follows, and zeros up to a multiple of 8 bytes: UMSG_SIZE() in all, which is where the
+ * next record begins. One read returns as many whole records as fit.
+ */
+struct umsg_record {
+	__u16 header_size;
+	__u16 priority;
+	__u32 text_size;
+	__u64 seq;
+	__u64 time_ns;
+	__u64 lost;
+	__u32 pid;
+	__u32 tid;
+	__u32 uid;
+	__u32 reserved;
+	char comm[16];
+};
+
+/**
+ * struct umsg_entry - a record as a binary write takes it
+ * @header_size:	bytes from the beginning of this to the text: sizeof(struct umsg_entry),
+ *			or a larger multiple of 8 up to 64, if all between is zero
+ * @priority:		syslog facility and level, 0 to 2047; facility 0 becomes user
+ * @text_size:		bytes of text, as they are to be stored
+ *
+ * The text follows, and any bytes up to a multiple of 8: UMSG_SIZE() in all, also of the last one.
+ * One write takes as many as it can, each on its own, and returns how many bytes they have. It
+ * fails only if the first one is not taken: EINVAL when it is cut short or a field has a value that
+ * it cannot have, otherwise as a write in text form.
+ */
+struct umsg_entry {
+	__u16 header_size;
+	__u16 priority;
+	__u32 text_size;
+};
+
+/* Bytes of a struct umsg_record or umsg_entry with its text and what follows it. */
+#define UMSG_SIZE(header) \
+	((__u64)(header)->header_size + (((__u64)(header)->text_size + 7) & ~(__u64)7))
+
 #endif /* _UAPI_UMSG_H */

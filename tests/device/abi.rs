@@ -35,6 +35,16 @@ pub const MAGIC: u8 = 0xe6;
 nix::ioctl_read!(ioctl_version, MAGIC, 0, u32);
 nix::ioctl_read!(ioctl_info, MAGIC, 1, Info);
 nix::ioctl_none!(ioctl_clear, MAGIC, 2);
+nix::ioctl_read!(ioctl_get_options, MAGIC, 3, u32);
+nix::ioctl_write_ptr!(ioctl_set_options, MAGIC, 4, u32);
+nix::ioctl_write_ptr!(ioctl_seek_seq, MAGIC, 5, u64);
+nix::ioctl_write_ptr!(ioctl_seek_time, MAGIC, 6, u64);
+nix::ioctl_read!(ioctl_next_size, MAGIC, 7, u32);
+
+/// `UMSG_OPTION_*`
+pub const BINARY_READ: u32 = 1;
+pub const BINARY_WRITE: u32 = 2;
+pub const EPIPE: u32 = 4;
 
 /// An open file of the device.
 pub struct Umsg(OwnedFd);
@@ -114,6 +124,48 @@ impl Umsg {
         // SAFETY: `info` is what the command writes.
         unsafe { ioctl_info(self.raw(), &mut info) }.expect("UMSG_IOC_INFO");
         info
+    }
+
+    pub fn options(&self) -> u32 {
+        let mut options = !0;
+        // SAFETY: `options` is what the command writes.
+        unsafe { ioctl_get_options(self.raw(), &mut options) }.expect("UMSG_IOC_GET_OPTIONS");
+        options
+    }
+
+    pub fn set_options(&self, options: u32) -> Result<(), Errno> {
+        // SAFETY: `options` is what the command reads.
+        unsafe { ioctl_set_options(self.raw(), &options) }.map(drop)
+    }
+
+    /// This file with other options.
+    pub fn with(self, options: u32) -> Self {
+        self.set_options(options).expect("UMSG_IOC_SET_OPTIONS");
+        self
+    }
+
+    pub fn seek_seq(&self, seq: u64) -> Result<(), Errno> {
+        // SAFETY: `seq` is what the command reads.
+        unsafe { ioctl_seek_seq(self.raw(), &seq) }.map(drop)
+    }
+
+    pub fn seek_time(&self, time_ns: u64) -> Result<(), Errno> {
+        // SAFETY: `time_ns` is what the command reads.
+        unsafe { ioctl_seek_time(self.raw(), &time_ns) }.map(drop)
+    }
+
+    pub fn next_size(&self) -> Result<usize, Errno> {
+        let mut size = !0;
+        // SAFETY: `size` is what the command writes.
+        unsafe { ioctl_next_size(self.raw(), &mut size) }.map(|_| size as usize)
+    }
+
+    /// The records of one binary read.
+    pub fn frames(&self, len: usize) -> Result<Vec<Frame>, Errno> {
+        let mut buffer = vec![0xee; len];
+        let got = self.read(&mut buffer)?;
+        assert!(buffer[got..].iter().all(|byte| *byte == 0xee), "bytes behind what it returned");
+        Ok(Frame::parse_all(&buffer[..got]))
     }
 
     pub fn clear(&self) -> Result<(), Errno> {
@@ -202,6 +254,73 @@ fn unescape(text: &str) -> Vec<u8> {
             rest = tail;
         }
     }
+    out
+}
+
+/// `struct umsg_record` and the text behind it. Panics on anything but the documented form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub priority: u16,
+    pub seq: u64,
+    pub time_ns: u64,
+    pub lost: u64,
+    pub pid: u32,
+    pub tid: u32,
+    pub uid: u32,
+    pub comm: Vec<u8>,
+    pub text: Vec<u8>,
+}
+
+/// Bytes of a frame with so many bytes of text.
+pub fn frame_size(text_len: usize) -> usize {
+    64 + text_len.next_multiple_of(8)
+}
+
+impl Frame {
+    pub fn parse_all(mut data: &[u8]) -> Vec<Self> {
+        let mut frames = Vec::new();
+        while !data.is_empty() {
+            let word = |at: usize| u32::from_ne_bytes(data[at..at + 4].try_into().expect("4"));
+            let long = |at: usize| u64::from_ne_bytes(data[at..at + 8].try_into().expect("8"));
+            let half = |at: usize| u16::from_ne_bytes(data[at..at + 2].try_into().expect("2"));
+            assert_eq!(half(0), 64, "header_size");
+            assert_eq!(word(44), 0, "reserved");
+            let end = 64 + word(4) as usize;
+            let size = end.next_multiple_of(8);
+            assert!(data[end..size].iter().all(|byte| *byte == 0), "padding");
+            let name = &data[48..64];
+            let len = name.iter().position(|byte| *byte == 0).unwrap_or(16);
+            assert!(name[len..].iter().all(|byte| *byte == 0), "behind the name: {name:?}");
+            frames.push(Self {
+                priority: half(2),
+                seq: long(8),
+                time_ns: long(16),
+                lost: long(24),
+                pid: word(32),
+                tid: word(36),
+                uid: word(40),
+                comm: name[..len].to_vec(),
+                text: data[64..end].to_vec(),
+            });
+            data = &data[size..];
+        }
+        frames
+    }
+}
+
+/// `struct umsg_entry` with its text.
+pub fn entry(priority: u16, text: &[u8]) -> Vec<u8> {
+    raw_entry(8, priority, text.len() as u32, text)
+}
+
+/// The same with a header of any kind, and what follows it.
+pub fn raw_entry(header_size: u16, priority: u16, text_size: u32, text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend(header_size.to_ne_bytes());
+    out.extend(priority.to_ne_bytes());
+    out.extend(text_size.to_ne_bytes());
+    out.extend(text);
+    out.resize(out.len().next_multiple_of(8), 0xee);
     out
 }
 

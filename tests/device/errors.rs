@@ -255,6 +255,11 @@ fn ioctl_unknown() {
         nix::request_code_read!(abi::MAGIC, 0, 4),
         nix::request_code_read!(abi::MAGIC, 1, 128),
         nix::request_code_none!(abi::MAGIC, 2),
+        nix::request_code_read!(abi::MAGIC, 3, 4),
+        nix::request_code_write!(abi::MAGIC, 4, 4),
+        nix::request_code_write!(abi::MAGIC, 5, 8),
+        nix::request_code_write!(abi::MAGIC, 6, 8),
+        nix::request_code_read!(abi::MAGIC, 7, 4),
     ];
     let mut tried = 0;
     for direction in 0..4u64 {

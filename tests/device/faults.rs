@@ -7,7 +7,7 @@
 //! left to fail. After each failure the device must be as if the operation had not been tried. Only
 //! a kernel with fault injection can do this: see .config.fragment.
 
-use crate::abi::{Umsg, NODE};
+use crate::abi::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, NODE};
 use crate::kernel::{is_loaded, rmmod};
 use crate::{skip, Test};
 use nix::errno::Errno;
@@ -19,6 +19,8 @@ pub const TESTS: &[Test] = &[
     Test::new("faults.open", open),
     Test::new("faults.write", write).with("record_max=65536"),
     Test::new("faults.read", read).with("record_max=65536"),
+    Test::new("faults.binary_read", binary_read).with("capacity=4M"),
+    Test::new("faults.binary_write", binary_write).with("capacity=4M"),
     Test::new("faults.wait", wait),
     Test::new("faults.ioctl", ioctl),
     Test::new("faults.load", load).unloaded().all_complain(),
@@ -145,6 +147,51 @@ fn read() {
     }
 }
 
+/// Each record is read once, whatever fails in between.
+fn binary_read() {
+    let injector = Injector::new();
+    let writer = Umsg::writer();
+    for _ in 0..2000 {
+        writer.log([b'x'; 64]);
+    }
+    for len in [128, 300, 321, 8192, 30_000] {
+        let reader = Umsg::reader().with(BINARY_READ);
+        let mut seq = 0;
+        let mut buffer = vec![0; len];
+        injector.sweep(
+            &format!("binary read of {len} bytes"),
+            || reader.read(&mut buffer).map(|got| Frame::parse_all(&buffer[..got])),
+            |frames| {
+                for frame in frames.iter().flatten() {
+                    assert_eq!(frame.seq, seq, "a failed read consumed a record");
+                    seq += 1;
+                }
+            },
+        );
+        assert!(seq > 0);
+    }
+}
+
+/// What a write says went in did, and nothing else.
+fn binary_write() {
+    let injector = Injector::new();
+    let (writer, reader) = (Umsg::writer().with(BINARY_WRITE), Umsg::reader());
+    let one = entry(14, &[b'x'; 64]);
+    for count in [1, 16, 1000] {
+        let batch = one.repeat(count);
+        let mut stored = 0;
+        injector.sweep(
+            &format!("binary write of {count} records"),
+            || writer.write(&batch),
+            |result| {
+                assert!(result.is_err() || result.is_ok_and(|taken| taken % one.len() == 0));
+                stored += result.unwrap_or(0) / one.len();
+            },
+        );
+        assert_eq!(reader.rest().len(), stored);
+    }
+}
+
 fn wait() {
     use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
     use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -181,6 +228,10 @@ fn ioctl() {
         |_| (),
     );
     injector.sweep("UMSG_IOC_CLEAR", || file.clear(), |_| ());
+    injector.sweep("UMSG_IOC_SET_OPTIONS", || file.set_options(0), |_| ());
+    injector.sweep("UMSG_IOC_SEEK_SEQ", || file.seek_seq(0), |_| ());
+    injector.sweep("UMSG_IOC_SEEK_TIME", || file.seek_time(1), |_| ());
+    injector.sweep("UMSG_IOC_NEXT_SIZE", || file.next_size(), |_| ());
     assert_eq!(file.info().cleared_seq, 1);
 }
 

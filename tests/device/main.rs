@@ -9,6 +9,7 @@
 //! above beyond what the test declares.
 
 mod abi;
+mod binary;
 mod errors;
 mod faults;
 mod identity;
@@ -19,6 +20,7 @@ mod logs;
 mod loss;
 mod parameters;
 mod poll;
+mod position;
 mod sharing;
 mod signals;
 mod stalls;
@@ -111,6 +113,8 @@ fn tests() -> Vec<Test> {
         poll::TESTS,
         signals::TESTS,
         sharing::TESTS,
+        binary::TESTS,
+        position::TESTS,
         identity::TESTS,
         stalls::TESTS,
         stress::TESTS,

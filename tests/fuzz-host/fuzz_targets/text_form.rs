@@ -5,6 +5,9 @@
 
 #![no_main]
 
+#[path = "../../../src/kernel/buffer.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod buffer;
 #[path = "../../model.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The binary form: many whole records in one read, and in one write.
+
+use crate::abi::*;
+use crate::Test;
+use nix::errno::Errno;
+
+pub const TESTS: &[Test] = &[
+    Test::new("binary.fields", fields),
+    Test::new("binary.as_many_as_fit", as_many_as_fit),
+    Test::new("binary.read_size", read_size),
+    Test::new("binary.read_bad_address", read_bad_address).with("capacity=4M"),
+    Test::new("binary.readv", readv_pieces),
+    Test::new("binary.loss", loss).with("capacity=8K"),
+    Test::new("binary.largest", largest).with("capacity=1M record_max=64K"),
+    Test::new("binary.write", write),
+    Test::new("binary.write_refused", write_refused).with("record_max=100"),
+    Test::new("binary.write_grown_header", write_grown_header),
+    Test::new("binary.write_full", write_full).with("capacity=4K policy=stop"),
+    Test::new("binary.write_bad_address", write_bad_address).with("capacity=4M"),
+    Test::new("binary.write_long", write_long).with("capacity=8M record_max=64K"),
+    Test::new("binary.against_writers", against_writers).with("capacity=64K"),
+    Test::new("binary.shared_by_threads", shared_by_threads).with("capacity=4M"),
+];
+
+fn binary_reader() -> Umsg {
+    Umsg::reader().with(BINARY_READ)
+}
+
+fn binary_writer() -> Umsg {
+    Umsg::writer().with(BINARY_WRITE)
+}
+
+/// Numbers that look random, always the same.
+fn random() -> impl FnMut(usize) -> usize {
+    let mut state = 1u64;
+    move |below| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    }
+}
+
+/// The same records by both forms.
+fn fields() {
+    let (writer, text, binary) = (Umsg::writer(), Umsg::reader(), binary_reader());
+    for data in [&b"plain"[..], b"<0>kernel", b"<2047>last", b"\n", b"\x00\xff\\", &[b'x'; 1024]] {
+        writer.log(data);
+    }
+    let records = text.rest();
+    let frames = binary.frames(65536).expect("frames");
+    assert_eq!(frames.len(), records.len());
+    for (frame, record) in frames.iter().zip(&records) {
+        assert_eq!(frame.priority, record.priority);
+        assert_eq!(frame.seq, record.seq);
+        assert_eq!(frame.time_ns / 1000, record.usec);
+        assert_eq!(frame.lost, 0);
+        assert_eq!((frame.pid as i32, frame.tid as i32), (record.pid, record.tid));
+        assert_eq!(frame.pid, std::process::id());
+        assert_eq!(frame.uid, record.uid);
+        assert_eq!(frame.comm, record.comm);
+        assert_eq!(frame.text, record.text);
+    }
+    assert_eq!(binary.frames(65536), Err(Errno::EAGAIN));
+    // The form can be changed at any record.
+    writer.log("one");
+    writer.log("two");
+    assert_eq!(binary.frames(80).expect("a frame")[0].text, b"one");
+    binary.set_options(0).expect("text again");
+    assert_eq!(binary.next().expect("a record").text, b"two");
+}
+
+fn as_many_as_fit() {
+    let writer = Umsg::writer();
+    let mut random = random();
+    let sizes: Vec<usize> = (0..2000).map(|_| 1 + random(200)).collect();
+    for size in &sizes {
+        writer.log(vec![b'x'; *size]);
+    }
+    for len in [264, 265, 319, 320, 321, 1000, 8191, 8192, 8193, 16384, 100_000, 1 << 20] {
+        let reader = binary_reader();
+        let mut seq = 0;
+        loop {
+            match reader.frames(len) {
+                Ok(frames) => {
+                    let used: usize = frames.iter().map(|frame| frame_size(frame.text.len())).sum();
+                    for frame in &frames {
+                        assert_eq!(frame.seq, seq);
+                        assert_eq!(frame.text.len(), sizes[seq as usize]);
+                        seq += 1;
+                    }
+                    // No other would have fit.
+                    if let Some(next) = sizes.get(seq as usize) {
+                        assert!(used + frame_size(*next) > len, "{len}: {used} and {next} more");
+                    }
+                }
+                Err(Errno::EAGAIN) => break,
+                Err(error) => panic!("read of {len}: {error}"),
+            }
+        }
+        assert_eq!(seq as usize, sizes.len(), "with {len}");
+    }
+}
+
+fn read_size() {
+    let (writer, reader) = (Umsg::writer(), binary_reader());
+    for len in [1, 8, 9, 256, 257, 1024] {
+        writer.log(vec![b'x'; len]);
+        for short in [0, 1, 63, 64, frame_size(len) - 1] {
+            assert_eq!(reader.frames(short), Err(Errno::EINVAL), "{short} for {len}");
+        }
+        assert_eq!(reader.next_size(), Ok(frame_size(len)));
+        assert_eq!(reader.frames(frame_size(len)).expect("it fits").len(), 1);
+    }
+}
+
+/// A fault in the first frames consumes nothing; a later one ends the read with those before it.
+fn read_bad_address() {
+    let (writer, reader) = (Umsg::writer(), binary_reader());
+    for _ in 0..1000 {
+        writer.log([b'x'; 64]);
+    }
+    let mut good = vec![0u8; 100_000];
+    let mut seq = 0;
+    for first in [0, 1, 64, 128, 1000, 8191, 8192, 8193, 20_000, 60_000] {
+        let pieces = [(good.as_mut_ptr(), first), (BAD.cast(), 100_000)];
+        match readv(&reader, &pieces) {
+            Ok(len) => {
+                assert!(len <= first, "{len} of {first}");
+                for frame in Frame::parse_all(&good[..len]) {
+                    assert_eq!(frame.seq, seq);
+                    seq += 1;
+                }
+            }
+            Err(error) => assert_eq!(error, Errno::EFAULT),
+        }
+        let next = reader.frames(128).expect("the next one");
+        assert_eq!(next[0].seq, seq, "after {first} good bytes");
+        seq += 1;
+    }
+    assert!(seq > 400, "{seq}: no read gave what was before the fault");
+}
+
+fn readv_pieces() {
+    let (writer, reader) = (Umsg::writer(), binary_reader());
+    for i in 0..50 {
+        writer.log(format!("record {i}"));
+    }
+    let mut memory = vec![0u8; 8000];
+    let at = memory.as_mut_ptr();
+    let pieces: Vec<_> =
+        (0..200).map(|i| (at.wrapping_add(i * 40), if i % 3 == 0 { 40 } else { 0 })).collect();
+    let len = readv(&reader, &pieces).expect("readv");
+    let gathered: Vec<u8> =
+        (0..200).step_by(3).flat_map(|i| memory[i * 40..(i + 1) * 40].to_vec()).collect();
+    let frames = Frame::parse_all(&gathered[..len]);
+    // Ten of 72 bytes, the others have 80.
+    assert_eq!(frames.len(), 10 + (67 * 40 - 720) / 80);
+    for (index, frame) in frames.iter().enumerate() {
+        assert_eq!(frame.text, format!("record {index}").as_bytes());
+    }
+}
+
+/// Only the first frame after a loss tells of it, and all is counted.
+fn loss() {
+    let (writer, reader) = (Umsg::writer(), binary_reader());
+    let (mut received, mut lost) = (0, 0);
+    for round in [1, 10, 100, 1000, 3, 200] {
+        for _ in 0..round {
+            writer.log([b'x'; 40]);
+        }
+        let frames = reader.frames(65536).expect("frames");
+        assert!(frames[1..].iter().all(|frame| frame.lost == 0));
+        lost += frames[0].lost;
+        received += frames.len() as u64;
+        assert_eq!(received + lost, writer.info().next_seq);
+    }
+    assert!(lost > 500 && received > 200);
+}
+
+fn largest() {
+    let (writer, reader) = (Umsg::writer(), binary_reader());
+    for len in [8000, 8128, 8129, 65536] {
+        writer.log(b"small");
+        writer.log(vec![0xa5; len]);
+        // Not enough for the second one, then enough for it alone, or for both.
+        let both = reader.frames(frame_size(5) + frame_size(len)).expect("frames");
+        assert_eq!(both[0].text, b"small");
+        if both.len() == 1 {
+            assert_eq!(reader.frames(frame_size(len) - 1), Err(Errno::EINVAL));
+            assert_eq!(reader.frames(frame_size(len)).expect("a frame")[0].text.len(), len);
+        } else {
+            assert_eq!(both[1].text, vec![0xa5; len]);
+        }
+        assert_eq!(reader.frames(1 << 20), Err(Errno::EAGAIN));
+    }
+}
+
+fn write() {
+    let (writer, reader) = (binary_writer(), Umsg::reader());
+    let texts: [&[u8]; 7] =
+        [b"one", b"", b"<3>is text", b"a newline\n", b"\0", &[b'x'; 1024], b"12345678"];
+    let all: Vec<u8> =
+        texts.iter().enumerate().flat_map(|(i, text)| entry(8 + i as u16, text)).collect();
+    assert_eq!(writer.write(&all), Ok(all.len()));
+    let records = reader.rest();
+    assert_eq!(records.len(), texts.len());
+    for (index, (record, text)) in records.iter().zip(texts).enumerate() {
+        assert_eq!(record.text, text);
+        assert_eq!(record.priority, 8 + index as u16);
+        assert_eq!(record.pid as u32, std::process::id());
+    }
+    // The kernel's own facility is nobody else's.
+    for (given, stored) in [(0, 8), (7, 15), (8, 8), (2047, 2047)] {
+        writer.write(&entry(given, b"x")).expect("write");
+        assert_eq!(reader.next().expect("a record").priority, stored);
+    }
+    assert_eq!(writer.write(b""), Ok(0));
+    // In pieces that have nothing to do with the entries.
+    let pieces: Vec<_> = all.chunks(3).map(|piece| (piece.as_ptr(), piece.len())).collect();
+    assert_eq!(writev(&writer, &pieces), Ok(all.len()));
+    assert_eq!(reader.rest().len(), texts.len());
+}
+
+/// What is not an entry is refused, and nothing of it stored; what stands before it is.
+fn write_refused() {
+    let (writer, reader) = (binary_writer(), Umsg::reader());
+    let mut extended = raw_entry(16, 14, 3, &[0; 11]);
+    extended[12] = 1;
+    let bad: Vec<(Vec<u8>, Errno)> = vec![
+        (vec![8], Errno::EINVAL),
+        (entry(14, b"x")[..7].to_vec(), Errno::EINVAL),
+        (entry(14, b"x")[..8].to_vec(), Errno::EINVAL),
+        (entry(14, b"x")[..9].to_vec(), Errno::EINVAL),
+        (entry(14, b"12345678")[..15].to_vec(), Errno::EINVAL),
+        (raw_entry(0, 14, 1, b"x"), Errno::EINVAL),
+        (raw_entry(7, 14, 1, b"x"), Errno::EINVAL),
+        (raw_entry(12, 14, 1, &[0; 20]), Errno::EINVAL),
+        (raw_entry(72, 14, 1, &[0; 80]), Errno::EINVAL),
+        (raw_entry(0xffff, 14, 1, &[0; 80]), Errno::EINVAL),
+        (raw_entry(64, 14, 1, &[0; 10]), Errno::EINVAL),
+        (extended, Errno::EINVAL),
+        (raw_entry(8, 2048, 1, b"x"), Errno::EINVAL),
+        (raw_entry(8, 0xffff, 1, b"x"), Errno::EINVAL),
+        (raw_entry(8, 14, 101, &[b'x'; 101]), Errno::EMSGSIZE),
+        (raw_entry(8, 14, 0x7fff_ffff, b"x"), Errno::EMSGSIZE),
+        (raw_entry(8, 14, u32::MAX, b"x"), Errno::EMSGSIZE),
+        (raw_entry(8, 14, u32::MAX - 7, b"x"), Errno::EMSGSIZE),
+        (raw_entry(8, 14, 100, &[b'x'; 90]), Errno::EINVAL),
+        (raw_entry(0xffff, 0xffff, u32::MAX, &[0xff; 64]), Errno::EINVAL),
+    ];
+    for (data, error) in bad {
+        assert_eq!(writer.write(&data), Err(error), "{data:?}");
+        assert_eq!(reader.next(), Err(Errno::EAGAIN), "{data:?} left a record");
+        let good = [entry(14, b"first"), entry(14, &[b'x'; 100])].concat();
+        let all = [good.clone(), data.clone(), entry(14, b"never")].concat();
+        // A cut one is whole with what follows it, unless that makes it something else.
+        let got = writer.write(&[good.clone(), data.clone()].concat());
+        assert_eq!(got, Ok(good.len()), "{data:?} after two good ones");
+        assert_eq!(reader.rest().len(), 2);
+        if data.len() % 8 == 0 && error == Errno::EINVAL {
+            let taken = writer.write(&all).expect("the first ones");
+            assert_eq!(reader.rest().len(), if taken == good.len() { 2 } else { 3 });
+        }
+    }
+}
+
+/// A header of a later version of the ABI: what this one does not know must be zero.
+fn write_grown_header() {
+    let (writer, reader) = (binary_writer(), Umsg::reader());
+    for header_size in [16u16, 24, 64] {
+        let mut rest = vec![0; usize::from(header_size) - 8];
+        rest.extend(b"text");
+        let data = raw_entry(header_size, 14, 4, &rest);
+        assert_eq!(writer.write(&data), Ok(data.len()));
+        assert_eq!(reader.next().expect("a record").text, b"text");
+        for at in [0, usize::from(header_size) - 9] {
+            rest[at] = 1;
+            assert_eq!(writer.write(&raw_entry(header_size, 14, 4, &rest)), Err(Errno::EINVAL));
+            rest[at] = 0;
+        }
+    }
+    assert_eq!(reader.next(), Err(Errno::EAGAIN));
+}
+
+/// A log that stops takes what it can, says how much that was, and then that it is full.
+fn write_full() {
+    let (writer, reader) = (binary_writer(), Umsg::reader());
+    let one = entry(14, &[b'x'; 64]);
+    let fit = 4096 / (56 + 64);
+    assert_eq!(writer.write(&one.repeat(100)), Ok(fit * one.len()));
+    assert_eq!(writer.write(&one.repeat(100)), Err(Errno::ENOSPC));
+    assert_eq!(writer.info().records_refused, 2);
+    assert_eq!(reader.rest().len(), fit);
+}
+
+fn write_bad_address() {
+    let (writer, reader) = (binary_writer(), Umsg::reader());
+    let one = entry(14, &[b'x'; 56]);
+    let good = one.repeat(500);
+    for first in [0, 1, 8, 63, 64, 65, 4095, 4096, 4097, 10_000, 32_000] {
+        let got = writev(&writer, &[(good.as_ptr(), first), (BAD.cast::<u8>().cast_const(), 640)]);
+        let whole = first / one.len();
+        let stored = reader.rest().len();
+        match got {
+            Ok(len) => assert_eq!((len, stored), (whole * one.len(), whole), "{first}"),
+            Err(error) => {
+                assert_eq!((error, stored, whole), (Errno::EFAULT, 0, 0), "{first}");
+            }
+        }
+    }
+}
+
+/// More than is copied at once, of every size, cut at every place.
+fn write_long() {
+    let (writer, reader) = (binary_writer(), binary_reader());
+    let mut random = random();
+    for _ in 0..20 {
+        let texts: Vec<Vec<u8>> = (0..100)
+            .map(|i| {
+                let len = if random(20) == 0 { random(65537) } else { random(300) };
+                vec![i as u8; len]
+            })
+            .collect();
+        let all: Vec<u8> = texts.iter().flat_map(|text| entry(30, text)).collect();
+        assert_eq!(writer.write(&all), Ok(all.len()));
+        let mut got = Vec::new();
+        while got.len() < texts.len() {
+            got.extend(reader.frames(1 << 20).expect("frames"));
+        }
+        assert!(got.iter().map(|frame| &frame.text).eq(&texts));
+        assert!(got.windows(2).all(|pair| pair[0].time_ns <= pair[1].time_ns));
+    }
+}
+
+/// Readers in both forms beside writers in both forms, faster than any can read.
+fn against_writers() {
+    const EACH: u64 = 4000;
+    // Before the first record, so that all are theirs.
+    let files = [300, 4096, 65536]
+        .map(|len| (len, Umsg::open(libc::O_RDONLY).expect("open").with(BINARY_READ)));
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..3)
+            .map(|kind| {
+                scope.spawn(move || match kind {
+                    0 => {
+                        let file = Umsg::writer();
+                        (0..EACH).for_each(|i| file.log(format!("{i:04}{}", "x".repeat(60))));
+                    }
+                    _ => {
+                        let file = binary_writer();
+                        for i in (0..EACH).step_by(20) {
+                            let batch: Vec<u8> = (i..i + 20)
+                                .flat_map(|i| entry(14, format!("{i:04}").as_bytes()))
+                                .collect();
+                            assert_eq!(file.write(&batch), Ok(batch.len()));
+                        }
+                    }
+                })
+            })
+            .collect();
+        let readers: Vec<_> = files
+            .into_iter()
+            .map(|(len, file)| {
+                scope.spawn(move || {
+                    let (mut next, mut lost) = (0, 0);
+                    while next < 3 * EACH {
+                        for frame in file.frames(len).expect("frames") {
+                            assert_eq!(frame.seq, next + frame.lost);
+                            assert!(frame.text.len() == 4 || frame.text.len() == 64);
+                            lost += frame.lost;
+                            next = frame.seq + 1;
+                        }
+                    }
+                    lost
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().expect("a writer"));
+        let lost: Vec<u64> = readers.into_iter().map(|r| r.join().expect("a reader")).collect();
+        println!("{} records; the readers lost {lost:?} of them", 3 * EACH);
+    });
+}
+
+/// Threads that share a file get each record once.
+fn shared_by_threads() {
+    let writer = binary_writer();
+    let all = entry(14, b"0123456789").repeat(5000);
+    let mut left = &all[..];
+    while !left.is_empty() {
+        left = &left[writer.write(left).expect("write")..];
+    }
+    let reader = binary_reader();
+    let reader = &reader;
+    let seen: Vec<u64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = [200, 1000, 30_000]
+            .into_iter()
+            .map(|len| {
+                scope.spawn(move || {
+                    let mut seen = Vec::new();
+                    let mut buffer = vec![0; len];
+                    // What another was given first may stand behind what a read returned.
+                    while let Ok(got) = reader.read(&mut buffer) {
+                        seen.extend(Frame::parse_all(&buffer[..got]).iter().map(|frame| frame.seq));
+                    }
+                    seen
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a thread")).collect()
+    });
+    let mut sorted = seen.clone();
+    sorted.sort();
+    assert!(sorted.iter().copied().eq(0..5000), "{} of 5000", seen.len());
+}

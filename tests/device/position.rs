@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a file stands: seeking to a sequence number and to a time, the size of the next record,
+//! the options of a file, and what `/proc/PID/fdinfo` shows.
+
+use crate::abi::*;
+use crate::sharing::wait_until_asleep;
+use crate::Test;
+use nix::errno::Errno;
+use std::os::fd::AsRawFd;
+
+pub const TESTS: &[Test] = &[
+    Test::new("position.seek_seq", seek_seq).with("capacity=4K"),
+    Test::new("position.seek_seq_wakes", seek_seq_wakes),
+    Test::new("position.seek_time", seek_time).with("capacity=4K"),
+    Test::new("position.seek_far", seek_far).with("capacity=64M"),
+    Test::new("position.next_size", next_size).with("capacity=8K"),
+    Test::new("position.options", options),
+    Test::new("position.epipe", epipe).with("capacity=4K"),
+    Test::new("position.fdinfo", fdinfo).with("capacity=4K"),
+    Test::new("position.splice", sendfile),
+];
+
+fn seek_seq() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    assert_eq!(reader.seek_seq(0), Ok(()));
+    assert_eq!(reader.seek_seq(1), Err(Errno::EINVAL));
+    for i in 0..200 {
+        writer.log(format!("{i:010}"));
+    }
+    let info = writer.info();
+    assert!(info.oldest_seq > 100 && info.next_seq == 200);
+    for target in 0..=200 {
+        // From both sides, and from where it cannot find its way forward.
+        for from in [0, 199, info.oldest_seq, 200] {
+            reader.seek_seq(from).expect("seek");
+            reader.seek_seq(target).expect("seek");
+        }
+        match reader.next() {
+            Ok(record) if target < info.oldest_seq => {
+                assert_eq!(record.seq, info.oldest_seq);
+                assert_eq!(record.lost, info.oldest_seq - target);
+            }
+            Ok(record) => {
+                assert_eq!((record.seq, record.lost), (target, 0));
+                assert_eq!(record.str(), format!("{target:010}"));
+            }
+            Err(error) => assert_eq!((error, target), (Errno::EAGAIN, 200)),
+        }
+    }
+    for beyond in [201, 1 << 32, u64::MAX] {
+        assert_eq!(reader.seek_seq(beyond), Err(Errno::EINVAL));
+    }
+    // A seek that fails moves nothing.
+    reader.seek_seq(199).expect("seek");
+    assert_eq!(reader.seek_seq(201), Err(Errno::EINVAL));
+    assert_eq!(reader.next().expect("a record").seq, 199);
+    // SAFETY: The kernel checks the address.
+    let bad = unsafe { ioctl_seek_seq(reader.raw(), BAD.cast()) };
+    assert_eq!(bad, Err(Errno::EFAULT));
+    // SAFETY: As above.
+    let bad = unsafe { ioctl_seek_time(reader.raw(), WILD.cast()) };
+    assert_eq!(bad, Err(Errno::EFAULT));
+}
+
+/// A thread that waits at the end gets what another seeks to.
+fn seek_seq_wakes() {
+    let writer = Umsg::writer();
+    writer.log("first");
+    let reader = Umsg::open(libc::O_RDONLY).expect("open");
+    assert_eq!(reader.next().expect("a record").seq, 0);
+    std::thread::scope(|scope| {
+        let (send, receive) = std::sync::mpsc::channel();
+        let (reader, again) = (&reader, &reader);
+        let waiting = scope.spawn(move || {
+            send.send(nix::unistd::gettid().as_raw()).expect("send");
+            reader.next()
+        });
+        wait_until_asleep(receive.recv().expect("a thread id"));
+        again.seek_seq(0).expect("seek");
+        assert_eq!(waiting.join().expect("a thread").expect("a record").str(), "first");
+    });
+}
+
+fn seek_time() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader().with(BINARY_READ));
+    assert_eq!(reader.seek_time(0), Ok(()));
+    for i in 0..50 {
+        writer.log(format!("{i}"));
+        std::thread::sleep(std::time::Duration::from_micros(300));
+    }
+    let frames = reader.frames(65536).expect("frames");
+    assert_eq!(frames.len(), 50);
+    for (index, frame) in frames.iter().enumerate() {
+        let before = index.checked_sub(1).map_or(0, |index| frames[index].time_ns);
+        for time in [before + 1, (before + frame.time_ns) / 2 + 1, frame.time_ns] {
+            reader.seek_time(time).expect("seek");
+            assert_eq!(reader.frames(100).expect("a frame")[0].seq, frame.seq);
+        }
+    }
+    reader.seek_time(0).expect("seek");
+    assert_eq!(reader.frames(100).expect("a frame")[0].seq, 0);
+    for beyond in [frames[49].time_ns + 1, u64::MAX] {
+        reader.seek_time(beyond).expect("seek");
+        assert_eq!(reader.frames(100), Err(Errno::EAGAIN));
+    }
+    // What was overwritten is not lost to who seeks behind it.
+    for _ in 0..200 {
+        writer.log("0123456789");
+    }
+    reader.seek_time(frames[0].time_ns).expect("seek");
+    assert_eq!(reader.frames(100).expect("a frame")[0].lost, 0);
+}
+
+/// In a log of a million records, beside a writer: the search lets others in.
+fn seek_far() {
+    let writer = Umsg::writer().with(BINARY_WRITE);
+    let batch = entry(14, b"").repeat(5000);
+    while writer.info().oldest_seq == 0 {
+        writer.write(&batch).expect("write");
+    }
+    let info = writer.info();
+    let reader = Umsg::reader().with(BINARY_READ);
+    let mut seq = info.oldest_seq + 20_000;
+    let mut times = Vec::new();
+    while seq < info.next_seq {
+        reader.seek_seq(seq).expect("seek");
+        let frame = &reader.frames(100).expect("a frame")[0];
+        assert_eq!((frame.seq, frame.lost), (seq, 0));
+        times.push((frame.time_ns, seq));
+        seq += 200_000;
+    }
+    for (time, seq) in times {
+        reader.seek_time(time).expect("seek");
+        // Those of one batch have one time.
+        let found = reader.frames(100).expect("a frame")[0].seq;
+        assert!(found <= seq && seq - found < 5000, "{found} for {seq}");
+    }
+    println!("{} records", info.next_seq - info.oldest_seq);
+    // The one that is sought is overwritten meanwhile: it is then lost, and counted.
+    let done = &std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                writer.write(&batch).expect("write");
+            }
+        });
+        for i in 0..20 {
+            let target = reader.info().oldest_seq + i * 500;
+            reader.seek_seq(target).expect("seek");
+            let frame = &reader.frames(100).expect("a frame")[0];
+            assert_eq!(frame.seq, target + frame.lost);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// It is exactly what a read needs, in either form.
+fn next_size() {
+    let writer = Umsg::writer();
+    for options in [0, BINARY_READ] {
+        let reader = Umsg::reader().with(options);
+        reader.seek(0, libc::SEEK_END).expect("seek");
+        assert_eq!(reader.next_size(), Err(Errno::EAGAIN));
+        for text in [&b""[..], b"\n", b"x", b"\x01\\", &[7; 1000], &[b'x'; 1024]] {
+            if text.is_empty() {
+                continue;
+            }
+            writer.log(text);
+            let size = reader.next_size().expect("a size");
+            assert_eq!(reader.read(&mut vec![0; size - 1]), Err(Errno::EINVAL));
+            assert_eq!(reader.read(&mut vec![0; size]), Ok(size));
+        }
+        // What was lost is said in so many digits.
+        for _ in 0..1500 {
+            writer.log("0123456789");
+        }
+        let size = reader.next_size().expect("a size");
+        assert_eq!(reader.read(&mut vec![0; size - 1]), Err(Errno::EINVAL));
+        if options == BINARY_READ {
+            assert_eq!(size, frame_size(10));
+        } else {
+            assert_eq!(reader.read(&mut vec![0; size]), Ok(size));
+        }
+    }
+    // SAFETY: The kernel checks the address.
+    let bad = unsafe { ioctl_next_size(Umsg::reader().raw(), BAD.cast()) };
+    assert_eq!(bad, Err(Errno::EFAULT));
+}
+
+fn options() {
+    let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    assert_eq!(file.options(), 0);
+    for options in 0..8 {
+        file.set_options(options).expect("options that there are");
+        assert_eq!(file.options(), options);
+    }
+    for bit in 3..32 {
+        assert_eq!(file.set_options(1 | (1 << bit)), Err(Errno::EINVAL));
+        assert_eq!(file.options(), 7);
+    }
+    // Of the open file, not of the node or the descriptor.
+    assert_eq!(Umsg::reader().options(), 0);
+    let copy = nix::unistd::dup(&file).expect("dup");
+    let mut seen = 0;
+    // SAFETY: `seen` is what the command writes.
+    unsafe { ioctl_get_options(copy.as_raw_fd(), &mut seen) }.expect("UMSG_IOC_GET_OPTIONS");
+    assert_eq!(seen, 7);
+    // SAFETY: The kernel checks the address.
+    unsafe {
+        assert_eq!(ioctl_set_options(file.raw(), BAD.cast()), Err(Errno::EFAULT));
+        assert_eq!(ioctl_get_options(file.raw(), WILD.cast()), Err(Errno::EFAULT));
+    }
+    assert_eq!(file.options(), 7);
+}
+
+/// As `/dev/kmsg`: an error once for each loss, then the oldest record, which says nothing of it.
+fn epipe() {
+    for binary in [0, BINARY_READ] {
+        let (writer, reader) = (Umsg::writer(), Umsg::reader().with(EPIPE | binary));
+        reader.seek(0, libc::SEEK_END).expect("seek");
+        let read = || {
+            let mut buffer = vec![0; 100];
+            let len = reader.read(&mut buffer)?;
+            Ok(match binary {
+                0 => {
+                    let record = Record::parse(&buffer[..len]);
+                    (record.seq, record.lost)
+                }
+                _ => {
+                    let frame = &Frame::parse_all(&buffer[..len])[0];
+                    (frame.seq, frame.lost)
+                }
+            })
+        };
+        let mut lost = 0;
+        for _ in 0..3 {
+            writer.log("not lost");
+            let first = writer.info().next_seq - 1;
+            assert_eq!(read(), Ok((first, 0)));
+            for _ in 0..200 {
+                writer.log("0123456789");
+            }
+            let oldest = writer.info().oldest_seq;
+            lost += oldest - first - 1;
+            assert_eq!(read(), Err(Errno::EPIPE));
+            assert!(shown(&reader).contains(&format!("lost:\t{lost}\n")), "{}", shown(&reader));
+            assert_eq!(read(), Ok((oldest, 0)));
+            assert_eq!(read(), Ok((oldest + 1, 0)));
+            while read() != Err(Errno::EAGAIN) {}
+        }
+    }
+}
+
+/// `/proc/self/fdinfo` of the file.
+fn shown(file: &Umsg) -> String {
+    let path = format!("/proc/self/fdinfo/{}", file.raw());
+    std::fs::read_to_string(&path).expect(&path)
+}
+
+fn fdinfo() {
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    let lines = |file: &Umsg, wanted: [u64; 3], reads: &str, writes: &str| {
+        let text = shown(file);
+        let [next, lag, lost] = wanted;
+        let want = format!(
+            "next-seq:\t{next}\nlag:\t{lag}\nlost:\t{lost}\nreads:\t{reads}\nwrites:\t{writes}\n"
+        );
+        assert!(text.ends_with(&want), "{text}\n{want}");
+        assert!(text.starts_with("pos:\t"), "{text}");
+    };
+    lines(&reader, [0, 0, 0], "text", "text");
+    for _ in 0..10 {
+        writer.log("0123456789");
+    }
+    lines(&reader, [0, 10, 0], "text", "text");
+    reader.next().expect("a record");
+    lines(&reader, [1, 9, 0], "text", "text");
+    for _ in 0..100 {
+        writer.log("0123456789");
+    }
+    // What the next read will tell of is counted here already.
+    let oldest = writer.info().oldest_seq;
+    lines(&reader, [1, 110 - oldest, oldest - 1], "text", "text");
+    let record = reader.next().expect("a record");
+    assert_eq!(record.lost, oldest - 1);
+    lines(&reader, [oldest + 1, 109 - oldest, oldest - 1], "text", "text");
+    reader.set_options(BINARY_READ).expect("options");
+    lines(&reader, [oldest + 1, 109 - oldest, oldest - 1], "binary", "text");
+    writer.set_options(BINARY_WRITE).expect("options");
+    assert!(shown(&writer).ends_with("reads:\ttext\nwrites:\tbinary\n"));
+}
+
+/// Refused, because the kernel drops what it has read and cannot pass on: a loss nobody would
+/// count.
+fn sendfile() {
+    let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    file.log("a record");
+    let (_out, into) = nix::unistd::pipe().expect("a pipe");
+    // SAFETY: Nothing but numbers and a null pointer.
+    let got = unsafe { libc::sendfile(into.as_raw_fd(), file.raw(), std::ptr::null_mut(), 4096) };
+    assert_eq!(Errno::result(got), Err(Errno::EINVAL));
+    // SAFETY: As above.
+    let got = unsafe { libc::sendfile(file.raw(), file.raw(), std::ptr::null_mut(), 4096) };
+    assert!(got < 0);
+    assert_eq!(file.next().expect("the record").text, b"a record");
+    assert_eq!(file.next(), Err(Errno::EAGAIN));
+}

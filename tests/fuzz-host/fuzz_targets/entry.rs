@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a writer gives in binary form, against the same written a second time.
+
+#![no_main]
+
+#[path = "../../../src/kernel/buffer.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod buffer;
+#[path = "../../model.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod model;
+#[path = "../../../src/record.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod record;
+#[path = "../../../src/ring.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod ring;
+#[path = "../../../src/value.rs"]
+#[allow(dead_code, reason = "a target need not use all of it")]
+mod value;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    // As a write goes through them, one after the other.
+    let mut left = data;
+    loop {
+        model::check_entry(left, 100);
+        match record::Entry::first(left, 100) {
+            Ok(entry) => left = &left[entry.size..],
+            Err(_) => break,
+        }
+    }
+});
