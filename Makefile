@@ -8,7 +8,7 @@ ifeq ($(KERNELRELEASE),)
 RELEASE := $(shell uname -r)
 KDIR ?= $(or $(shell scripts/kdir --find $(RELEASE)),/lib/modules/$(RELEASE)/build)
 
-.PHONY: modules install clean help demo test lint kunit fuzz soak doctor kdir distclean
+.PHONY: modules install clean help demo test lint kunit fuzz soak bench doctor kdir distclean
 
 modules: ## build umsg.ko against KDIR (default: the headers of RELEASE, the running kernel)
 	@scripts/check-kdir $(KDIR)
@@ -35,6 +35,9 @@ fuzz: ## make a million wild calls on the device in a booted kernel (scripts/fuz
 
 soak: ## the long form of the tests, for an hour (scripts/soak --help)
 	@scripts/soak
+
+bench: ## what a record costs, beside its peers (scripts/bench --help)
+	@scripts/bench
 
 kdir: ## complete the headers of RELEASE with their Rust metadata
 	@scripts/kdir $(RELEASE) >/dev/null
