@@ -596,6 +596,53 @@ mod tests {
         assert_eq!(&escape(0xa5), b"\\xa5");
     }
 
+    #[test]
+    fn numbers_at_their_bounds() {
+        for (value, digits) in [
+            (0, &b"0"[..]),
+            (9, b"9"),
+            (10, b"10"),
+            (99, b"99"),
+            (100, b"100"),
+            (9_999, b"9999"),
+            (10_000, b"10000"),
+            (99_999_999, b"99999999"),
+            (100_000_000, b"100000000"),
+            (u64::MAX, b"18446744073709551615"),
+        ] {
+            let mut memory = uninit::<32>();
+            let mut out = Buffer::new(&mut memory);
+            decimal(&mut out, value);
+            assert_eq!(out.as_slice(), digits);
+        }
+    }
+
+    #[test]
+    fn entries_at_their_bounds() {
+        let entry = |header_size: u8, priority: u16, text_len: u8| {
+            let [low, high] = priority.to_ne_bytes();
+            let mut data = [0; 80];
+            data[..5].copy_from_slice(&[header_size, 0, low, high, text_len]);
+            data
+        };
+        for (data, len, outcome) in [
+            (entry(8, 2047, 0), 8, Ok(8)),
+            (entry(8, 14, 8), 16, Ok(16)),
+            (entry(8, 14, 9), 24, Ok(24)),
+            (entry(64, 14, 10), 80, Ok(80)),
+            (entry(8, 14, 0), 7, Err(NoEntry::Cut)),
+            (entry(8, 14, 9), 23, Err(NoEntry::Cut)),
+            (entry(8, 14, 11), 80, Err(NoEntry::TooLong)),
+            (entry(8, 2048, 0), 80, Err(NoEntry::Invalid)),
+            (entry(0, 14, 0), 80, Err(NoEntry::Invalid)),
+            (entry(12, 14, 0), 80, Err(NoEntry::Invalid)),
+            (entry(72, 14, 0), 80, Err(NoEntry::Invalid)),
+        ] {
+            let got = Entry::first(&data[..len], 10).map(|entry| entry.size);
+            assert_eq!(got, outcome);
+        }
+    }
+
     /// The pieces of a text form are all of it, wherever the text ends in the last one.
     #[test]
     fn pieces_are_the_whole() {

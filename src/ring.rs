@@ -421,6 +421,29 @@ mod tests {
         Ok(())
     }
 
+    /// Around the memory many times, with records of changing size: those that are there are the
+    /// newest ones, whole.
+    #[test]
+    fn around_the_memory() -> Result {
+        let mut ring = ring(4 * stored_size(16), Policy::Overwrite)?;
+        for seq in 0..200u64 {
+            let text = [seq as u8; 32];
+            let len = (seq % 5 * 8) as usize;
+            assert_eq!(append(&mut ring, &text[..len]), Ok(seq));
+            let mut at = ring.oldest();
+            let mut next = at.seq();
+            while let Some(stored) = ring.read(at) {
+                let text = &stored.bytes[HEADER_SIZE..];
+                assert_eq!(text.len() as u64, next % 5 * 8);
+                assert!(text.iter().all(|byte| *byte == next as u8));
+                at = stored.after;
+                next += 1;
+            }
+            assert_eq!(next, seq + 1);
+        }
+        Ok(())
+    }
+
     #[test]
     fn stop_keeps_what_was_not_cleared() -> Result {
         let mut ring = ring(2 * stored_size(8), Policy::Stop)?;
