@@ -140,15 +140,19 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         (Some(flag), _) if flag.starts_with('-') => {
-            eprintln!("usage: device [PART OF A TEST'S NAME]");
+            eprintln!("usage: device [PART OF A TEST'S NAME]...");
             ExitCode::from(2)
         }
-        (part, _) => run_all(part.unwrap_or_default().as_str()),
+        _ => run_all(&std::env::args().skip(1).collect::<Vec<_>>()),
     }
 }
 
-fn run_all(part: &str) -> ExitCode {
-    let tests: Vec<Test> = tests().into_iter().filter(|test| test.name.contains(part)).collect();
+/// Runs the tests whose names have one of `parts` in them, or all.
+fn run_all(parts: &[String]) -> ExitCode {
+    let wanted = |test: &Test| {
+        parts.is_empty() || parts.iter().any(|part| test.name.contains(part.as_str()))
+    };
+    let tests: Vec<Test> = tests().into_iter().filter(wanted).collect();
     println!("KTAP version 1");
     println!("1..{}", tests.len());
     let mut failed = false;
@@ -177,7 +181,7 @@ fn run_all(part: &str) -> ExitCode {
     }
     std::io::stdout().flush().expect("standard output");
     if tests.is_empty() {
-        eprintln!("device: no test's name contains '{part}'");
+        eprintln!("device: no test's name contains '{}'", parts.join("' or '"));
     }
     ExitCode::from(u8::from(failed || tests.is_empty()))
 }
