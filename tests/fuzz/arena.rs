@@ -41,6 +41,8 @@ pub struct Pieces {
     pub total: Option<usize>,
     /// The bad piece is among them and not empty.
     pub bad: Option<Place>,
+    /// Bytes before that one.
+    pub before_bad: usize,
 }
 
 impl Arena {
@@ -120,6 +122,7 @@ impl Arena {
     pub fn pieces(&self, memory: &Memory, area: Area, vector: bool) -> Pieces {
         let mut list = Vec::with_capacity(5);
         let mut bad = None;
+        let mut before_bad = 0;
         let iovec = |base: usize, len: usize| libc::iovec {
             iov_base: base as *mut libc::c_void,
             iov_len: len,
@@ -135,6 +138,9 @@ impl Arena {
             list.push(iovec(good + at, memory.len - at));
             if let Some(piece) = memory.bad {
                 let base = self.address(piece.place, area, 0);
+                before_bad = list[..piece.at.into()]
+                    .iter()
+                    .fold(0usize, |sum, piece| sum.saturating_add(piece.iov_len));
                 list.insert(piece.at.into(), iovec(base, piece.len));
                 bad = (piece.len > 0).then_some(piece.place);
             }
@@ -147,7 +153,7 @@ impl Arena {
                 None => iovec(good, memory.len),
             });
         }
-        Pieces { total: total(&list), list, bad }
+        Pieces { total: total(&list), list, bad, before_bad }
     }
 
     /// The first `len` bytes that a read has put into `pieces`; `None` where they cannot be read.
@@ -169,8 +175,8 @@ impl Arena {
     /// `offset` of the audited area, and poisons those again.
     pub fn check_poison(&self, offset: usize, len: usize) {
         let area = self.area(Area::Audited);
-        let behind = &area[offset + len..][..64];
-        assert!(behind.iter().all(|byte| *byte == POISON), "bytes behind a record were written");
+        let behind = area[offset + len..].iter().take(64);
+        assert!(behind.copied().all(|byte| byte == POISON), "bytes behind a record were written");
         area[offset..offset + len].fill(POISON);
     }
 

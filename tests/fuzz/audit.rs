@@ -2,7 +2,7 @@
 
 //! What must hold for a reader that nobody shares, and for the counters of the log.
 
-use crate::abi::{Info, Record};
+use crate::abi::{frame_size, Info, Record, BINARY_READ, BINARY_WRITE, EPIPE};
 use crate::module::Parameters;
 use crate::seal::text_len;
 
@@ -12,23 +12,98 @@ pub struct Audit {
     /// The cursor's sequence number lies between these, both included.
     low: u64,
     high: u64,
+    /// What it was told it had lost since it was opened lies between these, both included.
+    told_low: u64,
+    told_high: u64,
     /// Time of the last record, as long as the cursor only moved on.
     usec: u64,
     pub nonblocking: bool,
+    /// `UMSG_OPTION_*`
+    pub options: u32,
     /// `poll` said that there is a record.
     ready: bool,
     /// `poll` said that records were lost.
     lost: bool,
     /// The last read found its room of so many bytes too small.
     too_small: Option<usize>,
+    /// The record of this number did not fit into so many bytes that a binary read has left.
+    unfit: Option<(u64, usize)>,
+    /// The record of this number needs room for so many bytes, as `UMSG_IOC_NEXT_SIZE` says.
+    next_size: Option<(u64, usize)>,
+}
+
+/// What a file tells of itself in `/proc/PID/fdinfo/FD`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub seq: u64,
+    pub lag: u64,
+    pub lost: u64,
+    /// `UMSG_OPTION_BINARY_*`
+    pub options: u32,
+}
+
+impl Standing {
+    /// Takes the lines apart; `None` when the file is none of the device.
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = text.find("next-seq:\t")?;
+        let mut lines = text[at..].lines();
+        let mut word = |key: &str| {
+            let line = lines.next().expect(key);
+            line.strip_prefix(key).unwrap_or_else(|| panic!("{key} {line:?}"))
+        };
+        let mut number = |key: &str| -> u64 { word(key).parse().expect("a number") };
+        let (seq, lag, lost) = (number("next-seq:\t"), number("lag:\t"), number("lost:\t"));
+        let mut form = |key: &str, option: u32| match word(key) {
+            "binary" => option,
+            "text" => 0,
+            other => panic!("{key} {other:?}"),
+        };
+        let options = form("reads:\t", BINARY_READ) | form("writes:\t", BINARY_WRITE);
+        assert_eq!(lines.next(), None, "{text:?}");
+        Some(Self { seq, lag, lost, options })
+    }
 }
 
 impl Audit {
-    /// Of a file that was opened, or moved, between these two states of the log to what `place`
-    /// picks.
-    pub fn moved(before: &Info, after: &Info, nonblocking: bool, place: fn(&Info) -> u64) -> Self {
-        let (low, high) = (place(before), place(after));
-        Self { low, high, usec: 0, nonblocking, ready: false, lost: false, too_small: None }
+    /// Of a file that was opened between these two states of the log.
+    pub fn opened(before: &Info, after: &Info, nonblocking: bool) -> Self {
+        Self {
+            low: before.oldest_seq,
+            high: after.oldest_seq,
+            told_low: 0,
+            told_high: 0,
+            usec: 0,
+            nonblocking,
+            options: 0,
+            ready: false,
+            lost: false,
+            too_small: None,
+            unfit: None,
+            next_size: None,
+        }
+    }
+
+    /// It has moved to between these, where no record is older than `usec`.
+    pub fn moved(&mut self, low: u64, high: u64, usec: u64) {
+        assert!(low <= high, "moved to {low}..={high}: {self:?}");
+        (self.low, self.high, self.usec) = (low, high, usec);
+        self.forget();
+    }
+
+    /// Forgets what was known of the next record.
+    fn forget(&mut self) {
+        (self.ready, self.lost) = (false, false);
+        (self.too_small, self.unfit, self.next_size) = (None, None, None);
+    }
+
+    /// It has other options now.
+    pub fn set_options(&mut self, options: u32) {
+        self.options = options;
+        (self.too_small, self.unfit, self.next_size) = (None, None, None);
+    }
+
+    pub fn has(&self, option: u32) -> bool {
+        self.options & option != 0
     }
 
     /// A read has returned this record, in `len` bytes.
@@ -44,23 +119,86 @@ impl Audit {
         );
         assert!(record.usec >= self.usec, "time fell from {} to {}", self.usec, record.usec);
         assert!(!self.lost || record.lost > 0, "EPOLLPRI, but nothing was lost");
+        assert!(record.lost == 0 || !self.has(EPIPE), "a loss that was not told by EPIPE");
         if record.lost == 0 {
             // It is the record that did not fit.
             if let Some(room) = self.too_small {
                 assert!(len > room, "EINVAL for {room} bytes of room, but the record is {len}");
             }
+            if let Some((seq, room)) = self.unfit {
+                let fits = seq == record.seq && len <= room;
+                assert!(!fits, "a read left {room} bytes, but the next record is {len}");
+            }
         }
-        let nonblocking = self.nonblocking;
-        let next = record.seq + 1;
-        *self = Self { low: next, high: next, usec: record.usec, nonblocking, ..*self };
-        (self.ready, self.lost, self.too_small) = (false, false, None);
+        if let Some((seq, size)) = self.next_size {
+            let same = seq != record.seq || len == size;
+            assert!(same, "record {seq} was to need {size} bytes, but is {len}");
+        }
+        (self.low, self.high, self.usec) = (record.seq + 1, record.seq + 1, record.usec);
+        self.told_low += record.lost;
+        self.told_high += record.lost;
+        self.forget();
     }
 
-    /// A read has returned a record into memory that nobody can look at; `after`: the log since.
+    /// A read has returned records into memory that nobody can look at; `after`: the log since.
     pub fn received_unseen(&mut self, after: &Info) {
+        self.told_high += after.next_seq - self.low;
         self.low += 1;
         self.high = after.next_seq;
-        (self.ready, self.lost, self.too_small) = (false, false, None);
+        self.forget();
+    }
+
+    /// A binary read has left room for `room` bytes more, though there was another record.
+    pub fn left_room(&mut self, before: &Info, room: usize) {
+        if before.next_seq > self.high {
+            self.unfit = Some((self.high, room));
+        }
+    }
+
+    /// A read said that records were lost, and nothing else; `after`: the log since.
+    pub fn told_of_loss(&mut self, before: Option<&Info>, after: &Info) {
+        assert!(after.oldest_seq > self.low, "EPIPE, but nothing was lost: {after:?}, {self:?}");
+        let low = before.map_or(0, |info| info.oldest_seq).max(self.low + 1);
+        let high = after.oldest_seq;
+        self.told_low += low.saturating_sub(self.high).max(1);
+        self.told_high += high - self.low;
+        self.moved(low, high, self.usec);
+        // The one that was there, or what was written over it.
+        self.ready = true;
+    }
+
+    /// `UMSG_IOC_NEXT_SIZE` has said this, between these two states of the log.
+    pub fn said_size(&mut self, size: usize, before: &Info, after: &Info, record_max: usize) {
+        assert!(after.next_seq > self.low, "the size of no record: {after:?}, {self:?}");
+        if self.has(BINARY_READ) {
+            let good = size % 8 == 0 && (64..=frame_size(record_max)).contains(&size);
+            assert!(good, "a frame of {size} bytes");
+        }
+        let (first, last) = (self.low.max(before.oldest_seq), self.high.max(after.oldest_seq));
+        if first == last {
+            let all = self.next_size.is_none_or(|(seq, known)| seq != first || known == size);
+            assert!(all, "{size} bytes, and before {:?}", self.next_size);
+            self.next_size = Some((first, size));
+        }
+    }
+
+    /// What the file tells of itself, between these two states of the log.
+    pub fn stands(&mut self, standing: &Standing, before: &Info, after: &Info) {
+        let &Standing { seq, lag, lost, options } = standing;
+        let both = BINARY_READ | BINARY_WRITE;
+        let gone = |info: &Info| info.oldest_seq.saturating_sub(seq);
+        let behind =
+            |next: &Info, oldest: &Info| next.next_seq.saturating_sub(seq.max(oldest.oldest_seq));
+        let lags = behind(before, after)..=behind(after, before);
+        let losses = self.told_low + gone(before)..=self.told_high + gone(after);
+        let good = (self.low..=self.high).contains(&seq)
+            && lags.contains(&lag)
+            && losses.contains(&lost)
+            && options == self.options & both;
+        assert!(good, "{standing:?} of {self:?}: lag {lags:?}, lost {losses:?}");
+        (self.low, self.high) = (seq, seq);
+        self.told_low = self.told_low.max(lost.saturating_sub(gone(after)));
+        self.told_high = self.told_high.min(lost - gone(before));
     }
 
     /// A read of `room` bytes in good memory was refused.
@@ -112,7 +250,8 @@ pub fn check_info(info: &Info, before: &Info, parameters: &Parameters) {
     assert!(grew, "a counter fell: {before:?}, then {info:?}");
 }
 
-/// What a write of `data`, all of it in good memory, must return when nothing else is in its way.
+/// What a write of `data` in text form, all of it in good memory, must return when nothing else is in
+/// its way.
 pub fn expected(data: &[u8], parameters: &Parameters) -> Result<i64, i32> {
     if !data.is_empty() && text_len(data) > parameters.record_max {
         Err(libc::EMSGSIZE)

@@ -38,7 +38,7 @@ pub enum Place {
 pub struct Bad {
     pub place: Place,
     pub len: usize,
-    /// Before which of the good pieces it stands.
+    /// How many of the good pieces stand before it.
     pub at: u8,
 }
 
@@ -59,6 +59,20 @@ pub enum Content {
     Sealed { priority: Option<u16>, newline: bool },
     /// Any bytes, after this prefix.
     Raw { prefix: u8 },
+    /// The binary form: entries drawn from this (`entries.rs`).
+    Entries { seed: u32 },
+}
+
+/// What an ioctl is given in good memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    Exact(u64),
+    /// So much more than the oldest record's number, or the time that the machine was booted at.
+    Oldest(i32),
+    /// So much more than the next record's number, or the time of now.
+    Next(i32),
+    /// So much more than the number or time of a record that the thread has read.
+    Seen(u8, i32),
 }
 
 /// The system call of a read or write.
@@ -130,7 +144,7 @@ pub enum Call {
     Read { slot: Slot, how: How, memory: Memory, position: i64, flags: i32 },
     Write { slot: Slot, how: How, memory: Memory, content: Content, position: i64, flags: i32 },
     Seek { slot: Slot, offset: i64, whence: i32 },
-    Ioctl { slot: Slot, command: u32, argument: Place },
+    Ioctl { slot: Slot, command: u32, argument: Place, value: Value },
     Wait { slots: [Slot; 3], events: i16, how: Waiting, timeout_ms: i32 },
     EpollChange { slot: Slot, operation: i32, events: u32, argument: Place },
     EpollWait { most: i32, timeout_ms: i32 },
@@ -213,3 +227,16 @@ pub const VERSION: u32 = nix::request_code_read!(MAGIC, 0, size_of::<u32>()) as 
 pub const INFO: u32 = nix::request_code_read!(MAGIC, 1, size_of::<Info>()) as u32;
 /// `UMSG_IOC_CLEAR`
 pub const CLEAR: u32 = nix::request_code_none!(MAGIC, 2) as u32;
+/// `UMSG_IOC_GET_OPTIONS`
+pub const GET_OPTIONS: u32 = nix::request_code_read!(MAGIC, 3, size_of::<u32>()) as u32;
+/// `UMSG_IOC_SET_OPTIONS`
+pub const SET_OPTIONS: u32 = nix::request_code_write!(MAGIC, 4, size_of::<u32>()) as u32;
+/// `UMSG_IOC_SEEK_SEQ`
+pub const SEEK_SEQ: u32 = nix::request_code_write!(MAGIC, 5, size_of::<u64>()) as u32;
+/// `UMSG_IOC_SEEK_TIME`
+pub const SEEK_TIME: u32 = nix::request_code_write!(MAGIC, 6, size_of::<u64>()) as u32;
+/// `UMSG_IOC_NEXT_SIZE`
+pub const NEXT_SIZE: u32 = nix::request_code_read!(MAGIC, 7, size_of::<u32>()) as u32;
+/// All that the device knows.
+pub const COMMANDS: [u32; 8] =
+    [VERSION, INFO, CLEAR, GET_OPTIONS, SET_OPTIONS, SEEK_SEQ, SEEK_TIME, NEXT_SIZE];

@@ -97,11 +97,32 @@ impl Draw {
         }
     }
 
+    /// A count of bytes for entries: mostly whole ones can have as many.
+    fn entries_size(&mut self) -> usize {
+        match self.rng.u32(..10) {
+            0..=4 => 8 * self.rng.usize(..80),
+            5..=6 => 8 * self.rng.usize(..1100),
+            7 => 8 * self.rng.usize(..4000),
+            8 => self.rng.usize(..20_000),
+            _ => self.size(),
+        }
+    }
+
+    /// What is written, and how many bytes.
+    fn content_and_size(&mut self) -> (Content, usize) {
+        if self.one_in(3) {
+            (Content::Entries { seed: self.rng.u32(..) }, self.entries_size())
+        } else {
+            (self.content(), self.size())
+        }
+    }
+
     /// Room for a read: mostly enough.
     fn room(&mut self) -> usize {
         match self.rng.u32(..10) {
             0 => self.size(),
             1 => self.rng.usize(..160),
+            2 => self.rng.usize(..9000),
             _ => 4 * self.parameters.record_max + 300,
         }
     }
@@ -125,7 +146,7 @@ impl Draw {
         let cuts = [self.rng.u16(..300), self.rng.u16(..300), self.rng.u16(..300)];
         let bad = if self.one_in(8) {
             let len = if self.one_in(2) { self.size() } else { self.rng.usize(..100) };
-            Some(Bad { place: self.bad_place(), len, at: self.rng.u8(..4) })
+            Some(Bad { place: self.bad_place(), len, at: self.rng.u8(..5) })
         } else {
             None
         };
@@ -207,17 +228,22 @@ impl Draw {
 
     fn ioctl(&mut self) -> Call {
         let slot = self.slot();
-        let command = match self.rng.u32(..16) {
-            0..=1 => VERSION,
-            2..=7 => INFO,
-            8..=9 => CLEAR,
+        let command = match self.rng.u32(..32) {
+            0 => VERSION,
+            1..=4 => INFO,
+            5..=6 => CLEAR,
+            7..=8 => GET_OPTIONS,
+            9..=13 => SET_OPTIONS,
+            14..=17 => SEEK_SEQ,
+            18..=21 => SEEK_TIME,
+            22..=25 => NEXT_SIZE,
             // Near misses: another size, direction, number or type.
-            10 => self.of(&[VERSION, INFO, CLEAR]) ^ (1 << self.rng.u32(16..30)),
-            11 => self.of(&[VERSION, INFO, CLEAR]) ^ (1 << self.rng.u32(30..32)),
-            12 => (INFO & !0xff) | self.rng.u32(..256),
-            13 => self.of(&[VERSION, INFO, CLEAR]) ^ (1 << self.rng.u32(8..16)),
+            26 => self.of(&COMMANDS) ^ (1 << self.rng.u32(16..30)),
+            27 => self.of(&COMMANDS) ^ (1 << self.rng.u32(30..32)),
+            28 => (INFO & !0xff) | self.rng.u32(..256),
+            29 => self.of(&COMMANDS) ^ (1 << self.rng.u32(8..16)),
             // FIONREAD, FIOASYNC, FIOQSIZE: what every file is asked.
-            14 => self.of(&[0x541b, 0x5452, 0x5460]),
+            30 => self.of(&[0x541b, 0x5452, 0x5460]),
             _ => self.rng.u32(..),
         };
         // The types of commands that the kernel answers for every file system.
@@ -225,8 +251,35 @@ impl Draw {
             0x12 | 0x15 | 0x58 | 0x66 | 0x94 => command ^ 0xff00,
             _ => command,
         };
-        let argument = if self.one_in(4) { self.bad_place() } else { Place::Good };
-        Call::Ioctl { slot, command, argument }
+        let argument = if self.one_in(8) { self.bad_place() } else { Place::Good };
+        let value = match command {
+            SET_OPTIONS => self.options(),
+            _ => self.value(),
+        };
+        Call::Ioctl { slot, command, argument, value }
+    }
+
+    /// Options to set: files in text form stay many.
+    fn options(&mut self) -> Value {
+        Value::Exact(match self.rng.u32(..16) {
+            0..=4 => 0,
+            5..=13 => self.rng.u64(..8),
+            14 => 1 << self.rng.u32(..32),
+            _ => self.rng.u64(..),
+        })
+    }
+
+    /// A sequence number or a time to seek to.
+    fn value(&mut self) -> Value {
+        let near = if self.rng.bool() { self.rng.i32(-3..4) } else { self.rng.i32(-3000..300) };
+        match self.rng.u32(..16) {
+            0 => Value::Exact(0),
+            1 => Value::Exact(self.of(&[1, u64::MAX, u64::MAX - 1, 1 << 63, 1 << 32])),
+            2 => Value::Exact(self.rng.u64(..)),
+            3..=6 => Value::Oldest(near),
+            7..=10 => Value::Next(near),
+            _ => Value::Seen(self.rng.u8(..), near),
+        }
     }
 
     fn wait(&mut self) -> Call {
@@ -332,6 +385,7 @@ impl Draw {
         use Attribute::*;
         let what = self.of(&[
             Stat, Sync, DataSync, Truncate, Allocate, ReadAhead, Advise, SyncRange, Flock, FdInfo,
+            FdInfo, FdInfo, FdInfo, FdInfo, FdInfo,
         ]);
         let first = self.of(&[0, 0, 1, 4096, -1, i64::MAX]);
         let second = self.of(&[0, 1, 4096, -1, i64::MAX]);
@@ -342,7 +396,10 @@ impl Draw {
     fn uring(&mut self) -> Call {
         let mut operation = || match self.rng.u32(..6) {
             0 | 1 => Ring::Read { room: self.room().min(1 << 20) as u32 },
-            2 | 3 => Ring::Write { len: self.size().min(9000) as u16, content: self.content() },
+            2 | 3 => {
+                let (content, len) = self.content_and_size();
+                Ring::Write { len: len.min(9000) as u16, content }
+            }
             4 => Ring::Poll { events: self.of(&[1, 2, 4, 7]), multi: self.rng.bool() },
             _ => Ring::ReadMulti,
         };
@@ -358,23 +415,24 @@ impl Draw {
             return Call::Open { slot: self.opened - 1, path: Path::Node, flags };
         }
         match self.rng.u32(..1000) {
-            0..=279 => {
+            0..=264 => {
                 let (slot, room) = (self.slot(), self.room());
                 let (how, memory) = (self.how(), self.memory(room));
                 Call::Read { slot, how, memory, position: self.position(), flags: self.rw_flags() }
             }
-            280..=559 => {
-                let (slot, len) = (self.slot(), self.size());
-                let (how, memory, content) = (self.how(), self.memory(len), self.content());
+            265..=529 => {
+                let slot = self.slot();
+                let (content, len) = self.content_and_size();
+                let (how, memory) = (self.how(), self.memory(len));
                 let (position, flags) = (self.position(), self.rw_flags());
                 Call::Write { slot, how, memory, content, position, flags }
             }
-            560..=609 => {
+            530..=569 => {
                 let offset = if self.one_in(4) { self.position() } else { 0 };
                 let whence = if self.one_in(6) { self.rng.i32(..) } else { self.rng.i32(-1..7) };
                 Call::Seek { slot: self.slot(), offset, whence }
             }
-            610..=689 => self.ioctl(),
+            570..=689 => self.ioctl(),
             690..=749 => self.wait(),
             750..=789 => self.epoll_change(),
             790..=814 => {

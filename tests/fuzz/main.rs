@@ -4,8 +4,8 @@
 //! folder and the module not loaded; prints TAP.
 //!
 //! Several processes of two threads each make calls drawn from the seed (`draw.rs`): every
-//! operation that a file of the device has, with wild arguments, on files of their own and shared
-//! ones. One process more is killed again and again. Every result is checked: errors against what
+//! operation that a file of the device has, in text form and in binary form, with wild arguments, on
+//! files of their own and shared ones. One process more is killed again and again. Every result is checked: errors against what
 //! each call may return (`rules.rs`), records against their seal (`seal.rs`), cursors, losses and
 //! counters against what must hold (`audit.rs`), and after each round the accounts of all calls
 //! against the log's own (`round.rs`).
@@ -21,6 +21,7 @@ mod audit;
 mod calls;
 mod coverage;
 mod draw;
+mod entries;
 mod files;
 #[path = "../device/kernel.rs"]
 #[expect(dead_code, reason = "the tests of the device use all of it")]

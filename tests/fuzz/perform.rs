@@ -2,9 +2,9 @@
 
 //! Performs calls other than reads and writes.
 
-use crate::abi::Info;
+use crate::abi::{Info, BINARY_READ, BINARY_WRITE, EPIPE};
 use crate::arena::Area;
-use crate::audit::Audit;
+use crate::audit::{Audit, Standing};
 use crate::calls::*;
 use crate::files::{Known, AUDITED};
 use crate::module;
@@ -22,6 +22,14 @@ pub fn result(returned: i64) -> i64 {
     } else {
         returned
     }
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+fn now_ns() -> u64 {
+    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: What is local.
+    unsafe { clock_gettime(CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 fn outcome(done: Result<(), Errno>) -> i64 {
@@ -50,7 +58,9 @@ impl Thread {
                     self.write(slot, how, &memory, content, position, flags)
                 }
                 Call::Seek { slot, offset, whence } => self.seek(slot, offset, whence),
-                Call::Ioctl { slot, command, argument } => self.ioctl(slot, command, argument),
+                Call::Ioctl { slot, command, argument, value } => {
+                    self.ioctl(slot, command, argument, value)
+                }
                 Call::Wait { slots, events, how, timeout_ms } => {
                     self.wait(slots, events, how, timeout_ms)
                 }
@@ -89,7 +99,7 @@ impl Thread {
                     result(fcntl(fd(slot), command, &mut lock).into())
                 }
                 Call::Attribute { slot, what, first, second, flags } => {
-                    self.attribute(fd(slot), what, first, second, flags)
+                    self.attribute(slot, what, first, second, flags)
                 }
                 Call::Send { slot, across } => self.send(fd(slot), across),
                 Call::Receive { slot, across } => self.receive(slot, across),
@@ -141,7 +151,7 @@ impl Thread {
             if slot == AUDITED {
                 let nonblocking = flags & O_NONBLOCK != 0;
                 let after = self.info();
-                self.audit = Audit::moved(&before, &after, nonblocking, |info| info.oldest_seq);
+                self.audit = Audit::opened(&before, &after, nonblocking);
             }
             return 0;
         }
@@ -195,13 +205,35 @@ impl Thread {
         assert!(at == 0 || self.files.known(slot).is_file() != Some(true), "a good seek: {at}");
         if let (Some(before), 0) = (before, at) {
             let after = self.info();
-            self.audit = Audit::moved(&before, &after, self.audit.nonblocking, place);
+            self.audit.moved(place(&before), place(&after), 0);
         }
         at
     }
 
-    fn ioctl(&mut self, slot: Slot, command: u32, argument: Place) -> i64 {
+    /// The number that an ioctl is given.
+    fn value(&self, command: u32, value: Value, info: &Info) -> u64 {
+        let time = command == SEEK_TIME;
+        let (near, more) = match value {
+            Value::Exact(value) => return value,
+            Value::Oldest(more) => (if time { 0 } else { info.oldest_seq }, more),
+            Value::Next(more) => (if time { now_ns() } else { info.next_seq }, more),
+            Value::Seen(which, more) => {
+                let sample = &self.samples[usize::from(which) % self.samples.len()];
+                (if time { sample.from_ns } else { sample.seq }, more)
+            }
+        };
+        near.wrapping_add_signed(more.into())
+    }
+
+    fn ioctl(&mut self, slot: Slot, command: u32, argument: Place, value: Value) -> i64 {
+        let known = COMMANDS.contains(&command);
+        let before = if known { self.info() } else { Info::default() };
+        let begun_ns = now_ns();
         let mut room = [0xa5u8; 512];
+        if [SET_OPTIONS, SEEK_SEQ, SEEK_TIME].contains(&command) {
+            room[..8].copy_from_slice(&self.value(command, value, &before).to_ne_bytes());
+        }
+        let given = room;
         let address = match argument {
             Place::Good => room.as_mut_ptr() as usize,
             place => self.arena.address(place, Area::Read, 0),
@@ -209,25 +241,129 @@ impl Thread {
         // SAFETY: No command that the device knows writes more than there is room.
         let done =
             result(unsafe { syscall(SYS_ioctl, self.files.fd(slot), command as c_ulong, address) });
-        let written = match (command, done, argument) {
-            (VERSION, 0, Place::Good) => {
-                assert_eq!(room[..4], 1u32.to_ne_bytes(), "the version");
+        let good = argument == Place::Good;
+        let word = || u32::from_ne_bytes(room[..4].try_into().expect("4"));
+        let written = match (command, done) {
+            (VERSION, 0) if good => {
+                assert_eq!(word(), 1, "the version");
                 4
             }
-            (INFO, 0, Place::Good) => {
+            (INFO, 0) if good => {
                 // SAFETY: It is as large, and any bytes are one.
                 self.check_info(unsafe { std::ptr::read_unaligned(room.as_ptr().cast::<Info>()) });
                 size_of::<Info>()
             }
-            (VERSION | INFO | CLEAR, 0, _) => 0,
+            (GET_OPTIONS, 0) if good => {
+                let options = word();
+                assert_eq!(options & !(BINARY_READ | BINARY_WRITE | EPIPE), 0, "the options");
+                let same = slot != AUDITED || options == self.audit.options;
+                assert!(same, "options {options:#x} of {:?}", self.audit);
+                4
+            }
+            (NEXT_SIZE, 0) => {
+                let size = word() as usize;
+                let after = self.info();
+                let record_max = self.parameters.record_max;
+                if good {
+                    // As of a read with enough room.
+                    let sizes = 32..4 * record_max + 256;
+                    assert!(sizes.contains(&size), "the next record needs {size} bytes");
+                }
+                if good && slot == AUDITED {
+                    self.audit.said_size(size, &before, &after, record_max);
+                }
+                if good {
+                    4
+                } else {
+                    0
+                }
+            }
+            (SET_OPTIONS | SEEK_SEQ | SEEK_TIME, 0) => {
+                let mut value = [0; 8];
+                let len = if command == SET_OPTIONS { 4 } else { 8 };
+                // SAFETY: The kernel has just read so many bytes there, and none but this thread
+                // changes them or their protection.
+                let read = unsafe { std::slice::from_raw_parts(address as *const u8, len) };
+                value[..len].copy_from_slice(read);
+                self.check_set(slot, command, u64::from_ne_bytes(value), &before, begun_ns);
+                0
+            }
+            (VERSION | INFO | CLEAR | GET_OPTIONS, 0) => 0,
             // FIOASYNC that changes nothing.
-            (0x5452, 0, _) => 0,
+            (0x5452, 0) => 0,
             // A command that the kernel answers for every file.
-            (_, 0.., _) => panic!("ioctl {command:#x} returned {done}"),
-            _ => 0,
+            (_, 0..) => panic!("ioctl {command:#x} returned {done}"),
+            _ => {
+                self.check_not_done(slot, command, -done as i32, good.then_some(&given), &before);
+                0
+            }
         };
-        assert!(room[written..].iter().all(|byte| *byte == 0xa5), "ioctl {command:#x} wrote more");
+        assert_eq!(room[written..], given[written..], "ioctl {command:#x} wrote more");
         done
+    }
+
+    /// An ioctl that was given `value` has changed the file of `slot`.
+    fn check_set(&mut self, slot: Slot, command: u32, value: u64, before: &Info, begun_ns: u64) {
+        let after = self.info();
+        let audited = slot == AUDITED;
+        match command {
+            SET_OPTIONS => {
+                let options = value as u32;
+                assert_eq!(options & !(BINARY_READ | BINARY_WRITE | EPIPE), 0, "set {options:#x}");
+                if audited {
+                    self.audit.set_options(options);
+                }
+            }
+            SEEK_SEQ => {
+                assert!(value <= after.next_seq, "a seek to {value}, but {after:?}");
+                if audited {
+                    self.audit.moved(value, value, 0);
+                }
+            }
+            _ if audited => {
+                // What is older is behind the cursor, unless it is gone; what is not, before it.
+                let (mut low, mut high) = (before.oldest_seq, after.next_seq);
+                if value > now_ns() {
+                    low = before.next_seq;
+                }
+                for sample in self.samples.iter().filter(|sample| sample.to_ns > 0) {
+                    if sample.to_ns < value {
+                        low = low.max(sample.seq + 1);
+                    }
+                    if sample.from_ns >= value {
+                        high = high.min(sample.seq.max(after.oldest_seq));
+                    }
+                }
+                if value == 0 {
+                    high = after.oldest_seq;
+                }
+                self.audit.moved(low, high, value.min(begun_ns) / 1000);
+            }
+            _ => {}
+        }
+    }
+
+    /// An ioctl has failed; `given`: its argument, where that was in good memory.
+    fn check_not_done(
+        &self,
+        slot: Slot,
+        command: u32,
+        error: i32,
+        given: Option<&[u8; 512]>,
+        before: &Info,
+    ) {
+        let word = given.map(|given| u64::from_ne_bytes(given[..8].try_into().expect("8")));
+        match (command, error, word) {
+            (SET_OPTIONS, EINVAL, Some(value)) => {
+                assert!(value as u32 > 7, "options {:#x} were refused", value as u32);
+            }
+            (SEEK_SEQ, EINVAL, Some(value)) => {
+                assert!(value > before.next_seq, "a seek to {value} was refused: {before:?}");
+            }
+            (NEXT_SIZE, EAGAIN, _) if slot == AUDITED => self.audit.nothing(Some(before)),
+            (_, EFAULT, Some(_)) => panic!("EFAULT for good memory"),
+            _ => {}
+        }
     }
 
     fn wait(&mut self, slots: [Slot; 3], events: i16, how: Waiting, timeout_ms: i32) -> i64 {
@@ -311,7 +447,15 @@ impl Thread {
         done
     }
 
-    fn attribute(&self, fd: i32, what: Attribute, first: i64, second: i64, flags: i32) -> i64 {
+    fn attribute(
+        &mut self,
+        slot: Slot,
+        what: Attribute,
+        first: i64,
+        second: i64,
+        flags: i32,
+    ) -> i64 {
+        let fd = self.files.fd(slot);
         // SAFETY: What is local, and numbers.
         result(unsafe {
             match what {
@@ -332,18 +476,32 @@ impl Thread {
                 Attribute::Advise => return -i64::from(posix_fadvise(fd, first, second, flags)),
                 Attribute::SyncRange => sync_file_range(fd, first, second, flags as u32).into(),
                 Attribute::Flock => libc::flock(fd, flags & 15).into(),
-                Attribute::FdInfo => {
-                    let path = format!("/proc/self/fdinfo/{fd}");
-                    return match std::fs::read(path) {
-                        Ok(text) => {
-                            assert!(text.starts_with(b"pos:\t"), "{}", text.escape_ascii());
-                            0
-                        }
-                        Err(error) => -i64::from(error.raw_os_error().unwrap_or(ENOTRECOVERABLE)),
-                    };
-                }
+                Attribute::FdInfo => return self.fdinfo(slot),
             }
         })
+    }
+
+    fn fdinfo(&mut self, slot: Slot) -> i64 {
+        let before = self.info();
+        let path = format!("/proc/self/fdinfo/{}", self.files.fd(slot));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return -i64::from(error.raw_os_error().unwrap_or(ENOTRECOVERABLE)),
+        };
+        let after = self.info();
+        assert!(text.starts_with("pos:\t0\n"), "{text:?}");
+        let standing = Standing::parse(&text);
+        if let Some(known) = self.files.known(slot).is_file() {
+            assert_eq!(standing.is_some(), known, "{text:?}");
+        }
+        if let Some(standing) = standing {
+            assert!(standing.seq <= after.next_seq, "{standing:?}, but {after:?}");
+            assert!(standing.lag <= after.next_seq - before.oldest_seq, "{standing:?}, {after:?}");
+            if slot == AUDITED {
+                self.audit.stands(&standing, &before, &after);
+            }
+        }
+        0
     }
 
     fn send(&self, fd: i32, across: bool) -> i64 {

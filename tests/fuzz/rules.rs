@@ -2,7 +2,8 @@
 
 //! Which errors each call may return. Any other is a failure.
 
-use crate::calls::{Call, How, Path, CLEAR, INFO, VERSION};
+use crate::abi;
+use crate::calls::*;
 use crate::files::AUDITED;
 use crate::worker::Thread;
 use libc::*;
@@ -26,6 +27,7 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
             EINTR => slot != AUDITED || !thread.audit.nonblocking,
             EAGAIN => true,
             EINVAL | EFAULT => true,
+            EPIPE => slot != AUDITED || thread.audit.has(abi::EPIPE),
             EOPNOTSUPP => how == How::VectorAtFlags,
             _ => false,
         },
@@ -39,8 +41,14 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
         Call::Seek { slot, .. } => error == EINVAL || bad_file(slot),
         // EINVAL: one of the kernel's own for every file, with an argument it does not like.
         Call::Ioctl { slot, command, .. } => match error {
-            ENOTTY => ![VERSION, INFO, CLEAR].contains(&command),
+            ENOTTY => !COMMANDS.contains(&command),
             EFAULT => command != CLEAR,
+            EINVAL => [SET_OPTIONS, SEEK_SEQ].contains(&command),
+            EAGAIN => command == NEXT_SIZE,
+            // A log of fewer records is looked through without a break.
+            EINTR => {
+                [SEEK_SEQ, SEEK_TIME].contains(&command) && thread.parameters.capacity >= 256 * 56
+            }
             EPERM => command == CLEAR && thread.nobody,
             EBADF => command == CLEAR && known(slot).may_write() != Some(true) || bad_file(slot),
             _ => false,

@@ -5,12 +5,12 @@
 //! A sealed text is `SEAL`, the priority that the record has to have, the thread that wrote it, its
 //! user, any bytes, and a checksum over all of that. No other text begins with `SEAL`.
 
-use crate::abi::Record;
+use crate::abi::{Frame, Record};
 use crate::calls::Content;
 
 const MARK: &[u8] = b"SEAL";
 /// Length of all but the bytes in the middle.
-const LEAST: usize = 4 + 4 + 8 + 1 + 16;
+pub const LEAST: usize = 4 + 4 + 8 + 1 + 16;
 
 /// Who writes a sealed text.
 #[derive(Clone, Copy)]
@@ -37,7 +37,22 @@ fn effective(given: Option<u16>) -> u16 {
     }
 }
 
-/// Fills `out`, all of one write, with `content`.
+/// Makes `text`, which has at least [`LEAST`] bytes, a sealed one.
+pub fn seal(text: &mut [u8], priority: Option<u16>, author: Author) {
+    let len = text.len();
+    let head =
+        format!("SEAL{:04x}{:08x}{}", effective(priority), author.tid, u8::from(author.nobody));
+    text[..head.len()].copy_from_slice(head.as_bytes());
+    let (body, sum) = text.split_at_mut(len - 16);
+    for (i, byte) in body[head.len()..].iter_mut().enumerate() {
+        // Every value, the most of them plain.
+        *byte = if i % 8 == 0 { (i * 31 + len) as u8 } else { b'a' + (i % 26) as u8 };
+    }
+    sum.copy_from_slice(format!("{:016x}", checksum(body)).as_bytes());
+}
+
+/// Fills `out`, all of one write in text form, with `content`. In binary form none of it is a good
+/// entry.
 pub fn fill(out: &mut [u8], content: Content, author: Author) {
     let len = out.len();
     match content {
@@ -53,21 +68,10 @@ pub fn fill(out: &mut [u8], content: Content, author: Author) {
             if newline {
                 out[len - 1] = b'\n';
             }
-            let text = &mut out[prefix.len()..][..text_len];
-            let head = format!(
-                "SEAL{:04x}{:08x}{}",
-                effective(priority),
-                author.tid,
-                u8::from(author.nobody)
-            );
-            text[..head.len()].copy_from_slice(head.as_bytes());
-            let (body, sum) = text.split_at_mut(text_len - 16);
-            for (i, byte) in body[head.len()..].iter_mut().enumerate() {
-                // Every value, the most of them plain.
-                *byte = if i % 8 == 0 { (i * 31 + len) as u8 } else { b'a' + (i % 26) as u8 };
-            }
-            sum.copy_from_slice(format!("{:016x}", checksum(body)).as_bytes());
+            seal(&mut out[prefix.len()..][..text_len], priority, author);
         }
+        // `entries.rs` writes these.
+        Content::Entries { .. } => unreachable!("not one text"),
         Content::Raw { prefix } => {
             let head: &[u8] = match prefix % 10 {
                 0 => b"<",
@@ -106,6 +110,21 @@ pub fn text_len(data: &[u8]) -> usize {
         }
     }
     text.len() - usize::from(text.last() == Some(&b'\n'))
+}
+
+/// The record of a frame.
+pub fn of_frame(frame: Frame) -> Record {
+    Record {
+        priority: frame.priority,
+        seq: frame.seq,
+        usec: frame.time_ns / 1000,
+        lost: frame.lost,
+        text: frame.text,
+        pid: frame.pid as i32,
+        tid: frame.tid as i32,
+        uid: frame.uid,
+        comm: frame.comm,
+    }
 }
 
 /// Checks what can be checked of a record that some thread of ours wrote.

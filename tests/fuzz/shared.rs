@@ -30,7 +30,8 @@ pub struct Lane {
 
 /// What became of a write, for the accounts at the end.
 pub struct Writes {
-    /// Begun and not ended. What a killed thread has left here may have been stored or not.
+    /// Records of writes that have begun and not ended. What a killed thread has left here may have
+    /// been stored or not.
     pub open: AtomicU64,
     pub stored: AtomicU64,
     pub refused: AtomicU64,
@@ -41,6 +42,10 @@ pub struct Shared {
     errors: [AtomicU64; ERRORS],
     pub writes: Writes,
     pub records_read: AtomicU64,
+    /// How many of those in binary form.
+    pub frames_read: AtomicU64,
+    /// Records that were stored by writes in binary form.
+    pub entries_stored: AtomicU64,
     pub fingerprint: AtomicU64,
     pub covered: Covered,
     pub lanes: [Lane; LANES],
@@ -194,6 +199,11 @@ impl Shared {
                 line += &format!(" {:?} {count}", nix::errno::Errno::from_raw(number as i32));
             }
         }
-        line + &format!("; {} records checked", self.records_read.load(Relaxed))
+        line + &format!(
+            "; {} records checked, {} of them frames; {} stored as entries",
+            self.records_read.load(Relaxed),
+            self.frames_read.load(Relaxed),
+            self.entries_stored.load(Relaxed)
+        )
     }
 }

@@ -2,9 +2,9 @@
 
 //! Calls through io_uring: a few at once, a short wait, and whatever still waits is cancelled.
 
-use crate::abi::Record;
-use crate::calls::{Ring, Slot};
-use crate::seal::{self, Author};
+use crate::calls::{Content, Ring, Slot};
+use crate::entries::Tally;
+use crate::seal::Author;
 use crate::worker::Thread;
 use io_uring::{cqueue, opcode, squeue, types, IoUring};
 use libc::*;
@@ -23,6 +23,8 @@ pub struct Uring {
     ring: IoUring,
     buffers: [Vec<u8>; 2],
     provided: Vec<u8>,
+    /// How many records each write may store.
+    most: [u64; 2],
 }
 
 impl Uring {
@@ -30,7 +32,7 @@ impl Uring {
         let ring = IoUring::new(8).ok()?;
         assert!(ring.as_raw_fd() < 180, "a descriptor leaks");
         let buffers = [vec![0; room], vec![0; room]];
-        Some(Self { ring, buffers, provided: vec![0; 2 * PROVIDED * PROVIDED_SIZE] })
+        Some(Self { ring, buffers, provided: vec![0; 2 * PROVIDED * PROVIDED_SIZE], most: [0; 2] })
     }
 }
 
@@ -53,8 +55,10 @@ impl Thread {
                 }
                 Ring::Write { len, content } => {
                     let author = Author { tid: 0, nobody: self.nobody };
-                    seal::fill(&mut buffer[..len.into()], content, author);
-                    self.round.shared.writes.open.fetch_add(1, Relaxed);
+                    let data = &mut buffer[..len.into()];
+                    let most = self.fill(data, slot, content, author, true);
+                    uring.most[index] = most;
+                    self.round.shared.writes.open.fetch_add(most, Relaxed);
                     opcode::Write::new(fd, buffer.as_ptr(), len.into()).offset(u64::MAX).build()
                 }
                 Ring::Poll { events, multi } => {
@@ -89,7 +93,7 @@ impl Thread {
                 let Some(entry) = uring.ring.completion().next() else { break };
                 open -= usize::from(!cqueue::more(entry.flags()));
                 done += 1;
-                self.completed(&uring, operations, &entry);
+                self.completed(&uring, slot, operations, &entry);
             }
             if open == 0 {
                 break;
@@ -102,7 +106,13 @@ impl Thread {
         done
     }
 
-    fn completed(&mut self, uring: &Uring, operations: &[Ring; 2], entry: &cqueue::Entry) {
+    fn completed(
+        &mut self,
+        uring: &Uring,
+        slot: Slot,
+        operations: &[Ring; 2],
+        entry: &cqueue::Entry,
+    ) {
         let result = entry.result();
         if entry.user_data() == REMOVE {
             assert!(result >= 0 || result == -ENOENT, "remove buffers: {result}");
@@ -120,19 +130,34 @@ impl Thread {
                 if result > 0 {
                     self.seen(&uring.buffers[index][..result as usize]);
                 }
-                result > 0 || common.contains(&result) || result == -EINVAL
+                result > 0 || common.contains(&result) || [-EINVAL, -EPIPE].contains(&result)
             }
             Ring::ReadMulti => {
                 if let (Some(id), true) = (cqueue::buffer_select(entry.flags()), result > 0) {
                     let at = (index * PROVIDED + usize::from(id)) * PROVIDED_SIZE;
                     self.seen(&uring.provided[at..][..result as usize]);
                 }
-                result > 0 || common.contains(&result) || [-EINVAL, -ENOBUFS].contains(&result)
+                result > 0
+                    || common.contains(&result)
+                    || [-EINVAL, -EPIPE, -ENOBUFS].contains(&result)
             }
-            Ring::Write { len, .. } => {
-                self.wrote(if result < 0 { i64::from(result) } else { result.into() });
+            Ring::Write { len, content } => {
+                let (data, total) = (&uring.buffers[index][..len.into()], usize::from(len));
+                let entries = matches!(content, Content::Entries { .. });
+                let tally = if entries {
+                    let binary = self.writes_binary(slot);
+                    Tally::entries(result.into(), data, true, total, binary, &self.parameters)
+                } else {
+                    Tally::one(result.into())
+                };
+                self.wrote(uring.most[index], tally, entries);
                 let stop = self.parameters.policy == 1 && result == -ENOSPC;
-                result == i32::from(len) || common.contains(&result) || result == -EMSGSIZE || stop
+                let refused = [-EMSGSIZE, -EINVAL].contains(&result) || stop;
+                // Of entries, the tally has looked where it ended.
+                result == i32::from(len)
+                    || entries && result > 0
+                    || common.contains(&result)
+                    || refused
             }
             Ring::Poll { events, .. } => {
                 let always = libc::EPOLLERR as u32 | libc::EPOLLHUP as u32;
@@ -140,25 +165,6 @@ impl Thread {
             }
         };
         assert!(good, "io_uring {operation:?} returned {result}");
-    }
-
-    /// Checks a record that was read, by whatever file.
-    pub fn seen(&mut self, form: &[u8]) -> Record {
-        let record = Record::parse(form);
-        seal::check(&record, self.parameters.record_max);
-        self.round.shared.records_read.fetch_add(1, Relaxed);
-        record
-    }
-
-    /// Closes the account of a write that was counted as open.
-    pub fn wrote(&self, result: i64) {
-        let writes = &self.round.shared.writes;
-        if result > 0 {
-            writes.stored.fetch_add(1, Relaxed);
-        } else if result == -i64::from(ENOSPC) {
-            writes.refused.fetch_add(1, Relaxed);
-        }
-        writes.open.fetch_sub(1, Relaxed);
     }
 }
 

@@ -31,6 +31,17 @@ pub struct Round {
     pub across: [i32; 2],
 }
 
+/// How many records a thread remembers.
+pub const SAMPLES: usize = 16;
+
+/// A record that was read: its number, and between which nanoseconds it was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sample {
+    pub seq: u64,
+    pub from_ns: u64,
+    pub to_ns: u64,
+}
+
 /// One thread, or the child of one.
 pub struct Thread {
     pub round: Round,
@@ -39,6 +50,8 @@ pub struct Thread {
     pub arena: Arena,
     pub files: Files,
     pub audit: Audit,
+    /// Some records that it has read.
+    pub samples: [Sample; SAMPLES],
     pub nobody: bool,
     pub child: bool,
     pub epoll: i32,
@@ -104,7 +117,8 @@ impl Thread {
             lane,
             arena,
             files: Files::new(index),
-            audit: Audit::moved(&info, &info, true, |info| info.next_seq),
+            audit: Audit::opened(&info, &info, true),
+            samples: Default::default(),
             nobody: false,
             child: false,
             epoll,
