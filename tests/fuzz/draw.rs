@@ -122,7 +122,9 @@ impl Draw {
         match self.rng.u32(..10) {
             0 => self.size(),
             1 => self.rng.usize(..160),
-            2 => self.rng.usize(..9000),
+            // Where a few frames just fit.
+            2 => 8 * self.rng.usize(..40),
+            3 => 8 * self.rng.usize(..1000),
             _ => 4 * self.parameters.record_max + 300,
         }
     }

@@ -98,7 +98,8 @@ impl Thread {
         let audited = slot == AUDITED;
         let area = if audited { Area::Audited } else { Area::Read };
         let request = self.request(how, memory, area, at, flags);
-        let before = (audited && memory.offset % 4 == 0).then(|| self.info());
+        let look = audited && (memory.offset % 4 == 0 || self.audit.has(BINARY_READ));
+        let before = look.then(|| self.info());
         let len = self.submit(self.files.fd(slot), false, how, &request.pieces.list, at, flags);
         if len > 0 {
             assert_ne!(self.files.known(slot).may_read(), Some(false), "a read of a closed file");
