@@ -37,6 +37,7 @@ use crate::{
     config,
     log::{
         Ended,
+        Info,
         Log,
         Place, //
     },
@@ -46,6 +47,7 @@ use crate::{
         CHUNK, //
     },
     record,
+    ring::Policy,
     transfer::{
         Dest,
         Source, //
@@ -167,6 +169,28 @@ impl Operations for Reader {
             form(uapi::UMSG_OPTION_BINARY_READ),
             form(uapi::UMSG_OPTION_BINARY_WRITE)
         );
+    }
+}
+
+impl From<&Info> for uapi::umsg_info {
+    fn from(info: &Info) -> Self {
+        Self {
+            capacity: info.capacity as u64,
+            oldest_seq: info.oldest,
+            next_seq: info.next,
+            cleared_seq: info.cleared,
+            records_written: info.totals.records_written,
+            bytes_written: info.totals.bytes_written,
+            records_dropped: info.totals.records_dropped,
+            bytes_dropped: info.totals.bytes_dropped,
+            records_refused: info.totals.records_refused,
+            record_max: info.record_max as u32,
+            policy: match info.policy {
+                Policy::Overwrite => uapi::UMSG_POLICY_OVERWRITE,
+                Policy::Stop => uapi::UMSG_POLICY_STOP,
+            },
+            reserved: [0; 6],
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 //! The ABI, as `uapi/umsg.h` declares it for user programs. Names and fields are those of the
 //! header.
+//!
+//! The same file compiles on the host, where `tests/abi` holds it against the header. The records
+//! of the binary form are in `record.rs`.
 
 use kernel::{
     ioctl::{
@@ -13,12 +16,8 @@ use kernel::{
 };
 use zerocopy_derive::Immutable;
 
-use crate::{
-    log::Info,
-    ring::Policy, //
-};
-
-const UMSG_IOC_MAGIC: u32 = 0xe6;
+/// What the numbers of all ioctls have in common.
+pub(crate) const UMSG_IOC_MAGIC: u32 = 0xe6;
 
 /// What `UMSG_IOC_VERSION` returns.
 pub(crate) const UMSG_ABI_VERSION: u32 = 1;
@@ -50,47 +49,31 @@ pub(crate) const UMSG_OPTION_EPIPE: u32 = 1 << 2;
 pub(crate) const UMSG_OPTIONS: u32 =
     UMSG_OPTION_BINARY_READ | UMSG_OPTION_BINARY_WRITE | UMSG_OPTION_EPIPE;
 
-const UMSG_POLICY_OVERWRITE: u32 = 0;
-const UMSG_POLICY_STOP: u32 = 1;
+/// A full log drops its oldest records.
+pub(crate) const UMSG_POLICY_OVERWRITE: u32 = 0;
+/// A full log refuses new records.
+pub(crate) const UMSG_POLICY_STOP: u32 = 1;
 
 /// `struct umsg_info`. [`IntoBytes`] proves that it has no padding.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
+#[allow(
+    clippy::missing_docs_in_private_items,
+    reason = "the header says what they are"
+)]
 pub(crate) struct umsg_info {
-    capacity: u64,
-    oldest_seq: u64,
-    next_seq: u64,
-    cleared_seq: u64,
-    records_written: u64,
-    bytes_written: u64,
-    records_dropped: u64,
-    bytes_dropped: u64,
-    records_refused: u64,
-    record_max: u32,
-    policy: u32,
-    reserved: [u64; 6],
+    pub(crate) capacity: u64,
+    pub(crate) oldest_seq: u64,
+    pub(crate) next_seq: u64,
+    pub(crate) cleared_seq: u64,
+    pub(crate) records_written: u64,
+    pub(crate) bytes_written: u64,
+    pub(crate) records_dropped: u64,
+    pub(crate) bytes_dropped: u64,
+    pub(crate) records_refused: u64,
+    pub(crate) record_max: u32,
+    pub(crate) policy: u32,
+    pub(crate) reserved: [u64; 6],
 }
 
 const _: () = assert!(size_of::<umsg_info>() == 128);
-
-impl From<&Info> for umsg_info {
-    fn from(info: &Info) -> Self {
-        Self {
-            capacity: info.capacity as u64,
-            oldest_seq: info.oldest,
-            next_seq: info.next,
-            cleared_seq: info.cleared,
-            records_written: info.totals.records_written,
-            bytes_written: info.totals.bytes_written,
-            records_dropped: info.totals.records_dropped,
-            bytes_dropped: info.totals.bytes_dropped,
-            records_refused: info.totals.records_refused,
-            record_max: info.record_max as u32,
-            policy: match info.policy {
-                Policy::Overwrite => UMSG_POLICY_OVERWRITE,
-                Policy::Stop => UMSG_POLICY_STOP,
-            },
-            reserved: [0; 6],
-        }
-    }
-}

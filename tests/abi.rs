@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module has of the ABI, against what a C compiler makes of `src/uapi/umsg.h`.
+//!
+//! `tests/abi` makes the list of all that is in the header and names its file in `UMSG_ABI`; its
+//! lines are
+//!
+//! ```text
+//! constant NAME VALUE
+//! struct NAME SIZE
+//! field STRUCT NAME OFFSET SIZE
+//! size STRUCT TEXT_SIZE UMSG_SIZE
+//! ```
+//!
+//! The list rules: what is in it and not known here is a failure, as is the reverse.
+
+use std::collections::BTreeMap;
+use std::mem::offset_of;
+
+// The module's file says `kernel` and `zerocopy_derive`, and gets what stands below.
+extern crate self as kernel;
+extern crate self as zerocopy_derive;
+
+/// The numbers of ioctls, put together by other code than the kernel's.
+#[allow(non_snake_case, reason = "the kernel's names")]
+mod ioctl {
+    pub(crate) const fn _IO(magic: u32, number: u32) -> u32 {
+        nix::request_code_none!(magic, number) as u32
+    }
+
+    pub(crate) const fn _IOR<T>(magic: u32, number: u32) -> u32 {
+        nix::request_code_read!(magic, number, size_of::<T>()) as u32
+    }
+
+    pub(crate) const fn _IOW<T>(magic: u32, number: u32) -> u32 {
+        nix::request_code_write!(magic, number, size_of::<T>()) as u32
+    }
+}
+
+/// What the kernel derives for a structure is of no matter here: anything that derives.
+mod prelude {
+    pub(crate) use std::fmt::Debug as IntoBytes;
+}
+use std::clone::Clone as Immutable;
+
+#[path = "../src/kernel/buffer.rs"]
+#[allow(dead_code, reason = "the record needs it, the tests do not")]
+mod buffer;
+#[path = "../src/record.rs"]
+#[allow(dead_code, reason = "the tests need only its binary forms")]
+mod record;
+// A constant of the module's that no test looks at is dead code here.
+#[path = "../src/uapi.rs"]
+#[deny(dead_code)]
+mod uapi;
+
+use record::{Entry, Header, Priority, Writer};
+
+/// Offset and size of a field in bytes.
+type Place = (usize, usize);
+
+/// The list of what the header has.
+#[derive(Default)]
+struct Abi {
+    constants: BTreeMap<String, u64>,
+    structs: BTreeMap<String, usize>,
+    /// By structure.
+    fields: BTreeMap<String, BTreeMap<String, Place>>,
+    /// Structure, bytes of text, bytes in all.
+    sizes: Vec<(String, u64, u64)>,
+}
+
+impl Abi {
+    fn of_header() -> Self {
+        let file = std::env::var("UMSG_ABI").expect("tests/abi sets UMSG_ABI");
+        let text = std::fs::read_to_string(file).expect("the file in UMSG_ABI");
+        let mut abi = Self::default();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let number = |at: usize| words[at].parse::<u64>().expect(line);
+            let place = |at: usize| number(at) as usize;
+            let name = words[1].to_string();
+            match words[0] {
+                "constant" => drop(abi.constants.insert(name, number(2))),
+                "struct" => drop(abi.structs.insert(name, place(2))),
+                "field" => {
+                    let fields = abi.fields.entry(name).or_default();
+                    fields.insert(words[2].to_string(), (place(3), place(4)));
+                }
+                "size" => abi.sizes.push((name, number(2), number(3))),
+                _ => panic!("{line}"),
+            }
+        }
+        abi
+    }
+}
+
+/// Both must have the same names with the same values; says all that differs.
+fn same<T: Copy + PartialEq + std::fmt::Debug>(
+    header: &BTreeMap<String, T>,
+    module: impl IntoIterator<Item = (&'static str, T)>,
+) {
+    let module: BTreeMap<String, T> =
+        module.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    let mut wrong = Vec::new();
+    for name in header.keys().chain(module.keys().filter(|name| !header.contains_key(*name))) {
+        let (theirs, ours) = (header.get(name), module.get(name));
+        if theirs != ours {
+            wrong.push(format!("{name}: the header has {theirs:?}, the module {ours:?}"));
+        }
+    }
+    assert!(wrong.is_empty() && !header.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+#[ignore = "needs what tests/abi makes of the header"]
+fn constants() {
+    macro_rules! named {
+        ($($name:ident)*) => { [$((stringify!($name), u64::from(uapi::$name))),*] };
+    }
+    same(
+        &Abi::of_header().constants,
+        named! {
+            UMSG_IOC_MAGIC
+            UMSG_ABI_VERSION
+            UMSG_POLICY_OVERWRITE
+            UMSG_POLICY_STOP
+            UMSG_IOC_VERSION
+            UMSG_IOC_INFO
+            UMSG_IOC_CLEAR
+            UMSG_IOC_GET_OPTIONS
+            UMSG_IOC_SET_OPTIONS
+            UMSG_OPTION_BINARY_READ
+            UMSG_OPTION_BINARY_WRITE
+            UMSG_OPTION_EPIPE
+            UMSG_OPTIONS
+            UMSG_IOC_SEEK_SEQ
+            UMSG_IOC_SEEK_TIME
+            UMSG_IOC_NEXT_SIZE
+        },
+    );
+}
+
+#[test]
+#[ignore = "needs what tests/abi makes of the header"]
+fn structures() {
+    let abi = Abi::of_header();
+    same(
+        &abi.structs,
+        [
+            ("umsg_info", size_of::<uapi::umsg_info>()),
+            ("umsg_record", record::FRAME_HEADER_SIZE),
+            ("umsg_entry", record::ENTRY_HEADER_SIZE),
+        ],
+    );
+    // No padding, where something could leak or be forgotten.
+    for (name, size) in &abi.structs {
+        let mut places: Vec<Place> = abi.fields[name].values().copied().collect();
+        places.sort();
+        let end = places.iter().fold(0, |end, &(offset, size)| {
+            assert_eq!(offset, end, "a hole in {name}");
+            offset + size
+        });
+        assert_eq!(end, *size, "a hole at the end of {name}");
+    }
+}
+
+#[test]
+#[ignore = "needs what tests/abi makes of the header"]
+fn info() {
+    fn size_of_field<S, T>(_: fn(&S) -> &T) -> usize {
+        size_of::<T>()
+    }
+    macro_rules! placed {
+        ($($name:ident)*) => {
+            [$((stringify!($name), (
+                offset_of!(uapi::umsg_info, $name),
+                size_of_field(|info: &uapi::umsg_info| &info.$name),
+            ))),*]
+        };
+    }
+    same(
+        &Abi::of_header().fields["umsg_info"],
+        placed! {
+            capacity
+            oldest_seq
+            next_seq
+            cleared_seq
+            records_written
+            bytes_written
+            records_dropped
+            bytes_dropped
+            records_refused
+            record_max
+            policy
+            reserved
+        },
+    );
+}
+
+/// `bytes` as the number they are.
+fn number(bytes: &[u8]) -> u64 {
+    match bytes.len() {
+        2 => u16::from_ne_bytes(bytes.try_into().unwrap()).into(),
+        4 => u32::from_ne_bytes(bytes.try_into().unwrap()).into(),
+        8 => u64::from_ne_bytes(bytes.try_into().unwrap()),
+        len => panic!("no number has {len} bytes"),
+    }
+}
+
+/// A reader finds each field of a frame where the header says it is.
+#[test]
+#[ignore = "needs what tests/abi makes of the header"]
+fn records() {
+    let comm = *b"0123456789abcde\0";
+    let header = Header {
+        seq: 0x1112_1314_1516_1718,
+        time_ns: 0x2122_2324_2526_2728,
+        text_len: 0x3132_3334,
+        priority: Priority::new(0x0742).expect("a priority"),
+        writer: Writer { pid: 0x4142_4344, tid: 0x5152_5354, uid: 0, comm },
+    };
+    let frame = header.frame(0x6162_6364, 0x7172_7374_7576_7778);
+    for (name, &(offset, size)) in &Abi::of_header().fields["umsg_record"] {
+        let bytes = &frame[offset..offset + size];
+        let value = match name.as_str() {
+            "comm" => {
+                assert_eq!(bytes, comm);
+                continue;
+            }
+            "header_size" => frame.len() as u64,
+            "priority" => 0x0742,
+            "text_size" => header.text_len.into(),
+            "seq" => header.seq,
+            "time_ns" => header.time_ns,
+            "lost" => 0x7172_7374_7576_7778,
+            "pid" => header.writer.pid.into(),
+            "tid" => header.writer.tid.into(),
+            "uid" => 0x6162_6364,
+            "reserved" => 0,
+            _ => panic!("the header has umsg_record.{name}, the module has not"),
+        };
+        assert_eq!(number(bytes), value, "umsg_record.{name}: {frame:02x?}");
+    }
+}
+
+/// The module finds each field of an entry where a writer puts it by the header.
+#[test]
+#[ignore = "needs what tests/abi makes of the header"]
+fn entries() {
+    let abi = Abi::of_header();
+    let size = abi.structs["umsg_entry"];
+    // Each larger than any that is meant, should one be taken for another.
+    let (priority, text_size) = (0x0742_u16, 0x0123_u32);
+    let mut data = vec![b'x'; size + text_size.next_multiple_of(8) as usize];
+    for (name, &(offset, len)) in &abi.fields["umsg_entry"] {
+        let value = match name.as_str() {
+            "header_size" => size as u64,
+            "priority" => priority.into(),
+            "text_size" => text_size.into(),
+            _ => panic!("the header has umsg_entry.{name}, the module has not"),
+        };
+        let field = &mut data[offset..offset + len];
+        field.copy_from_slice(&value.to_le_bytes()[..len]);
+        assert_eq!(number(field), value, "umsg_entry.{name} on a little-endian machine");
+    }
+    let text = &data[size..][..text_size as usize];
+    let priority = Priority::new(priority).expect("a priority");
+    assert_eq!(Entry::first(&data, 4096), Ok(Entry { priority, text, size: data.len() }));
+}
+
+/// `UMSG_SIZE()`
+#[test]
+#[ignore = "needs what tests/abi makes of the header"]
+fn sizes() {
+    let sizes = Abi::of_header().sizes;
+    for (name, text_size, size) in &sizes {
+        let ours = match name.as_str() {
+            "umsg_record" => record::frame_size(*text_size as usize),
+            "umsg_entry" => {
+                let mut data = vec![0; 4096];
+                data[0] = record::ENTRY_HEADER_SIZE as u8;
+                data[4] = *text_size as u8;
+                Entry::first(&data, 4096).expect("an entry").size
+            }
+            _ => panic!("{name}"),
+        };
+        assert_eq!(ours as u64, *size, "{name} with {text_size} bytes of text");
+    }
+    assert!(!sizes.is_empty());
+}
