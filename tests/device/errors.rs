@@ -262,13 +262,14 @@ fn ioctl_unknown() {
         nix::request_code_read!(abi::MAGIC, 7, 4),
     ];
     let mut tried = 0;
-    for direction in 0..4u64 {
-        for magic in [abi::MAGIC as u64, b'T' as u64, 0, 0xff] {
-            for number in 0..256u64 {
-                for size in [0u64, 4, 8, 16, 128, 129, 16383] {
-                    let request = (direction << 30) | (size << 16) | (magic << 8) | number;
+    for direction in 0..4 {
+        for magic in [abi::MAGIC.into(), b'T'.into(), 0, 0xff] {
+            for number in 0..256 {
+                for size in [0, 4, 8, 16, 128, 129, 16383] {
+                    let request: libc::Ioctl =
+                        (direction << 30) | (size << 16) | (magic << 8) | number;
                     // The generic ones of every file are handled before the driver is asked.
-                    let generic = magic == b'T' as u64 || known.contains(&request) || request == 0;
+                    let generic = magic == b'T'.into() || known.contains(&request) || request == 0;
                     if generic || magic == 0 {
                         continue;
                     }
