@@ -407,7 +407,8 @@ impl Reader {
 
     /// How many bytes the next read needs room for, to get one record; `None` when there is none.
     pub(crate) fn next_size(&self) -> Result<Option<usize>> {
-        let binary = self.options().has(uapi::UMSG_OPTION_BINARY_READ);
+        let options = self.options();
+        let binary = options.has(uapi::UMSG_OPTION_BINARY_READ);
         let start = *self.cursor.lock();
         let mut size = Ok(None);
         self.log.look(start.position, |stored| {
@@ -416,7 +417,10 @@ impl Reader {
                 Some(if binary {
                     frame_size(text.len())
                 } else {
-                    TextForm::new(&header, text, uid, stored.lost).len()
+                    // With that option, the record does not tell of the loss.
+                    let silent = options.has(uapi::UMSG_OPTION_EPIPE);
+                    let lost = if silent { 0 } else { stored.lost };
+                    TextForm::new(&header, text, uid, lost).len()
                 })
             });
             false

@@ -250,8 +250,8 @@ pub fn check_info(info: &Info, before: &Info, parameters: &Parameters) {
     assert!(grew, "a counter fell: {before:?}, then {info:?}");
 }
 
-/// What a write of `data` in text form, all of it in good memory, must return when nothing else is in
-/// its way.
+/// What a write of `data` in text form, all of it in good memory, must return when nothing else is
+/// in its way.
 pub fn expected(data: &[u8], parameters: &Parameters) -> Result<i64, i32> {
     if !data.is_empty() && text_len(data) > parameters.record_max {
         Err(libc::EMSGSIZE)

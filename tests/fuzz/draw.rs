@@ -212,7 +212,11 @@ impl Draw {
                 libc::O_ASYNC,
             ]),
             // All but O_DIRECTORY: a link to a file that was opened so would not be one of ours.
-            1 => self.rng.i32(..) & !libc::O_DIRECTORY & !libc::O_CREAT & !3,
+            // With O_PATH and O_NOFOLLOW it would be the link itself.
+            1 => {
+                let not = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CREAT | 3;
+                self.rng.i32(..) & !not
+            }
             _ => 0,
         };
         access | nonblocking | wild

@@ -172,8 +172,10 @@ pub fn tell_apart(data: &mut [u8], parameters: &Parameters) {
 pub struct Tally {
     pub stored: u64,
     pub refused: u64,
-    /// Perhaps so many more of either.
+    /// Perhaps so many more were stored.
     pub unsure: u64,
+    /// Perhaps one more was refused.
+    pub perhaps_refused: bool,
 }
 
 impl Tally {
@@ -183,7 +185,13 @@ impl Tally {
             stored: u64::from(result > 0),
             refused: u64::from(result == -i64::from(libc::ENOSPC)),
             unsure: 0,
+            perhaps_refused: false,
         }
+    }
+
+    /// Of a write from nobody knows where, which took `done` bytes.
+    pub fn unknown(done: i64) -> Self {
+        Self { unsure: done as u64 / 8, perhaps_refused: true, ..Self::one(done) }
     }
 
     /// Of a write of entries that returned `result`, of `total` bytes. `data`: at least as many of
@@ -212,7 +220,7 @@ impl Tally {
                 if all && total <= AT_ONCE {
                     tally.refused = u64::from(next);
                 } else {
-                    tally.unsure = u64::from(next || !all);
+                    tally.perhaps_refused = next || !all;
                 }
             }
             return tally;

@@ -104,6 +104,7 @@ fn one(
     let round = Round { shared, parameters, seed, children, across };
     let before = (shared.writes.stored.load(Relaxed), shared.writes.refused.load(Relaxed));
     shared.writes.open.store(0, Relaxed);
+    shared.writes.open_calls.store(0, Relaxed);
     let each = calls.div_ceil(options.threads as u64);
     let mut processes: Vec<Process> = (0..options.threads / THREADS)
         .map(|index| Process { pid: start(round, index * THREADS, each), doomed: None })
@@ -265,15 +266,17 @@ fn print_last_calls(shared: &Shared) {
 fn account(parameters: &Parameters, shared: &Shared, observer: i32, before: (u64, u64)) {
     let info = info_of(COMMON_FD);
     crate::audit::check_info(&info, &Default::default(), parameters);
-    let open = shared.writes.open.load(Relaxed);
-    let check = |what: &str, counted: u64, logged: u64| {
+    let writes = &shared.writes;
+    let check = |what: &str, counted: u64, open: u64, logged: u64| {
         assert!(
             (counted..=counted + open).contains(&logged),
             "{counted} records were {what}, {open} may be; the log says {info:?}"
         );
     };
-    check("stored", shared.writes.stored.load(Relaxed) - before.0, info.records_written);
-    check("refused", shared.writes.refused.load(Relaxed) - before.1, info.records_refused);
+    let stored = writes.stored.load(Relaxed) - before.0;
+    check("stored", stored, writes.open.load(Relaxed), info.records_written);
+    let refused = writes.refused.load(Relaxed) - before.1;
+    check("refused", refused, writes.open_calls.load(Relaxed), info.records_refused);
 
     let mut buffer = vec![0; 4 * parameters.record_max + 4096];
     let mut next = 0;

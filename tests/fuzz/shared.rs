@@ -34,6 +34,8 @@ pub struct Writes {
     /// been stored or not.
     pub open: AtomicU64,
     pub stored: AtomicU64,
+    /// Writes that may yet be refused, or may have been: one record of each at most.
+    pub open_calls: AtomicU64,
     pub refused: AtomicU64,
 }
 

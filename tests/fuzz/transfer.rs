@@ -101,20 +101,26 @@ impl Thread {
         let look = audited && (memory.offset % 4 == 0 || self.audit.has(BINARY_READ));
         let before = look.then(|| self.info());
         let len = self.submit(self.files.fd(slot), false, how, &request.pieces.list, at, flags);
-        if len > 0 {
-            assert_ne!(self.files.known(slot).may_read(), Some(false), "a read of a closed file");
-            self.check_read(slot, how, memory, &request, len as usize, before);
-        } else if len == 0 {
-            let vector = how.is_vector();
-            assert!(vector, "a read returned nothing, which would be the end of the file");
-            assert!(!request.plain || memory.len == 0, "a read into {} bytes: 0", memory.len);
-        } else {
-            if audited && len == -i64::from(EPIPE) {
-                let after = self.info();
-                self.audit.told_of_loss(before.as_ref(), &after);
+        match len {
+            1.. => {
+                let known = self.files.known(slot);
+                assert_ne!(known.may_read(), Some(false), "a read of a closed file");
+                self.check_read(slot, how, memory, &request, len as usize, before);
             }
-            if request.plain {
-                self.check_refused(slot, -len as i32, request.pieces.total.unwrap_or(0), before);
+            0 => {
+                let vector = how.is_vector();
+                assert!(vector, "a read returned nothing, which would be the end of the file");
+                assert!(!request.plain || memory.len == 0, "a read into {} bytes: 0", memory.len);
+            }
+            _ => {
+                if audited && len == -i64::from(EPIPE) {
+                    let after = self.info();
+                    self.audit.told_of_loss(before.as_ref(), &after);
+                }
+                if request.plain {
+                    let room = request.pieces.total.unwrap_or(0);
+                    self.check_refused(slot, -len as i32, room, before);
+                }
             }
         }
         if audited && (request.pieces.bad.is_some() || matches!(how, How::VectorFrom(_))) {
@@ -257,6 +263,12 @@ impl Thread {
         }
     }
 
+    /// Opens the account of a write that may store `most` records.
+    pub fn begin_write(&self, most: u64) {
+        self.round.shared.writes.open.fetch_add(most, Relaxed);
+        self.round.shared.writes.open_calls.fetch_add(1, Relaxed);
+    }
+
     /// Closes the account of a write that was counted as `most` open ones.
     pub fn wrote(&self, most: u64, tally: Tally, entries: bool) {
         let shared = self.round.shared;
@@ -264,6 +276,9 @@ impl Thread {
         shared.writes.refused.fetch_add(tally.refused, Relaxed);
         shared.writes.open.fetch_add(tally.unsure, Relaxed);
         shared.writes.open.fetch_sub(most, Relaxed);
+        if !tally.perhaps_refused {
+            shared.writes.open_calls.fetch_sub(1, Relaxed);
+        }
         if entries {
             shared.entries_stored.fetch_add(tally.stored, Relaxed);
         }
@@ -291,7 +306,7 @@ impl Thread {
             behind.fill(0);
         }
         let request = self.request(how, memory, Area::Write, at, flags);
-        self.round.shared.writes.open.fetch_add(most, Relaxed);
+        self.begin_write(most);
         let done = self.submit(self.files.fd(slot), true, how, &request.pieces.list, at, flags);
         let data = &self.arena.area(Area::Write)[memory.offset.into()..];
         let data = &data[..memory.len.min(data.len())];
@@ -338,7 +353,7 @@ impl Thread {
         let binary = self.writes_binary(slot);
         let Some(request) = mangled else {
             if matches!(how, How::VectorFrom(_)) {
-                return Tally { unsure: done as u64 / 8, ..Tally::one(done) };
+                return Tally::unknown(done);
             }
             return Tally::entries(done, data, true, total, binary, &self.parameters);
         };
@@ -350,7 +365,7 @@ impl Thread {
         let total = list[..count].iter().map(|piece| piece.iov_len).sum();
         match self.arena.gather(&request.pieces, done as usize) {
             Some(taken) => Tally::entries(done, &taken, false, total, binary, &self.parameters),
-            None => Tally { unsure: done as u64 / 8, ..Tally::one(done) },
+            None => Tally::unknown(done),
         }
     }
 

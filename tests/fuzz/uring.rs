@@ -9,7 +9,6 @@ use crate::worker::Thread;
 use io_uring::{cqueue, opcode, squeue, types, IoUring};
 use libc::*;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// How many buffers of which size each operation provides, in a group of its own.
 const PROVIDED: usize = 4;
@@ -58,7 +57,7 @@ impl Thread {
                     let data = &mut buffer[..len.into()];
                     let most = self.fill(data, slot, content, author, true);
                     uring.most[index] = most;
-                    self.round.shared.writes.open.fetch_add(most, Relaxed);
+                    self.begin_write(most);
                     opcode::Write::new(fd, buffer.as_ptr(), len.into()).offset(u64::MAX).build()
                 }
                 Ring::Poll { events, multi } => {
