@@ -37,9 +37,12 @@ use kernel::{
     uaccess::UserPtr, //
 };
 
-use crate::transfer::{
-    Dest,
-    Source, //
+use crate::{
+    module::THIS_MODULE,
+    transfer::{
+        Dest,
+        Source, //
+    }, //
 };
 
 // Constants of `include/linux/fs.h` that bindgen cannot show; `kernel/constants.c` checks them.
@@ -197,7 +200,7 @@ impl<T: Operations> CharDevice<T> {
     }
 
     const FILE_OPERATIONS: bindings::file_operations = bindings::file_operations {
-        owner: crate::THIS_MODULE.as_ptr(),
+        owner: THIS_MODULE,
         open: Some(Self::open),
         release: Some(Self::release),
         read: Some(Self::read),

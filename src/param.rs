@@ -36,9 +36,12 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::value::{
-    Text,
-    Value, //
+use crate::{
+    module::THIS_MODULE,
+    value::{
+        Text,
+        Value, //
+    }, //
 };
 
 /// Declares the parameters of the module. Each becomes a static [`Parameter`] of its name.
@@ -164,7 +167,7 @@ impl<T: Value> Parameter<T> {
     pub(crate) const fn entry(&'static self, name: &'static [u8]) -> bindings::kernel_param {
         bindings::kernel_param {
             name: name.as_ptr().cast(),
-            mod_: crate::THIS_MODULE.as_ptr(),
+            mod_: THIS_MODULE,
             ops: Self::OPERATIONS,
             perm: if self.apply.is_some() { 0o644 } else { 0o444 },
             level: -1,
@@ -189,7 +192,7 @@ impl<T: Value> Parameter<T> {
     ///
     /// `EINVAL` when the load gave a value that cannot be used; the kernel log has a line about it.
     pub(crate) fn with<R>(&self, use_it: impl FnOnce(&T) -> R) -> Result<R> {
-        let module = crate::THIS_MODULE.as_ptr();
+        let module = THIS_MODULE;
         // SAFETY: `module` is this module, or null where it is built in, which the lock knows.
         unsafe { bindings::kernel_param_lock(module) };
         // SAFETY: The lock is held until the end of this function.
@@ -302,7 +305,7 @@ impl<T: Value> Parameter<T> {
 /// Whether the module is being loaded: parameters are parsed before its files in sysfs are made.
 /// Built in, they are parsed while the kernel boots.
 fn loading() -> bool {
-    let module = crate::THIS_MODULE.as_ptr();
+    let module = THIS_MODULE;
     if module.is_null() {
         // SAFETY: The variable lives for ever and only rises; a torn read of an enum of a few
         // values is not possible.

@@ -10,6 +10,8 @@ mod buffer;
 mod chardev;
 #[path = "kernel/memory.rs"]
 mod memory;
+#[path = "kernel/module.rs"]
+mod module;
 mod param;
 #[path = "kernel/transfer.rs"]
 mod transfer;
