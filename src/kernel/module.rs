@@ -2,7 +2,7 @@
 
 //! The structure that the kernel has of this module.
 //!
-//! `module!` makes a constant of it: in Linux 7.2 at the crate's root, in 7.3 in an implementation of
+//! `module!` makes a constant of it: in Linux 7.2 at the root of the crate, in 7.3 as a part of
 //! `ModuleMetadata`. Here it is found as both do it, so that one source is for both.
 
 use kernel::bindings;
