@@ -8,7 +8,6 @@
 #![deny(unsafe_code)]
 
 use kernel::{
-    alloc::flags::__GFP_NOWARN,
     fs::File,
     prelude::*,
     seq_file::SeqFile,
@@ -56,8 +55,7 @@ use crate::{
     writer, //
 };
 
-/// A write of up to this many bytes is copied to the stack, a longer one to memory allocated for
-/// it.
+/// A write of up to this many bytes is copied to the stack, a longer one to other memory.
 const WRITE_STACK: usize = 512;
 
 impl Operations for Reader {
@@ -88,9 +86,9 @@ impl Operations for Reader {
         if given > config::record_max() + record::DECORATION_MAX {
             return Err(EMSGSIZE);
         }
-        let mut heap = KVVec::<u8>::new();
-        heap.reserve(given, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
-        write_text(self.log(), source, &mut heap.spare_capacity_mut()[..given])
+        self.with_memory(given, |buffer| {
+            write_text(self.log(), source, &mut buffer.spare()[..given])
+        })?
     }
 
     fn poll(&self, file: &File, table: &PollTable<'_>) -> Events {

@@ -44,6 +44,7 @@ use crate::{
         frame_size,
         Header,
         TextForm,
+        FRAME_HEADER_SIZE,
         HEADER_SIZE, //
     },
     ring::{
@@ -329,7 +330,10 @@ impl Reader {
                 let uid = uids.for_reader(header.writer.uid);
                 buffer.push(&header.frame(uid, stored.lost));
                 buffer.push(text);
-                buffer.push(&[0; 8][..text.len().next_multiple_of(8) - text.len()]);
+                let padding = size - FRAME_HEADER_SIZE - text.len();
+                if padding > 0 {
+                    buffer.push(&[0; 8][..padding]);
+                }
                 after = stored.after;
                 true
             });

@@ -291,12 +291,12 @@ const HEAD_MAX: usize = 5 + 21 + 21 + 1 + 26 + 1;
 /// The newline of the text, three keys with numbers of 10 digits, and an all-escaped command name.
 const TAIL_MAX: usize = 1 + 3 * (5 + 10 + 1) + 6 + 4 * COMM_LEN + 1;
 
-/// Size of the pieces that [`TextForm::write`] hands on: a usual record is one. Each is a copy to
-/// user memory.
+/// Size of what [`TextForm::write`] collects before it hands that on: a usual record is one piece.
+/// Each is a copy to user memory.
 const PIECE_SIZE: usize = 512;
 
-// A word may be put where only a part of it counts.
-const _: () = assert!(HEAD_MAX + 8 <= PIECE_SIZE && TAIL_MAX + 8 <= PIECE_SIZE);
+// A word may be put where only a part of it counts: in the tail, the room of a long name has it.
+const _: () = assert!(HEAD_MAX + 8 + TAIL_MAX <= PIECE_SIZE);
 
 impl<'a> TextForm<'a> {
     /// The text form of the record `header` with its `text`.
@@ -332,55 +332,65 @@ impl<'a> TextForm<'a> {
         let mut memory = uninit::<PIECE_SIZE>();
         let mut piece = Buffer::new(&mut memory);
         self.write_head(&mut piece);
-        let mut good = escape_into(self.text, |mut plain| {
-            while plain.len() > piece.room() {
-                let (now, later) = plain.split_at(piece.room());
-                piece.push(now);
-                plain = later;
-                if !sink(piece.as_slice()) {
-                    return false;
-                }
-                piece.clear();
-            }
-            piece.push(plain)
-        });
-        if good && piece.room() < TAIL_MAX + 8 {
-            good = sink(piece.as_slice());
-            piece.clear();
+        let short = self.text.len() <= PIECE_SIZE - HEAD_MAX - TAIL_MAX;
+        if short && plain_len(self.text) == self.text.len() {
+            piece.push(self.text);
+        } else if !self.write_text(&mut piece, &mut sink) {
+            return false;
         }
         self.write_tail(&mut piece);
-        good && sink(piece.as_slice())
+        sink(piece.as_slice())
     }
 
     /// What stands before the text. There must be room for it.
     fn write_head(&self, out: &mut Buffer<'_>) {
-        decimal(out, self.header.priority.0.into());
-        out.push(b",");
-        decimal(out, self.header.seq);
-        out.push(b",");
-        decimal(out, self.header.time_ns / 1000);
-        out.push(b",-");
-        if self.lost > 0 {
-            out.push(b",lost=");
-            decimal(out, self.lost);
+        decimal(out, self.header.priority.0.into(), b',');
+        decimal(out, self.header.seq, b',');
+        decimal(out, self.header.time_ns / 1000, b',');
+        if self.lost == 0 {
+            out.push_first(*b"-;", 2);
+        } else {
+            out.push(b"-,lost=");
+            decimal(out, self.lost, b';');
         }
-        out.push(b";");
+    }
+
+    /// The text, escaped: what `piece` has no room for goes to `sink`, with all that is before it.
+    /// Leaves room for the tail.
+    #[inline(never)]
+    fn write_text(&self, piece: &mut Buffer<'_>, sink: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        let mut flush = |piece: &mut Buffer<'_>, plain: &[u8]| {
+            let good = sink(piece.as_slice()) && (plain.is_empty() || sink(plain));
+            piece.clear();
+            good
+        };
+        let good = escape_into(self.text, |plain| {
+            if plain.len() > PIECE_SIZE {
+                return flush(piece, plain);
+            }
+            (plain.len() <= piece.room() || flush(piece, b"")) && piece.push(plain)
+        });
+        good && (piece.room() >= TAIL_MAX || flush(piece, b""))
     }
 
     /// What stands after the text. There must be room for it.
     fn write_tail(&self, out: &mut Buffer<'_>) {
         let writer = &self.header.writer;
-        out.push_word(*b"\n PID=\0\0", 6);
-        decimal(out, writer.pid.into());
-        out.push_word(*b"\n TID=\0\0", 6);
-        decimal(out, writer.tid.into());
-        out.push_word(*b"\n UID=\0\0", 6);
-        decimal(out, self.uid.into());
-        out.push_word(*b"\n COMM=\0", 7);
-        escape_into(&writer.comm[..name_len(&writer.comm)], |plain| {
-            out.push(plain)
-        });
-        out.push(b"\n");
+        out.push_first(*b"\n PID=", 6);
+        decimal(out, writer.pid.into(), b'\n');
+        out.push_first(*b" TID=", 5);
+        decimal(out, writer.tid.into(), b'\n');
+        out.push_first(*b" UID=", 5);
+        decimal(out, self.uid.into(), b'\n');
+        out.push_first(*b" COMM=", 6);
+        if let Some((line, len)) = name_line(&writer.comm) {
+            out.push_first(line, len);
+        } else {
+            escape_into(&writer.comm[..name_len(&writer.comm)], |plain| {
+                out.push(plain)
+            });
+            out.push(b"\n");
+        }
     }
 }
 
@@ -411,43 +421,74 @@ fn needs_escape(byte: u8) -> bool {
 /// Length of the beginning of `text` in which no byte needs an escape.
 #[inline(never)]
 fn plain_len(text: &[u8]) -> usize {
-    let pairs = text.chunks_exact(16);
-    let rest = pairs.remainder();
-    for (index, pair) in pairs.enumerate() {
-        let pair = u128::from_le_bytes(array(pair));
-        let low = first_special(pair as u64);
-        let high = first_special((pair >> 64) as u64);
-        if low | high != 0 {
-            return 16 * index
-                + match low {
-                    0 => 8 + high.trailing_zeros() / 8,
-                    _ => low.trailing_zeros() / 8,
-                } as usize;
+    let mut plain = 0;
+    for pair in text.chunks_exact(16) {
+        if (specials(word_at(pair, 0)) | specials(word_at(pair, 8))) & HIGHEST != 0 {
+            break;
+        }
+        plain += 16;
+    }
+    while let Some(next) = text.get(plain..plain + 8) {
+        match first_special(word_at(next, 0)) {
+            0 => plain += 8,
+            bit => return plain + (bit.trailing_zeros() / 8) as usize,
         }
     }
-    let plain = rest.iter().take_while(|byte| !needs_escape(**byte));
-    text.len() - rest.len() + plain.count()
+    let rest = &text[plain..];
+    plain + rest.iter().take_while(|byte| !needs_escape(**byte)).count()
 }
 
-/// Not 0 when a byte of `word` needs an escape; the lowest bit is then the highest of the lowest
-/// such byte.
+/// The 8 bytes of `bytes` from `at` on, the first one lowest.
 #[inline(always)]
-fn first_special(word: u64) -> u64 {
-    const fn each(byte: u8) -> u64 {
-        u64::from_ne_bytes([byte; 8])
-    }
+fn word_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array(&bytes[at..at + 8]))
+}
+
+/// `byte` in every byte of a word.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// The highest bit of every byte of a word.
+const HIGHEST: u64 = each(0x80);
+
+/// A word whose bits of [`HIGHEST`] tell: the lowest one of them that is set, if any, is in the
+/// lowest byte of `word` that needs an escape.
+#[inline(always)]
+fn specials(word: u64) -> u64 {
     // Up to the lowest such byte none borrows from the next one or carries into it; what is above
-    // does not matter.
+    // does not matter. A byte that is not ASCII is found by the first or the second.
     let control = word.wrapping_sub(each(b' '));
     let delete = word.wrapping_add(each(1));
-    let backslash = word ^ each(b'\\');
-    let backslash = backslash.wrapping_sub(each(1)) & !backslash;
-    (word | control | delete | backslash) & each(0x80)
+    let backslash = (word ^ each(b'\\')).wrapping_sub(each(1));
+    control | delete | backslash
+}
+
+/// The lowest bit of [`specials`] that tells; 0 when no byte of `word` needs an escape.
+#[inline(always)]
+fn first_special(word: u64) -> u64 {
+    let bits = specials(word) & HIGHEST;
+    bits & bits.wrapping_neg()
+}
+
+/// A command name with a newline, and the length of both; `None` when a byte needs an escape, or
+/// there is no place for the newline.
+fn name_line(comm: &[u8; COMM_LEN]) -> Option<([u8; COMM_LEN], usize)> {
+    let [low, high] = halves(comm);
+    // The zero after the name is not plain.
+    let len = match first_special(low) {
+        0 => 8 + first_special(high).trailing_zeros() / 8,
+        bit => bit.trailing_zeros() / 8,
+    } as usize;
+    let mut line = *comm;
+    let end = line.get_mut(len).filter(|end| **end == 0)?;
+    *end = b'\n';
+    Some((line, len + 1))
 }
 
 /// Length of a command name, which ends before its first zero.
 fn name_len(comm: &[u8; COMM_LEN]) -> usize {
-    let (low, high) = halves(comm);
+    let [low, high] = halves(comm);
     match first_zero(low) {
         0 => match first_zero(high) {
             0 => COMM_LEN,
@@ -457,11 +498,11 @@ fn name_len(comm: &[u8; COMM_LEN]) -> usize {
     }
 }
 
-/// A command name with zeros from the first zero on.
-pub(crate) fn padded_name(comm: [u8; COMM_LEN]) -> [u8; COMM_LEN] {
+/// The command name whose bytes are in the words `low` and `high`, the first one lowest, with zeros
+/// from the first zero on.
+pub(crate) fn padded_name([low, high]: [u64; 2]) -> [u8; COMM_LEN] {
     // All bytes below the one with this bit; all there are, when there is no zero.
     let below = |bit: u64| (bit >> 7).wrapping_sub(1);
-    let (low, high) = halves(&comm);
     let kept = match first_zero(low) {
         0 => u128::from(low) | (u128::from(high & below(first_zero(high))) << 64),
         bit => u128::from(low & below(bit)),
@@ -469,16 +510,15 @@ pub(crate) fn padded_name(comm: [u8; COMM_LEN]) -> [u8; COMM_LEN] {
     kept.to_le_bytes()
 }
 
-fn halves(comm: &[u8; COMM_LEN]) -> (u64, u64) {
-    let name = u128::from_le_bytes(*comm);
-    (name as u64, (name >> 64) as u64)
+/// The first and the second word of a command name, the first byte lowest.
+fn halves(comm: &[u8; COMM_LEN]) -> [u64; 2] {
+    [word_at(comm, 0), word_at(comm, 8)]
 }
 
 /// The highest bit of the lowest byte of `word` that is zero; 0 when none is.
 fn first_zero(word: u64) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
     // Up to the first zero, none carries.
-    let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let zeros = word.wrapping_sub(each(1)) & !word & HIGHEST;
     zeros & zeros.wrapping_neg()
 }
 
@@ -493,33 +533,35 @@ fn escape(byte: u8) -> [u8; 4] {
     ]
 }
 
-/// Writes `value` in decimal. There must be room for it, and 8 bytes more.
+/// Writes `value` in decimal, and `after` it. There must be room for both.
 #[inline]
-fn decimal(out: &mut Buffer<'_>, value: u64) {
+fn decimal(out: &mut Buffer<'_>, value: u64, after: u8) {
     if value < 10_000 {
         // Most ids: two look-ups are faster than what is below.
         let (high, low) = (PAIRS[(value / 100) as usize], PAIRS[(value % 100) as usize]);
-        let digits = u32::from_le_bytes([high[0], high[1], low[0], low[1]]);
-        let zeros = usize::from(value < 10) + usize::from(value < 100) + usize::from(value < 1000);
-        let word = u64::from(digits >> (8 * zeros));
-        out.push_word(word.to_le_bytes(), 4 - zeros);
+        let digits = u32::from(high) | (u32::from(low) << 16);
+        // Bits of the zeros before the first other digit, or before the last one.
+        let zeros = (digits ^ 0x3030_3030 | 0x0100_0000).trailing_zeros() & !7;
+        let all = u64::from(digits) | (u64::from(after) << 32);
+        out.push_first((all >> zeros).to_le_bytes(), 5 - zeros as usize / 8);
     } else {
         long_decimal(out, value);
+        out.push(&[after]);
     }
 }
 
-/// The numbers from 0 to 99 in two digits each.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
+/// The numbers from 0 to 99 in two digits each, the first one in the lower byte.
+const PAIRS: [u16; 100] = {
+    let mut pairs = [0; 100];
     let mut value = 0;
     while value < 100 {
-        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        pairs[value] = u16::from_le_bytes([b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]);
         value += 1;
     }
     pairs
 };
 
-/// [`decimal`], of any value.
+/// Writes `value` in decimal. There must be room for it, and to a multiple of 8 digits.
 fn long_decimal(out: &mut Buffer<'_>, value: u64) {
     const STEP: u64 = 100_000_000;
     if value < STEP {
@@ -527,10 +569,10 @@ fn long_decimal(out: &mut Buffer<'_>, value: u64) {
         // At least one digit, of the 8 that are there.
         let zeros = (digits.trailing_zeros() / 8).min(7);
         let word = (ascii(digits) >> (8 * zeros)).to_le_bytes();
-        out.push_word(word, 8 - zeros as usize);
+        out.push_first(word, 8 - zeros as usize);
     } else {
         long_decimal(out, value / STEP);
-        out.push_word(ascii(eight_digits(value % STEP)).to_le_bytes(), 8);
+        out.push_first(ascii(eight_digits(value % STEP)).to_le_bytes(), 8);
     }
 }
 
@@ -549,7 +591,7 @@ fn eight_digits(value: u64) -> u64 {
 
 /// Digits in a byte each, as characters.
 fn ascii(digits: u64) -> u64 {
-    digits | u64::from_ne_bytes([b'0'; 8])
+    digits | each(b'0')
 }
 
 #[cfg(CONFIG_KUNIT = "y")]
@@ -612,8 +654,8 @@ mod tests {
         ] {
             let mut memory = uninit::<32>();
             let mut out = Buffer::new(&mut memory);
-            decimal(&mut out, value);
-            assert_eq!(out.as_slice(), digits);
+            decimal(&mut out, value, b';');
+            assert_eq!(out.as_slice().split_last(), Some((&b';', digits)));
         }
     }
 
@@ -643,6 +685,37 @@ mod tests {
         }
     }
 
+    /// Each byte that needs an escape is found at each place, alone and before another one.
+    #[test]
+    fn plain_up_to_the_first_special() {
+        for special in [0, 31, b'\\', 127, 128, 255] {
+            for at in 0..100 {
+                let mut text = [b'~'; 100];
+                assert_eq!(plain_len(&text), 100);
+                text[at] = special;
+                assert_eq!(plain_len(&text), at);
+                text[99] = 0;
+                assert_eq!(plain_len(&text), at);
+            }
+        }
+    }
+
+    #[test]
+    fn names() {
+        for (comm, line) in [
+            (*b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", Some(&b"\n"[..])),
+            (*b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0", Some(b"sh\n")),
+            (*b"eight_by\0\0\0\0\0\0\0\0", Some(b"eight_by\n")),
+            (*b"fifteen_bytes_x\0", Some(b"fifteen_bytes_x\n")),
+            (*b"sixteen_bytes_xx", None),
+            (*b"a\\b\0\0\0\0\0\0\0\0\0\0\0\0\0", None),
+            (*b"eight_by\x01\0\0\0\0\0\0\0", None),
+        ] {
+            let got = name_line(&comm);
+            assert_eq!(got.as_ref().map(|(bytes, len)| &bytes[..*len]), line);
+        }
+    }
+
     /// The pieces of a text form are all of it, wherever the text ends in the last one.
     #[test]
     fn pieces_are_the_whole() {
@@ -660,18 +733,16 @@ mod tests {
             writer,
         };
         let text = [b'x'; PIECE_SIZE + 1];
-        for len in PIECE_SIZE - 80..=text.len() {
+        let around = TextForm::new(&header, b"", 3, 0).len();
+        for len in PIECE_SIZE - 250..=text.len() {
             let form = TextForm::new(&header, &text[..len], 3, 0);
             let mut written = 0;
-            let mut largest = 0;
             let complete = form.write(|piece| {
                 written += piece.len();
-                largest = largest.max(piece.len());
                 true
             });
             assert!(complete);
-            assert_eq!(written, form.len());
-            assert!(largest <= PIECE_SIZE);
+            assert_eq!(written, around + len);
         }
     }
 }

@@ -146,8 +146,8 @@ pub(crate) struct Ring<B> {
     bytes_dropped: u64,
 }
 
-/// Where the records lie. Small and `Copy`: an append works on a copy and stores it when it is sure
-/// to succeed, so a refused record leaves no trace.
+/// Where the records lie. Small and `Copy`: room is made in a copy, which is stored when there is
+/// enough of it, so a refused record leaves no trace.
 ///
 /// # Invariants
 ///
@@ -232,18 +232,35 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
     /// room is needed and the policy allows.
     pub(crate) fn append(&mut self, mut header: Header, text: &[u8]) -> Result<u64, Refused> {
         let size = stored_size(text.len());
-        let mut runs = self.runs;
-        let mut bytes_dropped = 0;
+        let offset = match self.runs.room(size, self.capacity()) {
+            Some(offset) => offset,
+            None => self.make_room(size)?,
+        };
+
+        let seq = self.runs.next.seq;
+        header.seq = seq;
+        header.text_len = text.len() as u32;
+        let record = &mut self.memory[offset..offset + HEADER_SIZE + text.len()];
+        let (head, body) = record.split_at_mut(HEADER_SIZE);
+        head.copy_from_slice(&header.encode());
+        copy(body, text);
+
+        self.runs.push(offset, size);
+        self.bytes_written += text.len() as u64;
+        Ok(seq)
+    }
+
+    /// Drops the oldest records, as far as the policy allows, until one of `size` bytes can be
+    /// placed, and returns where. Where it cannot be, all are kept.
+    #[inline(always)]
+    fn make_room(&mut self, size: usize) -> Result<usize, Refused> {
         if size > self.capacity() {
             return Err(Refused::TooLarge);
         }
-
-        // Make room, oldest first. This ends: an empty ring has room for every record that is not
-        // larger than the ring.
+        let mut runs = self.runs;
+        let mut bytes_dropped = 0;
+        // This ends: an empty ring has room for every record that is not larger than the ring.
         let offset = loop {
-            if let Some(offset) = runs.room(size, self.capacity()) {
-                break offset;
-            }
             let keep = self.policy == Policy::Stop && runs.oldest.seq >= self.cleared.seq;
             if keep {
                 self.refused += 1;
@@ -252,24 +269,17 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
             let text_len = text_len_at(&self.memory, runs.oldest.offset);
             bytes_dropped += text_len as u64;
             runs.drop_oldest(stored_size(text_len));
+            if let Some(offset) = runs.room(size, self.capacity()) {
+                break offset;
+            }
         };
-
-        let seq = runs.next.seq;
-        header.seq = seq;
-        header.text_len = text.len() as u32;
-        let record = &mut self.memory[offset..offset + HEADER_SIZE + text.len()];
-        let (head, body) = record.split_at_mut(HEADER_SIZE);
-        head.copy_from_slice(&header.encode());
-        copy(body, text);
-
-        runs.push(offset, size);
         self.runs = runs;
-        self.bytes_written += text.len() as u64;
         self.bytes_dropped += bytes_dropped;
-        Ok(seq)
+        Ok(offset)
     }
 
     /// The first record at or after `from`; `None` when there is none yet.
+    #[inline(always)]
     pub(crate) fn read(&self, from: Position) -> Option<Stored<'_>> {
         let Runs { oldest, next, end } = self.runs;
         if from.seq >= next.seq {

@@ -243,7 +243,8 @@ mod record_tests {
             let end = comm.iter().position(|&byte| byte == 0).unwrap_or(16);
             let mut want = [0; 16];
             want[..end].copy_from_slice(&comm[..end]);
-            prop_assert_eq!(crate::record::padded_name(comm), want);
+            let word = |at: usize| u64::from_le_bytes(comm[at..at + 8].try_into().unwrap());
+            prop_assert_eq!(crate::record::padded_name([word(0), word(8)]), want);
         }
 
         #[test]
@@ -314,10 +315,10 @@ fn buffers() {
     let mut buffer = buffer::Buffer::new(&mut memory);
     assert!(buffer.push(b"0123456789"));
     assert!(!buffer.push(b"0123456789x"));
-    assert!(buffer.push_word(*b"abcdefgh", 3));
+    assert!(buffer.push_first(*b"abcdefgh", 3));
     assert_eq!((buffer.as_slice(), buffer.room()), (&b"0123456789abc"[..], 7));
     // A word goes in as a whole, whatever counts of it.
-    assert!(!buffer.push_word(*b"abcdefgh", 1));
+    assert!(!buffer.push_first(*b"abcdefgh", 1));
     buffer.remove_front(11);
     assert_eq!(buffer.as_slice(), b"bc");
     buffer.remove_front(99);

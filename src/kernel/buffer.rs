@@ -48,8 +48,10 @@ impl<'a> Buffer<'a> {
     }
 
     /// How many more bytes there is room for.
+    #[inline(always)]
     pub(crate) fn room(&self) -> usize {
-        self.memory.len() - self.len
+        // It cannot wrap, by the invariant; the compiler does not know that, and would look.
+        self.memory.len().wrapping_sub(self.len)
     }
 
     /// Forgets the bytes that are there.
@@ -69,20 +71,20 @@ impl<'a> Buffer<'a> {
         // - They do not overlap: `memory` is borrowed mutably, and `more` is not a part of it.
         unsafe { copy_raw(more.as_ptr(), self.end(), more.len()) };
         // INVARIANT: They are initialised now, and there was room for them.
-        self.len += more.len();
+        self.len = self.len.wrapping_add(more.len());
         true
     }
 
-    /// Adds the first `len` bytes of `word`, or returns false when there is no room for all of it.
+    /// Adds the first `len` of `bytes`, or returns false when there is no room for all of them.
     #[inline(always)]
-    pub(crate) fn push_word(&mut self, word: [u8; 8], len: usize) -> bool {
-        if self.room() < 8 || len > 8 {
+    pub(crate) fn push_first<const N: usize>(&mut self, bytes: [u8; N], len: usize) -> bool {
+        if self.room() < N || len > N {
             return false;
         }
-        // SAFETY: 8 bytes from `len` on are in `memory`, as was just looked.
-        unsafe { self.end().cast::<[u8; 8]>().write(word) };
+        // SAFETY: `N` bytes from `len` on are in `memory`, as was just looked.
+        unsafe { self.end().cast::<[u8; N]>().write(bytes) };
         // INVARIANT: At least `len` of them are initialised now.
-        self.len += len;
+        self.len = self.len.wrapping_add(len);
         true
     }
 
@@ -141,43 +143,58 @@ const SHORT: usize = 256;
 ///
 /// `from` must be valid for reads of `len` bytes, `to` for writes, and they must not overlap.
 #[inline(always)]
-unsafe fn copy_raw(mut from: *const u8, mut to: *mut u8, len: usize) {
+unsafe fn copy_raw(from: *const u8, to: *mut u8, len: usize) {
     if len > SHORT {
         // SAFETY: The contract is the same.
         return unsafe { ptr::copy_nonoverlapping(from, to, len) };
     }
-    let mut left = len;
-    while left >= 32 {
-        // Several at a time: of one, the compiler would make a call of memcpy() again.
-        //
-        // SAFETY: There are 32 bytes left on both sides.
-        unsafe {
-            step::<[u64; 2]>(from, to, 0);
-            step::<[u64; 2]>(from, to, 16);
+    if len >= 32 {
+        // All but the last up to 32 bytes, then these, which may have some of the others in them.
+        let last = len - 32;
+        let mut at = 0;
+        while at < last {
+            // SAFETY: There are at least 32 bytes from `at` on.
+            unsafe { step_32(from, to, at) };
+            at = at.wrapping_add(32);
         }
-        from = from.wrapping_add(32);
-        to = to.wrapping_add(32);
-        left = left.wrapping_sub(32);
+        // SAFETY: There are 32 bytes from `last` on.
+        return unsafe { step_32(from, to, last) };
     }
-    // The rest, in words that may overlap with each other.
+    // In two words that may overlap with each other.
     //
-    // SAFETY: All begin at or after 0 and end at or before `left`.
+    // SAFETY: All begin at or after 0 and end at or before `len`.
     unsafe {
-        if left >= 16 {
+        if len >= 16 {
             step::<[u64; 2]>(from, to, 0);
-            step::<[u64; 2]>(from, to, left - 16);
-        } else if left >= 8 {
+            step::<[u64; 2]>(from, to, len - 16);
+        } else if len >= 8 {
             step::<u64>(from, to, 0);
-            step::<u64>(from, to, left - 8);
-        } else if left >= 4 {
+            step::<u64>(from, to, len - 8);
+        } else if len >= 4 {
             step::<u32>(from, to, 0);
-            step::<u32>(from, to, left - 4);
-        } else if left >= 2 {
+            step::<u32>(from, to, len - 4);
+        } else if len >= 2 {
             step::<u16>(from, to, 0);
-            step::<u16>(from, to, left - 2);
-        } else if left == 1 {
+            step::<u16>(from, to, len - 2);
+        } else if len == 1 {
             step::<u8>(from, to, 0);
         }
+    }
+}
+
+/// Copies 32 bytes from `at` bytes after `from` to as many after `to`.
+///
+/// # Safety
+///
+/// As of [`copy_raw`], for these bytes.
+#[inline(always)]
+unsafe fn step_32(from: *const u8, to: *mut u8, at: usize) {
+    // Several words at a time: of one, the compiler would make a call of memcpy() again.
+    //
+    // SAFETY: The contract is the same.
+    unsafe {
+        step::<[u64; 2]>(from, to, at);
+        step::<[u64; 2]>(from, to, at.wrapping_add(16));
     }
 }
 

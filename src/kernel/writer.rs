@@ -3,7 +3,13 @@
 //! Who the current task is, and what it may do. The kernel crate shows no command name, no
 //! capability and no munged user id yet.
 
-use core::ptr::addr_of;
+use core::{
+    mem::{
+        align_of,
+        offset_of, //
+    },
+    ptr::addr_of, //
+};
 
 use kernel::{
     bindings,
@@ -33,19 +39,23 @@ pub(crate) fn current() -> Writer {
 fn comm() -> [u8; COMM_LEN] {
     const _: () = assert!(COMM_LEN == bindings::TASK_COMM_LEN as usize);
     let task = current!().as_ptr();
-    // SAFETY:
-    // - `task` is the current task, which lives for as long as it runs this code.
-    // - Another thread may be changing the name (`prctl`, `/proc/PID/comm`). The read is volatile
-    //   for that reason, and any mixture of two names is a valid value of bytes; the kernel's own
-    //   readers (`get_task_comm()` in `include/linux/sched.h`) take no lock either.
-    let raw = unsafe {
-        addr_of!((*task).comm)
-            .cast::<[u8; COMM_LEN]>()
-            .read_volatile()
+    // SAFETY: `task` is the current task, which lives for as long as it runs this code.
+    let comm = unsafe { addr_of!((*task).comm) };
+    // Another thread may be changing the name (`prctl`, `/proc/PID/comm`). The reads are volatile
+    // for that reason, and any mixture of two names is a valid value of bytes; the kernel's own
+    // readers (`get_task_comm()` in `include/linux/sched.h`) take no lock either. Of bytes, each
+    // would be read by itself.
+    let words = if const { offset_of!(bindings::task_struct, comm) % align_of::<u64>() == 0 } {
+        // SAFETY: As above; a task is aligned to more than that.
+        unsafe { comm.cast::<[u64; 2]>().read_volatile() }
+    } else {
+        // SAFETY: As above.
+        let bytes = unsafe { comm.cast::<[[u8; 8]; 2]>().read_volatile() };
+        bytes.map(u64::from_ne_bytes)
     };
     // The kernel pads names with zeros, but a name that is being changed may have a rest of the old
     // one behind its end.
-    padded_name(raw)
+    padded_name(words.map(u64::from_le))
 }
 
 /// The recorded user id `uid`, as the current task is to see it: in its user namespace, and as the
