@@ -2,21 +2,10 @@
 
 //! The module's pure code, compiled on the host and held against plain models.
 
-#[path = "../src/kernel/buffer.rs"]
-#[allow(dead_code, reason = "the tests need not use all of it")]
-mod buffer;
-#[path = "../src/record.rs"]
-#[allow(dead_code, reason = "the tests need not use all of it")]
-mod record;
-#[path = "../src/ring.rs"]
-#[allow(dead_code, reason = "the tests need not use all of it")]
-mod ring;
-
-#[path = "../src/value.rs"]
-#[allow(dead_code, reason = "the tests need not use all of it")]
-mod value;
-
 mod model;
+mod pure;
+
+use pure::*;
 
 mod value_tests {
     use crate::ring::Policy;

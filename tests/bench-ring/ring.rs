@@ -3,20 +3,11 @@
 //! What one append to the ring and one read from it take, without system call, lock or copy to the
 //! user: criterion says how sure it is of each figure.
 
-#[path = "../../src/kernel/buffer.rs"]
-#[allow(dead_code, reason = "the benchmark need not use all of it")]
-mod buffer;
-#[path = "../../src/record.rs"]
-#[allow(dead_code, reason = "the benchmark need not use all of it")]
-mod record;
-#[path = "../../src/ring.rs"]
-#[allow(dead_code, reason = "the benchmark need not use all of it")]
-mod ring;
-#[path = "../../src/value.rs"]
-#[allow(dead_code, reason = "the benchmark need not use all of it")]
-mod value;
+#[path = "../pure.rs"]
+mod pure;
 
 use criterion::{criterion_group, criterion_main, Criterion};
+use pure::*;
 use record::{Header, Priority, TextForm, Writer, HEADER_SIZE};
 use ring::{Policy, Position, Ring};
 use std::hint::black_box;

@@ -4,23 +4,14 @@
 
 #![no_main]
 
-#[path = "../../../src/kernel/buffer.rs"]
-#[allow(dead_code, reason = "a target need not use all of it")]
-mod buffer;
 #[path = "../../model.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;
-#[path = "../../../src/record.rs"]
-#[allow(dead_code, reason = "a target need not use all of it")]
-mod record;
-#[path = "../../../src/ring.rs"]
-#[allow(dead_code, reason = "a target need not use all of it")]
-mod ring;
-#[path = "../../../src/value.rs"]
-#[allow(dead_code, reason = "a target need not use all of it")]
-mod value;
+#[path = "../../pure.rs"]
+mod pure;
 
 use libfuzzer_sys::fuzz_target;
+use pure::*;
 
 fuzz_target!(|data: &[u8]| {
     // As a write goes through them, one after the other.

@@ -4,11 +4,11 @@
 
 #![no_main]
 
-#[path = "../../../src/value.rs"]
-#[allow(dead_code, reason = "a target need not use all of it")]
-mod value;
+#[path = "../../pure.rs"]
+mod pure;
 
 use libfuzzer_sys::fuzz_target;
+use pure::*;
 use value::{Mode, Size, Text, Value};
 
 fn round_trip<T: Value + std::fmt::Debug>(text: &[u8]) {
