@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's pure code, for programs of the host that check or measure it. Its files look for each
-//! other at the root of the crate, so that is where `use pure::*` belongs, beside `mod pure`.
+//! The module's pure code, for programs of the host that check or measure it. Its files look for
+//! each other at the root of the crate, so that is where `use pure::*` belongs, beside `mod pure`.
 
 #![allow(dead_code, reason = "no program uses all of it")]
 

@@ -12,8 +12,8 @@ mod model;
 mod pure;
 
 use libfuzzer_sys::fuzz_target;
-use pure::*;
 use model::{Model, Op, READERS};
+use pure::*;
 use ring::Policy;
 
 fuzz_target!(|data: &[u8]| {
