@@ -11,7 +11,7 @@
 //! [`Log::wait`] gives it back while it sleeps.
 //!
 //! A spinlock, because that is short: of the 1160 instructions that a write of 64 bytes to a full
-//! log takes, about 250 run under it, 44 of them to ask for the time, and of a read about 150.
+//! log takes, about 250 run under it, 42 of them to ask for the time, and of a read about 150.
 //! Taking and releasing it takes 20.
 //!
 //! Lock order: `Log::state`, then a reader's cursor (`reader.rs`).

@@ -739,7 +739,8 @@ mod tests {
             let mut written = 0;
             let complete = form.write(|piece| {
                 written += piece.len();
-                true
+                // Only what needs no escape is handed on as it is.
+                piece.len() <= PIECE_SIZE || piece == &text[..len]
             });
             assert!(complete);
             assert_eq!(written, around + len);

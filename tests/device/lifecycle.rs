@@ -64,7 +64,7 @@ fn taint() {
 }
 
 fn reload() {
-    for round in 0..rounds() / 4 {
+    for round in 0..rounds() / 2 {
         modprobe(if round % 2 == 0 { "" } else { "capacity=8K policy=stop" }).expect("modprobe");
         // What one life of the module wrote, the next has not.
         let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");

@@ -244,7 +244,7 @@ fn refused_leaves_no_memory() {
     assert_eq!(lines.len(), 20);
     assert!(lines.iter().all(|line| line.ends_with("or '.' in 'a/b'")), "{}", lines[0]);
     let before = slab();
-    let rounds = i64::from((rounds() / 4).max(20));
+    let rounds = i64::from(rounds());
     refuse(rounds);
     let grown = slab() - before;
     println!("{rounds} refused loads: the slab grew by {grown} KiB");
@@ -311,7 +311,7 @@ fn random() {
     ];
     const GOOD: [&str; 6] = ["64K", "app,box:64K", "0640", "stop", "y", "100"];
     let (mut good, mut bad) = (0, 0);
-    let rounds = (rounds() / 2).max(20);
+    let rounds = rounds();
     for _ in 0..rounds {
         // A good value beside each random one now and then, or next to none would be taken.
         let all_good = next(4) == 0;
