@@ -138,7 +138,7 @@ build_guest() {
         # Unlike gcc, clang links for 32 bits without a package that takes other compilers' place.
         guest_flags="$guest_flags -C linker=clang -C link-arg=--target=i686-linux-gnu"
     fi
-    RUSTFLAGS=$guest_flags cargo build --bin "$1" --target "$guest_target"
+    RUSTFLAGS=$guest_flags cargo build --features guest --bin "$1" --target "$guest_target"
 }
 # shellcheck disable=SC2034 # for the caller
 guest_programs=$top/build/cargo/x86_64-unknown-linux-gnu/release

@@ -43,7 +43,6 @@ use crate::{
     record::{
         frame_size,
         Header,
-        TextForm,
         FRAME_HEADER_SIZE,
         HEADER_SIZE, //
     },
@@ -51,6 +50,7 @@ use crate::{
         Position,
         Stored, //
     },
+    text::TextForm,
     transfer::Dest,
     uapi,
     writer, //

@@ -21,7 +21,9 @@ mod writer;
 // Data: pure Rust that needs no kernel, and also compiles on the host for its tests.
 mod record;
 mod ring;
+mod text;
 mod value;
+mod word;
 
 // From the data to the device.
 mod config;

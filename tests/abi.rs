@@ -43,9 +43,6 @@ mod prelude {
 }
 use std::clone::Clone as Immutable;
 
-#[path = "../src/kernel/buffer.rs"]
-#[allow(dead_code, reason = "the record needs it, the tests do not")]
-mod buffer;
 #[path = "../src/record.rs"]
 #[allow(dead_code, reason = "the tests need only its binary forms")]
 mod record;
@@ -53,6 +50,9 @@ mod record;
 #[path = "../src/uapi.rs"]
 #[deny(dead_code)]
 mod uapi;
+#[path = "../src/word.rs"]
+#[allow(dead_code, reason = "the record needs it, the tests do not")]
+mod word;
 
 use record::{Entry, Header, Priority, Writer};
 

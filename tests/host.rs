@@ -93,7 +93,8 @@ mod value_tests {
 
 mod record_tests {
     use crate::model::{self, parsed};
-    use crate::record::{parse, Header, Priority, TextForm, Writer, HEADER_SIZE};
+    use crate::record::{parse, Header, Priority, Writer, HEADER_SIZE};
+    use crate::text::TextForm;
     use proptest::prelude::*;
 
     fn header(seq: u64, time_ns: u64, priority: u16, comm: [u8; 16]) -> Header {

@@ -11,5 +11,9 @@ pub(crate) mod buffer;
 pub(crate) mod record;
 #[path = "../src/ring.rs"]
 pub(crate) mod ring;
+#[path = "../src/text.rs"]
+pub(crate) mod text;
 #[path = "../src/value.rs"]
 pub(crate) mod value;
+#[path = "../src/word.rs"]
+pub(crate) mod word;

@@ -8,9 +8,10 @@ mod pure;
 
 use criterion::{criterion_group, criterion_main, Criterion};
 use pure::*;
-use record::{Header, Priority, TextForm, Writer, HEADER_SIZE};
+use record::{Header, Priority, Writer, HEADER_SIZE};
 use ring::{Policy, Position, Ring};
 use std::hint::black_box;
+use text::TextForm;
 
 const HEADER: Header = Header {
     seq: 0,

@@ -8,7 +8,7 @@
 //! a kernel with fault injection can do this: see .config.fragment.
 
 use crate::abi::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, NODE};
-use crate::kernel::{is_loaded, rmmod};
+use crate::kernel::{delete_module, finit_module, is_loaded, rmmod};
 use crate::{skip, Test};
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
@@ -235,27 +235,17 @@ fn ioctl() {
     assert_eq!(file.info().cleared_seq, 1);
 }
 
-fn insert(parameters: &str) -> Result<(), Errno> {
-    let module = File::open("umsg.ko").map_err(|_| Errno::last())?;
-    let parameters = std::ffi::CString::new(parameters).expect("no zero byte");
-    nix::kmod::finit_module(&module, &parameters, nix::kmod::ModuleInitFlags::empty())
-}
-
-fn delete() -> Result<(), Errno> {
-    nix::kmod::delete_module(c"umsg", nix::kmod::DeleteModuleFlags::O_NONBLOCK)
-}
-
 fn load() {
     let injector = Injector::new();
     injector.sweep(
         "load",
-        || insert("capacity=16384"),
+        || finit_module("capacity=16384"),
         |result| {
             assert_eq!(is_loaded(), result.is_ok());
             assert_eq!(std::path::Path::new(NODE).exists(), result.is_ok(), "{NODE}");
             if result.is_ok() {
                 Umsg::writer().log("x");
-                delete().expect("delete_module");
+                delete_module().expect("delete_module");
             }
         },
     );
@@ -263,13 +253,13 @@ fn load() {
 
 fn unload() {
     let injector = Injector::new();
-    insert("").expect("finit_module");
-    injector.sweep("unload", delete, |result| {
+    finit_module("").expect("finit_module");
+    injector.sweep("unload", delete_module, |result| {
         assert_eq!(is_loaded(), result.is_err());
         assert_eq!(std::path::Path::new(NODE).exists(), result.is_err());
         if result.is_ok() {
-            insert("").expect("finit_module");
+            finit_module("").expect("finit_module");
         }
     });
-    delete().expect("delete_module");
+    delete_module().expect("delete_module");
 }

@@ -2,6 +2,7 @@
 
 //! The kernel under test: loading and unloading by kmod, and what it says.
 
+use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
@@ -34,6 +35,19 @@ pub fn modprobe(parameters: &str) -> Result<String, String> {
 /// `rmmod umsg`
 pub fn rmmod() -> Result<String, String> {
     command("rmmod", &["umsg"])
+}
+
+/// What `insmod umsg.ko PARAMETERS` does, without a process for it: that alone takes as long again
+/// under emulation. For tests in which kmod is not the point.
+pub fn finit_module(parameters: &str) -> Result<(), Errno> {
+    let module = File::open("umsg.ko").map_err(|_| Errno::last())?;
+    let parameters = std::ffi::CString::new(parameters).expect("no zero byte");
+    nix::kmod::finit_module(&module, &parameters, nix::kmod::ModuleInitFlags::empty())
+}
+
+/// What `rmmod umsg` does, without a process for it.
+pub fn delete_module() -> Result<(), Errno> {
+    nix::kmod::delete_module(c"umsg", nix::kmod::DeleteModuleFlags::O_NONBLOCK)
 }
 
 /// Whether the module is in `/proc/modules`.

@@ -3,7 +3,7 @@
 //! Load, unload, and unloading against who uses the device.
 
 use crate::abi::{Umsg, NODE};
-use crate::kernel::{is_loaded, modprobe, rmmod, Messages};
+use crate::kernel::{delete_module, finit_module, is_loaded, modprobe, rmmod, Messages};
 use crate::sharing::{child, Child};
 use crate::{rounds, Test};
 use nix::errno::Errno;
@@ -19,11 +19,6 @@ pub const TESTS: &[Test] = &[
     Test::new("lifecycle.unload_under_sleepers", unload_under_sleepers),
     Test::new("lifecycle.unload_against_users", unload_against_users).unloaded(),
 ];
-
-/// What `rmmod` does, without its words.
-fn delete_module() -> Result<(), Errno> {
-    nix::kmod::delete_module(c"umsg", nix::kmod::DeleteModuleFlags::O_NONBLOCK)
-}
 
 fn insmod() {
     crate::kernel::command("insmod", &["umsg.ko", "capacity=8192"]).expect("insmod");
@@ -65,14 +60,14 @@ fn taint() {
 
 fn reload() {
     for round in 0..rounds() / 2 {
-        modprobe(if round % 2 == 0 { "" } else { "capacity=8K policy=stop" }).expect("modprobe");
+        finit_module(if round % 2 == 0 { "" } else { "capacity=8K policy=stop" }).expect("load");
         // What one life of the module wrote, the next has not.
         let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
         assert_eq!(file.next(), Err(Errno::EAGAIN));
         file.log("x");
         assert_eq!(file.next().expect("a record").seq, 0);
         drop(file);
-        rmmod().expect("rmmod");
+        delete_module().expect("unload");
         assert!(!std::path::Path::new(NODE).exists());
     }
 }
@@ -80,9 +75,9 @@ fn reload() {
 /// Loaded and unloaded with much of the machine's memory, over and over: none of it may stay.
 fn memory_is_freed() {
     for _ in 0..10 {
-        modprobe("capacity=134217728").expect("modprobe");
+        finit_module("capacity=134217728").expect("load");
         Umsg::writer().log("x");
-        rmmod().expect("rmmod");
+        delete_module().expect("unload");
     }
     let areas = std::fs::read_to_string("/proc/vmallocinfo").expect("vmallocinfo");
     assert!(!areas.contains("[umsg]"), "memory of the module is left");
@@ -178,7 +173,7 @@ fn unload_against_users() {
     let mut running: Vec<_> = (0..users.len()).map(start).collect();
     let (mut refused, mut random) = (0u32, 1u64);
     for round in 0..rounds {
-        modprobe("capacity=8192").expect("modprobe");
+        finit_module("capacity=8192").expect("load");
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         std::thread::sleep(std::time::Duration::from_micros((random >> 33) % 4000));
         // One of them dies, whatever it is doing, and another takes its place.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The tests of the device, as user programs see it. Run as root in a booted kernel with `umsg`
-//! installed for modprobe; prints KTAP.
+//! installed for modprobe and `umsg.ko` in the folder; prints KTAP.
 //!
 //! Each test runs in a process of its own, on a module freshly loaded with the parameters it asks
 //! for, so that a failure, a hang or a forgotten descriptor of one does not reach the next. After
@@ -190,15 +190,15 @@ fn run_all(parts: &[String]) -> ExitCode {
 fn run(test: &Test) -> Outcome {
     let mut log = kernel::Messages::from_now();
     if let Some(parameters) = test.load {
-        if let Err(why) = kernel::modprobe(parameters) {
-            return Outcome::Failed(why);
+        if let Err(error) = kernel::finit_module(parameters) {
+            return Outcome::Failed(format!("the module does not load: {error}"));
         }
     }
     let mut outcome = in_a_process(test.name);
     let mut problems = String::new();
     if kernel::is_loaded() {
-        if let Err(why) = kernel::rmmod() {
-            problems += &format!("the module does not unload: {why}\n");
+        if let Err(error) = kernel::delete_module() {
+            problems += &format!("the module does not unload: {error}\n");
         }
     }
     if std::path::Path::new("/dev/umsg").exists() {

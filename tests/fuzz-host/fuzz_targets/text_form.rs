@@ -13,7 +13,8 @@ mod pure;
 
 use libfuzzer_sys::fuzz_target;
 use pure::*;
-use record::{Header, Priority, TextForm, Writer, HEADER_SIZE};
+use record::{Header, Priority, Writer, HEADER_SIZE};
+use text::TextForm;
 
 fuzz_target!(|data: &[u8]| {
     let Some((stored, rest)) = data.split_first_chunk::<HEADER_SIZE>() else {
