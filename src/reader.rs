@@ -314,12 +314,9 @@ impl Reader {
             let mut broken = None;
             buffer.clear();
             self.log.look(start.position, |stored| {
-                let (header, text) = match split(stored.bytes) {
-                    Ok(parts) => parts,
-                    Err(error) => {
-                        broken = Some(error);
-                        return false;
-                    }
+                let Some((header, text)) = stored.bytes.split_first_chunk::<HEADER_SIZE>() else {
+                    broken = Some(EIO);
+                    return false;
                 };
                 let size = frame_size(text.len());
                 first.get_or_insert(Found::from(stored));
@@ -327,8 +324,9 @@ impl Reader {
                     next_size = size;
                     return false;
                 }
-                let uid = uids.for_reader(header.writer.uid);
-                buffer.push(&header.frame(uid, stored.lost));
+                let uid = uids.for_reader(Header::uid_of(header));
+                let frame = Header::frame(header, uid, stored.lost);
+                buffer.push_first(frame, FRAME_HEADER_SIZE);
                 buffer.push(text);
                 let padding = size - FRAME_HEADER_SIZE - text.len();
                 if padding > 0 {

@@ -101,14 +101,17 @@ pub(crate) struct Writer {
 
 /// What is stored beside the text of a record.
 ///
-/// In the ring it stands before the text, in the machine's byte order:
+/// In the ring it stands before the text, in the machine's byte order: as in the record's frame,
+/// which is made of it by the dozen, but for the count of lost records, which each reader has of
+/// its own.
 ///
 /// | offset | size | field |
 /// |---|---|---|
-/// | 0 | 8 | sequence number |
-/// | 8 | 8 | time of the write, nanoseconds of `CLOCK_MONOTONIC` |
-/// | 16 | 4 | length of the text in bytes |
-/// | 20 | 4 | priority |
+/// | 0 | 2 | [`FRAME_HEADER_SIZE`] |
+/// | 2 | 2 | priority |
+/// | 4 | 4 | length of the text in bytes |
+/// | 8 | 8 | sequence number |
+/// | 16 | 8 | time of the write, nanoseconds of `CLOCK_MONOTONIC` |
 /// | 24 | 4 | pid |
 /// | 28 | 4 | tid |
 /// | 32 | 4 | uid |
@@ -133,10 +136,11 @@ impl Header {
     /// The header as it is stored.
     pub(crate) fn encode(&self) -> [u8; HEADER_SIZE] {
         let mut out = [0; HEADER_SIZE];
-        out[0..8].copy_from_slice(&self.seq.to_ne_bytes());
-        out[8..16].copy_from_slice(&self.time_ns.to_ne_bytes());
-        out[16..20].copy_from_slice(&self.text_len.to_ne_bytes());
-        out[20..24].copy_from_slice(&u32::from(self.priority.0).to_ne_bytes());
+        out[0..2].copy_from_slice(&(FRAME_HEADER_SIZE as u16).to_ne_bytes());
+        out[2..4].copy_from_slice(&self.priority.0.to_ne_bytes());
+        out[4..8].copy_from_slice(&self.text_len.to_ne_bytes());
+        out[8..16].copy_from_slice(&self.seq.to_ne_bytes());
+        out[16..24].copy_from_slice(&self.time_ns.to_ne_bytes());
         out[24..28].copy_from_slice(&self.writer.pid.to_ne_bytes());
         out[28..32].copy_from_slice(&self.writer.tid.to_ne_bytes());
         out[32..36].copy_from_slice(&self.writer.uid.to_ne_bytes());
@@ -146,12 +150,17 @@ impl Header {
 
     /// Length of the text in bytes, from a stored header.
     pub(crate) fn text_len_of(stored: &[u8]) -> usize {
-        u32::from_ne_bytes(array(&stored[16..20])) as usize
+        u32::from_ne_bytes(array(&stored[4..8])) as usize
     }
 
     /// Time of the write in nanoseconds, from a stored header.
     pub(crate) fn time_of(stored: &[u8]) -> u64 {
-        u64::from_ne_bytes(array(&stored[8..16]))
+        u64::from_ne_bytes(array(&stored[16..24]))
+    }
+
+    /// Effective user id of the writer, from a stored header.
+    pub(crate) fn uid_of(stored: &[u8; HEADER_SIZE]) -> u32 {
+        u32::from_ne_bytes(array(&stored[32..36]))
     }
 
     /// Reads back what [`Header::encode`] wrote.
@@ -159,11 +168,11 @@ impl Header {
         let word = |at: usize| u32::from_ne_bytes(array(&stored[at..at + 4]));
         let long = |at: usize| u64::from_ne_bytes(array(&stored[at..at + 8]));
         Self {
-            seq: long(0),
-            time_ns: long(8),
-            text_len: word(16),
+            seq: long(8),
+            time_ns: long(16),
+            text_len: word(4),
             // INVARIANT: `encode` stored a priority that held it.
-            priority: Priority(word(20) as u16),
+            priority: Priority(u16::from_ne_bytes(array(&stored[2..4]))),
             writer: Writer {
                 pid: word(24),
                 tid: word(28),
@@ -183,21 +192,21 @@ pub(crate) const fn frame_size(text_len: usize) -> usize {
 }
 
 impl Header {
-    /// The header of the record's frame, the binary form that a reader gets: `struct umsg_record`.
+    /// The header of the record's frame, the binary form that a reader gets: `struct umsg_record`;
+    /// from a stored header.
     ///
     /// `uid` and `lost` are as in [`TextForm::new`](crate::text::TextForm::new).
-    pub(crate) fn frame(&self, uid: u32, lost: u64) -> [u8; FRAME_HEADER_SIZE] {
+    #[inline(always)]
+    pub(crate) fn frame(
+        stored: &[u8; HEADER_SIZE],
+        uid: u32,
+        lost: u64,
+    ) -> [u8; FRAME_HEADER_SIZE] {
         let mut out = [0; FRAME_HEADER_SIZE];
-        out[0..2].copy_from_slice(&(FRAME_HEADER_SIZE as u16).to_ne_bytes());
-        out[2..4].copy_from_slice(&self.priority.0.to_ne_bytes());
-        out[4..8].copy_from_slice(&self.text_len.to_ne_bytes());
-        out[8..16].copy_from_slice(&self.seq.to_ne_bytes());
-        out[16..24].copy_from_slice(&self.time_ns.to_ne_bytes());
+        out[0..24].copy_from_slice(&stored[0..24]);
         out[24..32].copy_from_slice(&lost.to_ne_bytes());
-        out[32..36].copy_from_slice(&self.writer.pid.to_ne_bytes());
-        out[36..40].copy_from_slice(&self.writer.tid.to_ne_bytes());
+        out[32..64].copy_from_slice(&stored[24..56]);
         out[40..44].copy_from_slice(&uid.to_ne_bytes());
-        out[48..64].copy_from_slice(&self.writer.comm);
         out
     }
 }

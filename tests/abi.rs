@@ -220,7 +220,7 @@ fn records() {
         priority: Priority::new(0x0742).expect("a priority"),
         writer: Writer { pid: 0x4142_4344, tid: 0x5152_5354, uid: 0, comm },
     };
-    let frame = header.frame(0x6162_6364, 0x7172_7374_7576_7778);
+    let frame = Header::frame(&header.encode(), 0x6162_6364, 0x7172_7374_7576_7778);
     for (name, &(offset, size)) in &Abi::of_header().fields["umsg_record"] {
         let bytes = &frame[offset..offset + size];
         let value = match name.as_str() {

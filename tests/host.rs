@@ -193,6 +193,8 @@ mod record_tests {
             let stored: [u8; HEADER_SIZE] = header.encode();
             prop_assert_eq!(Header::decode(&stored), header);
             prop_assert_eq!(Header::text_len_of(&stored), text_len as usize);
+            prop_assert_eq!(Header::time_of(&stored), header.time_ns);
+            prop_assert_eq!(Header::uid_of(&stored), header.writer.uid);
         }
 
         #[test]
@@ -268,7 +270,7 @@ mod record_tests {
             [seq, time_ns, lost].iter().for_each(|word| want.extend(word.to_ne_bytes()));
             [pid, tid, uid, 0].iter().for_each(|word| want.extend(word.to_ne_bytes()));
             want.extend(comm);
-            prop_assert_eq!(header.frame(uid, lost).to_vec(), want);
+            prop_assert_eq!(Header::frame(&header.encode(), uid, lost).to_vec(), want);
         }
 
         #[test]

@@ -148,6 +148,15 @@ unsafe fn copy_raw(from: *const u8, to: *mut u8, len: usize) {
         // SAFETY: The contract is the same.
         return unsafe { ptr::copy_nonoverlapping(from, to, len) };
     }
+    if (32..=64).contains(&len) {
+        // The usual text, without the loop: the first and the last 32 bytes, which may overlap.
+        //
+        // SAFETY: There are 32 bytes from 0 on, and from `len - 32` on.
+        return unsafe {
+            step_32(from, to, 0);
+            step_32(from, to, len - 32);
+        };
+    }
     if len >= 32 {
         // All but the last up to 32 bytes, then these, which may have some of the others in them.
         let last = len - 32;

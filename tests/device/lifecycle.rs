@@ -17,7 +17,7 @@ pub const TESTS: &[Test] = &[
     Test::new("lifecycle.memory_is_freed", memory_is_freed).unloaded(),
     Test::new("lifecycle.unload_under_file", unload_under_file),
     Test::new("lifecycle.unload_under_sleepers", unload_under_sleepers),
-    Test::new("lifecycle.unload_against_users", unload_against_users).unloaded(),
+    Test::new("lifecycle.unload_against_users", unload_against_users).unloaded().on_all_cpus(),
 ];
 
 fn insmod() {

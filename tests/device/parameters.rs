@@ -28,7 +28,7 @@ pub const TESTS: &[Test] = &[
     Test::new("parameters.command_line", command_line).unloaded(),
     Test::new("parameters.sysfs", sysfs),
     Test::new("parameters.sysfs_write", sysfs_write),
-    Test::new("parameters.sysfs_against_unload", sysfs_against_unload).unloaded(),
+    Test::new("parameters.sysfs_against_unload", sysfs_against_unload).unloaded().on_all_cpus(),
     Test::new("parameters.too_much_memory", too_much_memory).unloaded().complains(),
 ];
 
