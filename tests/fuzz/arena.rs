@@ -3,6 +3,7 @@
 //! The memory of one thread that its calls read from and write to, with what surrounds it.
 
 use crate::calls::{Memory, Place};
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 const PAGE: usize = 4096;
@@ -32,7 +33,11 @@ const SHIFTY: usize = READ_ONLY + 2;
 const STALL: usize = SHIFTY + 2;
 const PAGES: usize = STALL + 2;
 
-pub struct Arena(usize);
+pub struct Arena {
+    start: usize,
+    /// The protection of the shifty page.
+    shifty: Cell<i32>,
+}
 
 /// The pieces of one read or write.
 pub struct Pieces {
@@ -59,8 +64,8 @@ impl Arena {
             )
         };
         assert_ne!(base, libc::MAP_FAILED);
-        let arena = Self(base as usize);
         let write = libc::PROT_READ | libc::PROT_WRITE;
+        let arena = Self { start: base as usize, shifty: Cell::new(write) };
         for (first, pages) in AREAS {
             arena.protect(first, pages, write);
         }
@@ -73,7 +78,7 @@ impl Arena {
     }
 
     fn page(&self, number: usize) -> usize {
-        self.0 + number * PAGE
+        self.start + number * PAGE
     }
 
     fn protect(&self, first: usize, pages: usize, protection: i32) {
@@ -85,6 +90,16 @@ impl Arena {
     /// Changes the protection of the shifty page.
     pub fn shift(&self, protection: i32) {
         self.protect(SHIFTY, 1, protection);
+        self.shifty.set(protection);
+    }
+
+    /// Makes sure that what a read has left at `address`, in the shifty page, does not look like a
+    /// sealed text: cut off, it would be taken for a torn one.
+    fn unseal(&self, address: usize) {
+        self.protect(SHIFTY, 1, libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: In a page of the arena, just made writable, of which nobody holds a reference.
+        unsafe { (address as *mut u8).write(0) };
+        self.protect(SHIFTY, 1, self.shifty.get());
     }
 
     /// The bytes of an area.
@@ -102,7 +117,13 @@ impl Arena {
             Place::Good => self.page(first) + offset,
             Place::End(before) => self.page(first + pages) - usize::from(before),
             Place::ReadOnly => self.page(READ_ONLY) + 8,
-            Place::Shifty => self.page(SHIFTY) + 16,
+            Place::Shifty => {
+                let at = self.page(SHIFTY) + 16;
+                if area == Area::Write {
+                    self.unseal(at);
+                }
+                at
+            }
             Place::Stall => {
                 let page = self.page(STALL);
                 // SAFETY: The page is the arena's; its contents may go.
