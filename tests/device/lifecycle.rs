@@ -15,8 +15,8 @@ pub const TESTS: &[Test] = &[
     Test::new("lifecycle.taint", taint),
     Test::new("lifecycle.reload", reload).unloaded(),
     Test::new("lifecycle.memory_is_freed", memory_is_freed).unloaded(),
-    Test::new("lifecycle.unload_under_file", unload_under_file),
-    Test::new("lifecycle.unload_under_sleepers", unload_under_sleepers),
+    Test::new("lifecycle.unload_under_file", unload_under_file).on_all_cpus(),
+    Test::new("lifecycle.unload_under_sleepers", unload_under_sleepers).on_all_cpus(),
     Test::new("lifecycle.unload_against_users", unload_against_users).unloaded().on_all_cpus(),
 ];
 

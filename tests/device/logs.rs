@@ -15,7 +15,7 @@ pub const TESTS: &[Test] = &[
     Test::new("logs.list", list).with("logs=app,boot:64K:stop,audit:128K:overwrite:0640"),
     Test::new("logs.defaults", defaults)
         .with("capacity=32K policy=stop mode=0604 logs=a,b:8K,c::overwrite,d:::0700,e:"),
-    Test::new("logs.apart", apart).with("capacity=4K logs=other"),
+    Test::new("logs.apart", apart).with("capacity=4K logs=other").on_all_cpus(),
     Test::new("logs.refused", refused).unloaded().complains(),
     Test::new("logs.many", many).unloaded(),
     Test::new("logs.rights", rights).with("mode=0644 logs=open:64K:overwrite:0666,shut:::0600"),

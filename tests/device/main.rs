@@ -121,13 +121,13 @@ fn tests() -> Vec<Test> {
         errors::TESTS,
         text::TESTS,
         loss::TESTS,
-        identity::TESTS,
         parameters::TESTS,
         logs::TESTS,
         lifecycle::TESTS,
         faults::TESTS,
     ];
     let on_all_cpus = [
+        identity::TESTS,
         poll::TESTS,
         signals::TESTS,
         sharing::TESTS,

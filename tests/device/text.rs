@@ -12,7 +12,7 @@ pub const TESTS: &[Test] = &[
     Test::new("text.time", time),
     Test::new("text.shell", shell),
     Test::new("text.dmesg", dmesg),
-    Test::new("text.dmesg_follow", dmesg_follow),
+    Test::new("text.dmesg_follow", dmesg_follow).on_all_cpus(),
     Test::new("text.dmesg_largest", dmesg_largest),
     Test::new("text.dmesg_escapes", dmesg_escapes).with("record_max=460"),
 ];
