@@ -125,6 +125,7 @@ pub(crate) struct Info {
 }
 
 impl State {
+    #[inline(always)]
     fn append(&mut self, time_ns: u64, priority: Priority, writer: Writer, text: &[u8]) -> Result {
         let header = Header {
             seq: 0,

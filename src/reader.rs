@@ -43,7 +43,6 @@ use crate::{
     record::{
         frame_size,
         Header,
-        FRAME_HEADER_SIZE,
         HEADER_SIZE, //
     },
     ring::{
@@ -305,32 +304,24 @@ impl Reader {
         let mut uids = Uids::default();
         loop {
             let before = dest.written();
-            let room = dest.room().min(buffer.size());
             let start = *self.cursor.lock();
             let mut first = None::<Found>;
             let mut after = start.position;
             // Size of the frame that did not fit, and what is wrong with the record.
             let mut next_size = 0;
             let mut broken = None;
-            buffer.clear();
+            let mut frames = buffer.first(dest.room());
             self.log.look(start.position, |stored| {
                 let Some((header, text)) = stored.bytes.split_first_chunk::<HEADER_SIZE>() else {
                     broken = Some(EIO);
                     return false;
                 };
-                let size = frame_size(text.len());
                 first.get_or_insert(Found::from(stored));
-                if size > room - buffer.len() {
-                    next_size = size;
-                    return false;
-                }
                 let uid = uids.for_reader(Header::uid_of(header));
                 let frame = Header::frame(header, uid, stored.lost);
-                buffer.push_first(frame, FRAME_HEADER_SIZE);
-                buffer.push(text);
-                let padding = size - FRAME_HEADER_SIZE - text.len();
-                if padding > 0 {
-                    buffer.push(&[0; 8][..padding]);
+                if !frames.push_padded(frame, text) {
+                    next_size = frame_size(text.len());
+                    return false;
                 }
                 after = stored.after;
                 true
@@ -351,14 +342,14 @@ impl Reader {
             if first.lost > 0 && !self.tell_of_loss(start, &first)? {
                 continue;
             }
-            if buffer.len() == 0 {
+            if frames.len() == 0 {
                 return match before {
                     0 if next_size > dest.room() => Err(Stopped::Failed(EINVAL)),
                     0 => Err(Stopped::Needs(next_size)),
                     _ => Ok(before),
                 };
             }
-            if !dest.write(buffer.as_slice()) {
+            if !dest.write(frames.as_slice()) {
                 dest.rewind(before);
                 return match before {
                     0 => Err(Stopped::Failed(EFAULT)),

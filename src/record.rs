@@ -24,7 +24,13 @@ pub(crate) const COMM_LEN: usize = 16;
 /// Bytes that a record with `text_len` bytes of text takes in the ring, header and padding
 /// included.
 pub(crate) const fn stored_size(text_len: usize) -> usize {
-    HEADER_SIZE + text_len.next_multiple_of(ALIGN)
+    padded(HEADER_SIZE + text_len)
+}
+
+/// `len` rounded up to [`ALIGN`]. Every path asks for this; `next_multiple_of()` has a branch.
+#[inline(always)]
+const fn padded(len: usize) -> usize {
+    (len + (ALIGN - 1)) & !(ALIGN - 1)
 }
 
 /// A syslog priority: the facility times 8 plus the level (RFC 5424, 6.2.1).
@@ -188,7 +194,7 @@ pub(crate) const FRAME_HEADER_SIZE: usize = 64;
 
 /// Bytes of the frame of a record with `text_len` bytes of text, padding included.
 pub(crate) const fn frame_size(text_len: usize) -> usize {
-    FRAME_HEADER_SIZE + text_len.next_multiple_of(ALIGN)
+    padded(FRAME_HEADER_SIZE + text_len)
 }
 
 impl Header {
@@ -205,8 +211,9 @@ impl Header {
         let mut out = [0; FRAME_HEADER_SIZE];
         out[0..24].copy_from_slice(&stored[0..24]);
         out[24..32].copy_from_slice(&lost.to_ne_bytes());
-        out[32..64].copy_from_slice(&stored[24..56]);
+        out[32..40].copy_from_slice(&stored[24..32]);
         out[40..44].copy_from_slice(&uid.to_ne_bytes());
+        out[48..64].copy_from_slice(&stored[40..56]);
         out
     }
 }

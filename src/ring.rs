@@ -236,6 +236,7 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
     ///
     /// `header.seq` and `header.text_len` are set here. The oldest records are dropped as far as
     /// room is needed and the policy allows.
+    #[inline(always)]
     pub(crate) fn append(&mut self, mut header: Header, text: &[u8]) -> Result<u64, Refused> {
         let size = stored_size(text.len());
         let offset = match self.runs.room(size, self.capacity()) {
@@ -246,7 +247,7 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         let seq = self.runs.next.seq;
         header.seq = seq;
         header.text_len = text.len() as u32;
-        let record = &mut self.memory[offset..offset + HEADER_SIZE + text.len()];
+        let record = &mut self.memory[offset..][..HEADER_SIZE + text.len()];
         let (head, body) = record.split_at_mut(HEADER_SIZE);
         head.copy_from_slice(&header.encode());
         copy(body, text);
@@ -272,7 +273,7 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
                 self.refused += 1;
                 return Err(Refused::Full);
             }
-            let text_len = text_len_at(&self.memory, runs.oldest.offset);
+            let text_len = Header::text_len_of(&self.memory[runs.oldest.offset..]);
             bytes_dropped += text_len as u64;
             runs.drop_oldest(stored_size(text_len));
             if let Some(offset) = runs.room(size, self.capacity()) {
@@ -300,10 +301,11 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         } else {
             from
         };
-        let text_len = text_len_at(&self.memory, at.offset);
+        let rest = &self.memory[at.offset..];
+        let text_len = Header::text_len_of(rest);
         Some(Stored {
             at,
-            bytes: &self.memory[at.offset..at.offset + HEADER_SIZE + text_len],
+            bytes: &rest[..HEADER_SIZE + text_len],
             lost: at.seq - from.seq,
             after: Position {
                 seq: at.seq + 1,
@@ -352,11 +354,6 @@ impl Runs {
         self.next.seq += 1;
         self.next.offset = offset + size;
     }
-}
-
-/// Length of the text of the record whose header is at `offset`.
-fn text_len_at(memory: &[u8], offset: usize) -> usize {
-    Header::text_len_of(&memory[offset..offset + HEADER_SIZE])
 }
 
 #[cfg(CONFIG_KUNIT = "y")]

@@ -314,10 +314,37 @@ fn buffers() {
     buffer.remove_front(11);
     assert_eq!(buffer.as_slice(), b"bc");
     buffer.remove_front(99);
-    assert_eq!((buffer.len(), buffer.size()), (0, 20));
+    assert_eq!((buffer.len(), buffer.room()), (0, 20));
     assert!(buffer.push(&[1; 20]) && buffer.push(b"") && !buffer.push(b"x"));
     buffer.clear();
     assert_eq!(buffer.as_slice(), b"");
+}
+
+/// Bodies of every length up to 9, in memory that has room for them, has none to spare, and is a byte
+/// too short.
+#[test]
+fn padded_buffers() {
+    for len in 0..10usize {
+        let body: Vec<u8> = (1..=len as u8).collect();
+        let mut wanted = [&[0xaa; 16], &body[..]].concat();
+        wanted.resize(16 + len.next_multiple_of(8), 0);
+        for spare in [-1, 0, 8] {
+            let mut memory = [std::mem::MaybeUninit::new(0xee); 100];
+            let mut whole = buffer::Buffer::new(&mut memory);
+            assert!(whole.push(b"is forgotten"));
+            let mut buffer = whole.first((3 + wanted.len()).checked_add_signed(spare).unwrap());
+            assert!(buffer.push(b"abc"));
+            assert_eq!(buffer.push_padded([0xaa; 16], &body), spare >= 0);
+            let got = if spare >= 0 { &wanted[..] } else { b"" };
+            assert_eq!(buffer.as_slice(), [b"abc", got].concat());
+            // What is behind it was left alone.
+            let len = buffer.len();
+            for byte in &memory[len..] {
+                // SAFETY: All of it was filled.
+                assert!(spare < 0 || unsafe { byte.assume_init() } == 0xee);
+            }
+        }
+    }
 }
 
 mod ring_tests {

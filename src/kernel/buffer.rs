@@ -42,11 +42,6 @@ impl<'a> Buffer<'a> {
         self.len
     }
 
-    /// How many bytes there is room for, in all.
-    pub(crate) fn size(&self) -> usize {
-        self.memory.len()
-    }
-
     /// How many more bytes there is room for.
     #[inline(always)]
     pub(crate) fn room(&self) -> usize {
@@ -86,6 +81,40 @@ impl<'a> Buffer<'a> {
         // INVARIANT: At least `len` of them are initialised now.
         self.len = self.len.wrapping_add(len);
         true
+    }
+
+    /// Adds `head`, then `body`, then zeros until all of it is a multiple of 8 bytes; or returns
+    /// false when there is no room for that.
+    #[inline(always)]
+    pub(crate) fn push_padded<const N: usize>(&mut self, head: [u8; N], body: &[u8]) -> bool {
+        const { assert!(N >= 8) };
+        let size = (N + body.len() + 7) & !7;
+        if size > self.room() {
+            return false;
+        }
+        let end = self.end();
+        // SAFETY:
+        // - `size` bytes from `end` on are in `memory`, as was just looked. They are enough for
+        //   `head` and `body`, and at least 8.
+        // - They do not overlap with `body`: `memory` is borrowed mutably.
+        unsafe {
+            // The last 8 bytes first, whatever of them is not padding: there is no branch then.
+            end.wrapping_add(size - 8).cast::<[u8; 8]>().write([0; 8]);
+            end.cast::<[u8; N]>().write(head);
+            copy_raw(body.as_ptr(), end.wrapping_add(N), body.len());
+        }
+        // INVARIANT: They are initialised now: at most 7 of them are behind `body`.
+        self.len = self.len.wrapping_add(size);
+        true
+    }
+
+    /// A buffer of its own in the first `size` bytes of the memory, or in all if there are fewer.
+    /// What was in this one is forgotten.
+    pub(crate) fn first(&mut self, size: usize) -> Buffer<'_> {
+        // INVARIANT: None has to be initialised.
+        self.len = 0;
+        let size = size.min(self.memory.len());
+        Buffer::new(&mut self.memory[..size])
     }
 
     /// Forgets the first `count` bytes of those that are there; the others move to the front.
