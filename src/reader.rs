@@ -191,34 +191,59 @@ impl Reader {
     /// - `EIO`: the record in the ring has no header, which would be a bug.
     ///
     /// None of them consumes the record.
+    #[inline(always)]
     pub(crate) fn read(&self, nonblocking: bool, dest: &mut Dest<'_, '_>) -> Result<usize> {
         if dest.room() == 0 {
             return Err(EINVAL);
         }
         let binary = self.options().has(uapi::UMSG_OPTION_BINARY_READ);
-        let mut stack = uninit::<STACK>();
-        let mut buffer = Buffer::new(&mut stack);
-        let mut stopped = if !binary {
-            self.read_text(nonblocking, dest, &mut buffer)
-        } else if dest.room() <= STACK {
-            self.read_frames(nonblocking, dest, &mut buffer)
-        } else {
+        let stopped = if binary && dest.room() > STACK {
             Err(Stopped::Needs(dest.room().min(CHUNK)))
+        } else {
+            let mut stack = uninit::<STACK>();
+            self.read_as(binary, nonblocking, dest, &mut Buffer::new(&mut stack))
         };
-        // The record may be another, longer one each time.
+        match stopped {
+            Ok(len) => Ok(len),
+            Err(Stopped::Failed(error)) => Err(error),
+            Err(Stopped::Needs(size)) => self.read_with_memory(binary, nonblocking, dest, size),
+        }
+    }
+
+    /// Reads what the stack has no room for; it needs `size` bytes.
+    #[inline(never)]
+    fn read_with_memory(
+        &self,
+        binary: bool,
+        nonblocking: bool,
+        dest: &mut Dest<'_, '_>,
+        mut size: usize,
+    ) -> Result<usize> {
         loop {
-            let size = match stopped {
+            match self.with_memory(size, |buffer| {
+                self.read_as(binary, nonblocking, dest, buffer)
+            })? {
                 Ok(len) => return Ok(len),
                 Err(Stopped::Failed(error)) => return Err(error),
-                Err(Stopped::Needs(size)) => size,
-            };
-            stopped = self.with_memory(size, |buffer| {
-                if binary {
-                    self.read_frames(nonblocking, dest, buffer)
-                } else {
-                    self.read_text(nonblocking, dest, buffer)
-                }
-            })?;
+                // Meanwhile the record is another, longer one.
+                Err(Stopped::Needs(more)) => size = more,
+            }
+        }
+    }
+
+    /// Reads in the binary or the text form.
+    #[inline(always)]
+    fn read_as(
+        &self,
+        binary: bool,
+        nonblocking: bool,
+        dest: &mut Dest<'_, '_>,
+        buffer: &mut Buffer<'_>,
+    ) -> core::result::Result<usize, Stopped> {
+        if binary {
+            self.read_frames(nonblocking, dest, buffer)
+        } else {
+            self.read_text(nonblocking, dest, buffer)
         }
     }
 

@@ -69,13 +69,18 @@ impl Priority {
 ///
 /// A leading `<N>` with `N` from 0 to 2047 (at most four digits) sets the priority; anything else
 /// that begins with `<` is text. One trailing newline is dropped.
+#[inline(always)]
 pub(crate) fn parse(data: &[u8]) -> (Priority, &[u8]) {
-    let (priority, text) = split_prefix(data).unwrap_or((Priority::DEFAULT, data));
+    let (priority, text) = match data {
+        [b'<', rest @ ..] => split_prefix(rest).unwrap_or((Priority::DEFAULT, data)),
+        _ => (Priority::DEFAULT, data),
+    };
     (priority, text.strip_suffix(b"\n").unwrap_or(text))
 }
 
-fn split_prefix(data: &[u8]) -> Option<(Priority, &[u8])> {
-    let mut rest = data.strip_prefix(b"<")?;
+/// The priority and what follows it, from behind the `<`.
+#[inline(never)]
+fn split_prefix(mut rest: &[u8]) -> Option<(Priority, &[u8])> {
     let mut value = 0;
     let mut digits = 0;
     while let [digit @ b'0'..=b'9', tail @ ..] = rest {
@@ -265,7 +270,7 @@ impl<'a> Entry<'a> {
         if text_len > record_max {
             return Err(NoEntry::TooLong);
         }
-        let size = header_size + text_len.next_multiple_of(ALIGN);
+        let size = padded(header_size + text_len);
         let entry = data.get(..size).ok_or(NoEntry::Cut)?;
         let (header, text) = entry.split_at(header_size);
         if header[ENTRY_HEADER_SIZE..].iter().any(|byte| *byte != 0) {

@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Measured, in instructions of the booted stock kernel with records of 64 bytes: an append to a
-//! full ring takes 186, of which 65 are for dropping the oldest record. If records could be split,
+//! full ring takes 150, of which 54 are for dropping the oldest record. If records could be split,
 //! copying in two parts alone would take 30 more, and a reader would have to find digits and
 //! escapes across the gap. A whole record costs up to one record of unused memory at the end of the
 //! block.

@@ -320,8 +320,8 @@ fn buffers() {
     assert_eq!(buffer.as_slice(), b"");
 }
 
-/// Bodies of every length up to 9, in memory that has room for them, has none to spare, and is a byte
-/// too short.
+/// Bodies of every length up to 9, in memory that is a byte too short, has just the room for them,
+/// and has more.
 #[test]
 fn padded_buffers() {
     for len in 0..10usize {

@@ -79,6 +79,7 @@ impl<'iov, 'data> Dest<'iov, 'data> {
     }
 
     /// Writes all of `bytes`; returns false when the user's memory cannot be written.
+    #[inline(always)]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > self.room() {
             return false;
