@@ -103,6 +103,14 @@ struct Cursor {
     lost: u64,
 }
 
+/// How a read was asked for: what it goes by until its end, whatever the file's options become.
+#[derive(Clone, Copy)]
+struct How {
+    options: Options,
+    /// It must not wait.
+    nonblocking: bool,
+}
+
 /// Why a read with the memory that it was given has no result.
 enum Stopped {
     /// The read has failed.
@@ -196,17 +204,20 @@ impl Reader {
         if dest.room() == 0 {
             return Err(EINVAL);
         }
-        let binary = self.options().has(uapi::UMSG_OPTION_BINARY_READ);
-        let stopped = if binary && dest.room() > STACK {
+        let how = How {
+            options: self.options(),
+            nonblocking,
+        };
+        let stopped = if how.options.has(uapi::UMSG_OPTION_BINARY_READ) && dest.room() > STACK {
             Err(Stopped::Needs(dest.room().min(CHUNK)))
         } else {
             let mut stack = uninit::<STACK>();
-            self.read_as(binary, nonblocking, dest, &mut Buffer::new(&mut stack))
+            self.read_as(how, dest, &mut Buffer::new(&mut stack))
         };
         match stopped {
             Ok(len) => Ok(len),
             Err(Stopped::Failed(error)) => Err(error),
-            Err(Stopped::Needs(size)) => self.read_with_memory(binary, nonblocking, dest, size),
+            Err(Stopped::Needs(size)) => self.read_with_memory(how, dest, size),
         }
     }
 
@@ -214,15 +225,12 @@ impl Reader {
     #[inline(never)]
     fn read_with_memory(
         &self,
-        binary: bool,
-        nonblocking: bool,
+        how: How,
         dest: &mut Dest<'_, '_>,
         mut size: usize,
     ) -> Result<usize> {
         loop {
-            match self.with_memory(size, |buffer| {
-                self.read_as(binary, nonblocking, dest, buffer)
-            })? {
+            match self.with_memory(size, |buffer| self.read_as(how, dest, buffer))? {
                 Ok(len) => return Ok(len),
                 Err(Stopped::Failed(error)) => return Err(error),
                 // Meanwhile the record is another, longer one.
@@ -235,15 +243,14 @@ impl Reader {
     #[inline(always)]
     fn read_as(
         &self,
-        binary: bool,
-        nonblocking: bool,
+        how: How,
         dest: &mut Dest<'_, '_>,
         buffer: &mut Buffer<'_>,
     ) -> core::result::Result<usize, Stopped> {
-        if binary {
-            self.read_frames(nonblocking, dest, buffer)
+        if how.options.has(uapi::UMSG_OPTION_BINARY_READ) {
+            self.read_frames(how, dest, buffer)
         } else {
-            self.read_text(nonblocking, dest, buffer)
+            self.read_text(how, dest, buffer)
         }
     }
 
@@ -273,9 +280,11 @@ impl Reader {
     }
 
     /// Reads one record in its text form; `buffer` is for its copy.
+    // Its memory on the stack is its own, and not its callers' too.
+    #[inline(never)]
     fn read_text(
         &self,
-        nonblocking: bool,
+        how: How,
         dest: &mut Dest<'_, '_>,
         buffer: &mut Buffer<'_>,
     ) -> core::result::Result<usize, Stopped> {
@@ -296,10 +305,10 @@ impl Reader {
                 return Err(Stopped::Needs(missing));
             }
             let Some(found) = found else {
-                self.wait(start, nonblocking)?;
+                self.wait(start, how)?;
                 continue;
             };
-            if found.lost > 0 && !self.tell_of_loss(start, &found)? {
+            if found.lost > 0 && !self.tell_of_loss(start, &found, how)? {
                 continue;
             }
             let (header, text) = split(buffer.as_slice())?;
@@ -320,9 +329,11 @@ impl Reader {
     }
 
     /// Reads as many records in their binary form as fit; `buffer` is for the copies of some.
+    // Its memory on the stack is its own, and not its callers' too.
+    #[inline(never)]
     fn read_frames(
         &self,
-        nonblocking: bool,
+        how: How,
         dest: &mut Dest<'_, '_>,
         buffer: &mut Buffer<'_>,
     ) -> core::result::Result<usize, Stopped> {
@@ -335,7 +346,7 @@ impl Reader {
             // Size of the frame that did not fit, and what is wrong with the record.
             let mut next_size = 0;
             let mut broken = None;
-            let mut frames = buffer.first(dest.room());
+            let mut frames = buffer.limited(dest.room());
             self.log.look(start.position, |stored| {
                 let Some((header, text)) = stored.bytes.split_first_chunk::<HEADER_SIZE>() else {
                     broken = Some(EIO);
@@ -358,13 +369,13 @@ impl Reader {
                 if before > 0 {
                     return Ok(before);
                 }
-                self.wait(start, nonblocking)?;
+                self.wait(start, how)?;
                 continue;
             };
-            if first.lost > 0 && self.options().has(uapi::UMSG_OPTION_EPIPE) && before > 0 {
+            if first.lost > 0 && how.options.has(uapi::UMSG_OPTION_EPIPE) && before > 0 {
                 return Ok(before);
             }
-            if first.lost > 0 && !self.tell_of_loss(start, &first)? {
+            if first.lost > 0 && !self.tell_of_loss(start, &first, how)? {
                 continue;
             }
             if frames.len() == 0 {
@@ -393,8 +404,8 @@ impl Reader {
     }
 
     /// Waits for a record from `start` on, or for another reader of this file to move.
-    fn wait(&self, start: Cursor, nonblocking: bool) -> Result {
-        if nonblocking {
+    fn wait(&self, start: Cursor, how: How) -> Result {
+        if how.nonblocking {
             return Err(EAGAIN);
         }
         self.log
@@ -403,8 +414,8 @@ impl Reader {
 
     /// Fails with `EPIPE` where the file has that option, once for a loss. Returns whether the read
     /// goes on with the record; if not, it has to look again.
-    fn tell_of_loss(&self, start: Cursor, found: &Found) -> Result<bool> {
-        if !self.options().has(uapi::UMSG_OPTION_EPIPE) {
+    fn tell_of_loss(&self, start: Cursor, found: &Found, how: How) -> Result<bool> {
+        if !how.options.has(uapi::UMSG_OPTION_EPIPE) {
             return Ok(true);
         }
         if self.advance(start, start.moved(found.at, found.lost)) {

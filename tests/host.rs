@@ -332,7 +332,7 @@ fn padded_buffers() {
             let mut memory = [std::mem::MaybeUninit::new(0xee); 100];
             let mut whole = buffer::Buffer::new(&mut memory);
             assert!(whole.push(b"is forgotten"));
-            let mut buffer = whole.first((3 + wanted.len()).checked_add_signed(spare).unwrap());
+            let mut buffer = whole.limited((3 + wanted.len()).checked_add_signed(spare).unwrap());
             assert!(buffer.push(b"abc"));
             assert_eq!(buffer.push_padded([0xaa; 16], &body), spare >= 0);
             let got = if spare >= 0 { &wanted[..] } else { b"" };

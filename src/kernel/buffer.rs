@@ -110,7 +110,7 @@ impl<'a> Buffer<'a> {
 
     /// A buffer of its own in the first `size` bytes of the memory, or in all if there are fewer.
     /// What was in this one is forgotten.
-    pub(crate) fn first(&mut self, size: usize) -> Buffer<'_> {
+    pub(crate) fn limited(&mut self, size: usize) -> Buffer<'_> {
         // INVARIANT: None has to be initialised.
         self.len = 0;
         let size = size.min(self.memory.len());
