@@ -128,9 +128,7 @@ fn read() {
     let injector = Injector::new();
     let (file, reader) = (Umsg::writer(), Umsg::reader());
     let mut seq = 0;
-    // Each attempt at the last one copies all the pieces before the one that fails: more of them
-    // would take their square.
-    for text in [vec![b'x'; 1], vec![b'x'; 264], vec![b'x'; 265], vec![1; 16384]] {
+    for text in [vec![b'x'; 1], vec![b'x'; 264], vec![b'x'; 265], vec![1; 65536]] {
         // One for each attempt that goes well, and more than there can be.
         for _ in 0..10 {
             file.log(&text);

@@ -166,9 +166,8 @@ fn unload_against_users() {
     let start = |index: usize| {
         child(move || loop {
             users[index]();
-            // With shorter pauses there is nearly always somebody in the way, and most of the time
-            // goes for trying again.
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            // Without a long pause there is always somebody in the way.
+            std::thread::sleep(std::time::Duration::from_millis(20));
         })
     };
     let mut running: Vec<_> = (0..users.len()).map(start).collect();
