@@ -38,7 +38,10 @@ use kernel::{
 };
 
 use crate::{
-    module::THIS_MODULE,
+    module::{
+        self,
+        THIS_MODULE, //
+    },
     transfer::{
         Dest,
         Source, //
@@ -47,6 +50,7 @@ use crate::{
 
 // Constants of `include/linux/fs.h` that bindgen cannot show; `kernel/constants.c` checks them.
 const IOCB_NOWAIT: c_int = 0x8;
+const FMODE_READ: bindings::fmode_t = 1 << 0;
 const FMODE_WRITE: bindings::fmode_t = 1 << 1;
 const FMODE_NOWAIT: bindings::fmode_t = 1 << 27;
 
@@ -84,6 +88,8 @@ pub(crate) struct Call {
     /// The call must fail with `EAGAIN` where it would wait for a record: the file has
     /// `O_NONBLOCK`, or this one operation was asked not to wait (`RWF_NOWAIT`, io_uring).
     pub(crate) nonblocking: bool,
+    /// The file was opened for reading.
+    pub(crate) may_read: bool,
     /// The file was opened for writing.
     pub(crate) may_write: bool,
 }
@@ -127,7 +133,7 @@ impl core::ops::BitOr for Events {
 ///
 /// A node can be opened as soon as it is registered, but a module whose `init` fails is freed
 /// without regard to open files (`do_init_module()` in `kernel/module/main.c`). So nobody gets one
-/// before.
+/// before, and who was refused is waited for.
 static OPEN_FOR_ALL: Atomic<bool> = Atomic::new(false);
 
 /// Lets the registered nodes be opened. To be called when `init` can fail no more.
@@ -239,6 +245,7 @@ impl<T: Operations> CharDevice<T> {
         let mode = unsafe { (*file).f_mode };
         Call {
             nonblocking: flags & bindings::O_NONBLOCK != 0,
+            may_read: mode & FMODE_READ != 0,
             may_write: mode & FMODE_WRITE != 0,
         }
     }
@@ -434,5 +441,10 @@ impl<T: Operations> PinnedDrop for CharDevice<T> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type's invariants it is registered, and this is the only time.
         unsafe { bindings::misc_deregister(self.misc.get()) };
+        if !OPEN_FOR_ALL.load(Relaxed) {
+            // Who was refused may still be about to give back the module by way of `owner`, which
+            // goes with it.
+            module::wait_for_users_in_init();
+        }
     }
 }

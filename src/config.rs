@@ -152,13 +152,19 @@ impl Config {
         )?;
         given::logs.with(|list| -> Result {
             for item in list.as_str().split(',').filter(|item| !item.is_empty()) {
-                let log = LogConfig::parse(item, &logs).inspect_err(|why| {
-                    // A line of printk() has room for about a thousand bytes, the newline included.
-                    let given = Text::<256>::cut(list.as_bytes());
-                    let item = Text::<64>::cut(item.as_bytes());
-                    pr_err!("logs={}: {why} in '{}'\n", given.as_str(), item.as_str());
-                });
-                logs.push(log.map_err(|_| EINVAL)?, GFP_KERNEL)?;
+                let log = match LogConfig::parse(item, &logs) {
+                    Ok(log) => log,
+                    Err(NoLog::Memory) => return Err(ENOMEM),
+                    Err(NoLog::Wrong(why)) => {
+                        // A line of printk() has room for about a thousand bytes, the newline
+                        // included.
+                        let given = Text::<256>::cut(list.as_bytes());
+                        let item = Text::<64>::cut(item.as_bytes());
+                        pr_err!("logs={}: {why} in '{}'\n", given.as_str(), item.as_str());
+                        return Err(EINVAL);
+                    }
+                };
+                logs.push(log, GFP_KERNEL)?;
             }
             Ok(())
         })??;
@@ -220,24 +226,33 @@ impl Config {
     }
 }
 
+/// Why there is no [`LogConfig`].
+enum NoLog {
+    /// This is wrong with what was given.
+    Wrong(&'static str),
+    /// There is no memory for it.
+    Memory,
+}
+
 impl LogConfig {
     /// Reads `NAME[:CAPACITY[:POLICY[:MODE]]]`; what is not given is as for the default log, the
-    /// first of `others`. Fails with what is wrong.
-    fn parse(item: &str, others: &[LogConfig]) -> core::result::Result<Self, &'static str> {
-        const MEMORY: &str = "no memory";
-        let default = others.first().ok_or("no default log")?;
+    /// first of `others`.
+    fn parse(item: &str, others: &[LogConfig]) -> core::result::Result<Self, NoLog> {
+        let default = others.first().ok_or(NoLog::Wrong("no default log"))?;
         let mut fields = item.split(':');
         let name = fields.next().unwrap_or("");
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(good) {
-            return Err("a name must be 1 to 32 letters, digits, '_', '-' or '.'");
+            return Err(NoLog::Wrong(
+                "a name must be 1 to 32 letters, digits, '_', '-' or '.'",
+            ));
         }
-        let node = CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| MEMORY)?;
+        let node = CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| NoLog::Memory)?;
         if others
             .iter()
             .any(|other| other.node.to_bytes() == node.to_bytes())
         {
-            return Err("the name is there twice");
+            return Err(NoLog::Wrong("the name is there twice"));
         }
         let mut capacity = Size(default.capacity);
         let mut policy = default.policy;
@@ -249,16 +264,16 @@ impl LogConfig {
                 .is_none_or(|text| text.is_empty() || slot(text.as_bytes()))
         };
         if !field(&mut |text| capacity.assign(text) && capacity.is_within("4K", "1T")) {
-            return Err("the capacity must be from 4K to 1T");
+            return Err(NoLog::Wrong("the capacity must be from 4K to 1T"));
         }
         if !field(&mut |text| policy.assign(text)) {
-            return Err("the policy must be overwrite or stop");
+            return Err(NoLog::Wrong("the policy must be overwrite or stop"));
         }
         if !field(&mut |text| mode.assign(text) && mode.is_within("0001", "0777")) {
-            return Err("the mode must be from 0001 to 0777");
+            return Err(NoLog::Wrong("the mode must be from 0001 to 0777"));
         }
         if fields.next().is_some() {
-            return Err("there is more than NAME:CAPACITY:POLICY:MODE");
+            return Err(NoLog::Wrong("there is more than NAME:CAPACITY:POLICY:MODE"));
         }
         Ok(Self {
             node,

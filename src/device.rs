@@ -134,6 +134,12 @@ impl Operations for Reader {
                 self.set_options(options);
                 Ok(())
             }
+            // What other records there are is for who may read them.
+            uapi::UMSG_IOC_SEEK_SEQ | uapi::UMSG_IOC_SEEK_TIME | uapi::UMSG_IOC_NEXT_SIZE
+                if !call.may_read =>
+            {
+                Err(EBADF)
+            }
             uapi::UMSG_IOC_SEEK_SEQ => self.seek_to_seq(ask(argument)?),
             uapi::UMSG_IOC_SEEK_TIME => self.seek_to_time(ask(argument)?),
             uapi::UMSG_IOC_NEXT_SIZE => {
@@ -242,7 +248,7 @@ fn append_entries(
     let mut stored = 0;
     let error = loop {
         let good = source.fill(buffer);
-        let (taken, ended) = log.append_all(writer, buffer.as_slice(), record_max);
+        let (taken, ended) = log.append_all(writer, buffer.as_slice(), record_max, CHUNK);
         stored += taken;
         buffer.remove_front(taken);
         match ended {
@@ -251,8 +257,8 @@ fn append_entries(
             Ended::Cut if source.len() == 0 && buffer.len() == 0 => return Ok(stored),
             // The rest of an entry is not there, or the whole buffer is not enough for it.
             Ended::Cut if source.len() == 0 || buffer.room() == 0 => break EINVAL,
-            Ended::Cut if current!().signal_pending() => break EINTR,
-            Ended::Cut => {}
+            _ if current!().signal_pending() => break ERESTARTSYS,
+            Ended::Cut | Ended::Paused => {}
         }
     };
     if stored > 0 {

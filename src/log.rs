@@ -10,7 +10,7 @@
 //! to or from user memory, so a writer or reader whose page fault stalls keeps nobody waiting.
 //! [`Log::wait`] gives it back while it sleeps.
 //!
-//! A spinlock, because that is short: of the 1070 instructions that a write of 64 bytes to a full
+//! A spinlock, because that is short: of the 1010 instructions that a write of 64 bytes to a full
 //! log takes, about 210 run under it, 42 of them to ask for the time, and of a read about 100.
 //! Taking and releasing it takes 20.
 //!
@@ -21,11 +21,15 @@
 //! Whoever is going to need a wake-up is on the wait queue first, then looks under the lock, where
 //! it stands and whether there is a record, and leaves the mark `State::waited_for` there: a reader
 //! that goes to sleep in [`Log::wait`] (which joins the queue before it releases the lock), and
-//! [`Log::poll`]. [`Log::append`] stores its record and takes the mark under the same lock. So
+//! [`Handle::poll`]. [`Log::append`] stores its record and takes the mark under the same lock. So
 //! either the append comes first and the record is seen, or the mark comes first and the append
-//! wakes. A mark that was taken is set again by each waiter that goes on waiting: it looks again
+//! wakes. A mark that was taken is set again by each reader that goes on waiting: it looks again
 //! after every wake-up. Nobody waiting costs an append nothing but a test of the mark; to ask the
 //! wait queue each time would cost it 86 instructions.
+//!
+//! Whoever polls need not look again: an epoll set that is in another one passes wake-ups on and
+//! asks its files only when somebody wants to know which they are. So the mark stays for as long as
+//! a file is open that was ever asked by `poll` (`State::polled`).
 //!
 //! A seek moves the cursor first, then goes through the lock and wakes ([`Log::wake`]): who looked
 //! before it is on the queue by then, who looks after it sees the new position.
@@ -48,10 +52,15 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         poll::{
             PollCondVar,
             PollTable, //
         },
+        Arc,
         SpinLock, //
     },
     time::{
@@ -96,6 +105,8 @@ struct State {
     ring: Ring<Memory>,
     /// Somebody relies on being woken by the next append.
     waited_for: bool,
+    /// How many open files were asked by `poll`. While there are any, `waited_for` is true.
+    polled: usize,
 }
 
 /// How [`Log::append_all`] ended.
@@ -104,6 +115,8 @@ pub(crate) enum Ended {
     Cut,
     /// The next entry was not taken.
     Refused(Error),
+    /// Enough for the time that the lock may be held.
+    Paused,
 }
 
 /// The state of a log at one moment.
@@ -125,6 +138,16 @@ pub(crate) struct Info {
 }
 
 impl State {
+    /// Takes the mark that somebody waits, after a record was stored, and returns what it was.
+    #[inline(always)]
+    fn take_waited_for(&mut self) -> bool {
+        let waited_for = self.waited_for;
+        if waited_for {
+            self.waited_for = self.polled > 0;
+        }
+        waited_for
+    }
+
     #[inline(always)]
     fn append(&mut self, time_ns: u64, priority: Priority, writer: Writer, text: &[u8]) -> Result {
         let header = Header {
@@ -165,7 +188,7 @@ impl Log {
         })?;
         let ring = Ring::new(memory, config.policy);
         Ok(try_pin_init!(Self {
-            state <- new_spinlock!(State { ring, waited_for: false }, "umsg::log"),
+            state <- new_spinlock!(State { ring, waited_for: false, polled: 0 }, "umsg::log"),
             readable <- new_poll_condvar!("umsg::readable"),
         }))
     }
@@ -184,7 +207,7 @@ impl Log {
         // Under the lock, so that time never falls from one record to the next.
         let time_ns = Monotonic::ktime_get() as u64;
         state.append(time_ns, priority, writer, text)?;
-        let waited_for = core::mem::take(&mut state.waited_for);
+        let waited_for = state.take_waited_for();
         drop(state);
         if waited_for {
             self.readable.notify_all();
@@ -196,17 +219,22 @@ impl Log {
     /// as far as they go, with the time of now, and wakes who waits for one. Returns how many bytes
     /// of `data` were taken, and what ended it.
     ///
-    /// The lock is held all the time: `data` must not be long.
+    /// The lock is held all the time, so it also ends behind `most` bytes, or the entry that has
+    /// them in it.
     pub(crate) fn append_all(
         &self,
         writer: Writer,
         data: &[u8],
         record_max: usize,
+        most: usize,
     ) -> (usize, Ended) {
         let mut taken = 0;
         let mut state = self.state.lock();
         let time_ns = Monotonic::ktime_get() as u64;
         let ended = loop {
+            if taken >= most {
+                break Ended::Paused;
+            }
             match Entry::first(&data[taken..], record_max) {
                 Ok(Entry {
                     priority,
@@ -221,7 +249,7 @@ impl Log {
                 Err(NoEntry::TooLong) => break Ended::Refused(EMSGSIZE),
             }
         };
-        let waited_for = taken > 0 && core::mem::take(&mut state.waited_for);
+        let waited_for = taken > 0 && state.take_waited_for();
         drop(state);
         if waited_for {
             self.readable.notify_all();
@@ -233,6 +261,7 @@ impl Log {
     /// more.
     ///
     /// The lock is held all the time: `each` must not sleep, and has to end soon.
+    #[inline(always)]
     pub(crate) fn look(&self, from: Position, mut each: impl FnMut(&Stored<'_>) -> bool) {
         let state = self.state.lock();
         let mut at = from;
@@ -249,7 +278,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `EINTR` when a signal came.
+    /// `ERESTARTSYS` when a signal came.
     fn find(&self, from: Position, wanted: impl Fn(&Stored<'_>) -> bool) -> Result<Position> {
         let mut at = from;
         loop {
@@ -265,7 +294,7 @@ impl Log {
                 return Ok(at);
             }
             if current!().signal_pending() {
-                return Err(EINTR);
+                return Err(ERESTARTSYS);
             }
         }
     }
@@ -277,7 +306,7 @@ impl Log {
     /// # Errors
     ///
     /// - `EINVAL`: it is later than the next record;
-    /// - `EINTR`: a signal came.
+    /// - `ERESTARTSYS`: a signal came.
     pub(crate) fn position_of(&self, seq: u64, near: Position) -> Result<Position> {
         {
             let state = self.state.lock();
@@ -310,7 +339,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `EINTR` when a signal came.
+    /// `ERESTARTSYS` when a signal came.
     pub(crate) fn position_at(&self, time_ns: u64) -> Result<Position> {
         let oldest = self.position(Place::Oldest);
         self.find(oldest, |stored| Header::time_of(stored.bytes) >= time_ns)
@@ -341,25 +370,6 @@ impl Log {
         self.readable.notify_all();
     }
 
-    /// Puts the caller of `poll` on the wait queue, then looks where it stands, and from there:
-    /// whether there is a record, and whether records before it are gone.
-    pub(crate) fn poll(
-        &self,
-        file: &File,
-        table: &PollTable<'_>,
-        position: impl FnOnce() -> Position,
-    ) -> (bool, bool) {
-        table.register_wait(file, &self.readable);
-        let mut state = self.state.lock();
-        state.waited_for = true;
-        let from = position();
-        let ring = &state.ring;
-        (
-            from.seq() < ring.next().seq(),
-            from.seq() < ring.oldest().seq(),
-        )
-    }
-
     /// The position at `place`.
     pub(crate) fn position(&self, place: Place) -> Position {
         let state = self.state.lock();
@@ -387,6 +397,64 @@ impl Log {
             next: ring.next().seq(),
             cleared: ring.cleared().seq(),
             totals: ring.totals(),
+        }
+    }
+}
+
+/// A log as an open file has it.
+pub(crate) struct Handle {
+    log: Arc<Log>,
+    /// The file was asked by `poll`, and is counted in `State::polled`, whose lock is held where
+    /// this is looked at.
+    polled: Atomic<bool>,
+}
+
+impl Handle {
+    /// For a file that was not asked yet.
+    pub(crate) fn new(log: Arc<Log>) -> Self {
+        Self {
+            log,
+            polled: Atomic::new(false),
+        }
+    }
+
+    /// Puts the caller of `poll` on the wait queue, then looks where it stands, and from there:
+    /// whether there is a record, and whether records before it are gone.
+    pub(crate) fn poll(
+        &self,
+        file: &File,
+        table: &PollTable<'_>,
+        position: impl FnOnce() -> Position,
+    ) -> (bool, bool) {
+        table.register_wait(file, &self.readable);
+        let mut state = self.state.lock();
+        if !self.polled.load(Relaxed) {
+            self.polled.store(true, Relaxed);
+            state.polled += 1;
+        }
+        state.waited_for = true;
+        let from = position();
+        let ring = &state.ring;
+        (
+            from.seq() < ring.next().seq(),
+            from.seq() < ring.oldest().seq(),
+        )
+    }
+}
+
+impl Deref for Handle {
+    type Target = Log;
+
+    fn deref(&self) -> &Log {
+        &self.log
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // The mark may stay: the next append finds that nobody is there.
+        if self.polled.load(Relaxed) {
+            self.log.state.lock().polled -= 1;
         }
     }
 }

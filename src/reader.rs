@@ -37,6 +37,7 @@ use crate::{
         Buffer, //
     },
     log::{
+        Handle,
         Log,
         Place, //
     },
@@ -85,7 +86,7 @@ impl Options {
 /// An open file of a log.
 #[pin_data]
 pub(crate) struct Reader {
-    log: Arc<Log>,
+    log: Handle,
     options: Atomic<u32>,
     #[pin]
     cursor: SpinLock<Cursor>,
@@ -157,7 +158,7 @@ impl Reader {
             lost: 0,
         };
         try_pin_init!(Self {
-            log,
+            log: Handle::new(log),
             options: Atomic::new(0),
             cursor <- new_spinlock!(cursor, "umsg::cursor"),
             spare <- new_spinlock!(None, "umsg::spare"),
@@ -190,7 +191,8 @@ impl Reader {
     /// # Errors
     ///
     /// - `EAGAIN`: there is no record, and the call must not block;
-    /// - `ERESTARTSYS`: a signal came while it waited for one;
+    /// - `ERESTARTSYS`: a signal came while it waited for one, or tried again because other readers
+    ///   of the file were faster;
     /// - `EINVAL`: the record does not fit `dest`;
     /// - `EFAULT`: `dest` cannot be written;
     /// - `EPIPE`: records were lost, and the file has the option to say so in this way; the next
@@ -290,21 +292,7 @@ impl Reader {
     ) -> core::result::Result<usize, Stopped> {
         loop {
             let start = *self.cursor.lock();
-            let mut found = None;
-            let mut missing = 0;
-            buffer.clear();
-            self.log.look(start.position, |stored| {
-                if buffer.push(stored.bytes) {
-                    found = Some(Found::from(stored));
-                } else {
-                    missing = stored.bytes.len();
-                }
-                false
-            });
-            if missing > 0 {
-                return Err(Stopped::Needs(missing));
-            }
-            let Some(found) = found else {
+            let Some(found) = self.copy_next(start, buffer)? else {
                 self.wait(start, how)?;
                 continue;
             };
@@ -325,7 +313,33 @@ impl Reader {
                 return Ok(dest.written());
             }
             dest.rewind(0);
+            faster()?;
         }
+    }
+
+    /// Copies the next record for who stands at `start` into `buffer`, and nothing else; `None`
+    /// when there is none yet.
+    #[inline(always)]
+    fn copy_next(
+        &self,
+        start: Cursor,
+        buffer: &mut Buffer<'_>,
+    ) -> core::result::Result<Option<Found>, Stopped> {
+        let mut found = None;
+        let mut missing = 0;
+        buffer.clear();
+        self.log.look(start.position, |stored| {
+            if buffer.push(stored.bytes) {
+                found = Some(Found::from(stored));
+            } else {
+                missing = stored.bytes.len();
+            }
+            false
+        });
+        if missing > 0 {
+            return Err(Stopped::Needs(missing));
+        }
+        Ok(found)
     }
 
     /// Reads as many records in their binary form as fit; `buffer` is for the copies of some.
@@ -360,7 +374,8 @@ impl Reader {
                     return false;
                 }
                 after = stored.after;
-                true
+                // Memory for one large record may have room for many small ones.
+                frames.len() < CHUNK
             });
             if let Some(error) = broken {
                 return Err(Stopped::Failed(error));
@@ -394,10 +409,15 @@ impl Reader {
             }
             if !self.advance(start, start.moved(after, first.lost)) {
                 dest.rewind(before);
+                match faster() {
+                    Err(_) if before > 0 => return Ok(before),
+                    tried => tried?,
+                }
                 continue;
             }
             // There may be more: only what does not fit the user's buffer is the end of it.
-            if next_size == 0 || next_size > dest.room() || current!().signal_pending() {
+            let all = next_size == 0 && frames.len() < CHUNK;
+            if all || next_size > dest.room() || current!().signal_pending() {
                 return Ok(dest.written());
             }
         }
@@ -421,6 +441,7 @@ impl Reader {
         if self.advance(start, start.moved(found.at, found.lost)) {
             return Err(EPIPE);
         }
+        faster()?;
         Ok(false)
     }
 
@@ -435,26 +456,47 @@ impl Reader {
     }
 
     /// How many bytes the next read needs room for, to get one record; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` and `EIO` as [`Reader::read`].
     pub(crate) fn next_size(&self) -> Result<Option<usize>> {
         let options = self.options();
-        let binary = options.has(uapi::UMSG_OPTION_BINARY_READ);
+        let mut stack = uninit::<STACK>();
+        let mut size = self.next_size_by(options, &mut Buffer::new(&mut stack));
+        loop {
+            match size {
+                Ok(size) => return Ok(size),
+                Err(Stopped::Failed(error)) => return Err(error),
+                Err(Stopped::Needs(room)) => {
+                    size = self.with_memory(room, |buffer| self.next_size_by(options, buffer))?;
+                }
+            }
+        }
+    }
+
+    /// The same; `buffer` is for a copy of the record, whose escapes are not to be counted under
+    /// the log's lock.
+    // Its memory on the stack is its own, and not its callers' too.
+    #[inline(never)]
+    fn next_size_by(
+        &self,
+        options: Options,
+        buffer: &mut Buffer<'_>,
+    ) -> core::result::Result<Option<usize>, Stopped> {
         let start = *self.cursor.lock();
-        let mut size = Ok(None);
-        self.log.look(start.position, |stored| {
-            size = split(stored.bytes).map(|(header, text)| {
-                let uid = writer::uid_for_reader(header.writer.uid);
-                Some(if binary {
-                    frame_size(text.len())
-                } else {
-                    // With that option, the record does not tell of the loss.
-                    let silent = options.has(uapi::UMSG_OPTION_EPIPE);
-                    let lost = if silent { 0 } else { stored.lost };
-                    TextForm::new(&header, text, uid, lost).len()
-                })
-            });
-            false
-        });
-        size
+        let Some(found) = self.copy_next(start, buffer)? else {
+            return Ok(None);
+        };
+        let (header, text) = split(buffer.as_slice())?;
+        if options.has(uapi::UMSG_OPTION_BINARY_READ) {
+            return Ok(Some(frame_size(text.len())));
+        }
+        let uid = writer::uid_for_reader(header.writer.uid);
+        // With that option, the record does not tell of the loss.
+        let silent = options.has(uapi::UMSG_OPTION_EPIPE);
+        let lost = if silent { 0 } else { found.lost };
+        Ok(Some(TextForm::new(&header, text, uid, lost).len()))
     }
 
     /// Moves to `place`. What lies between is skipped, not lost.
@@ -495,9 +537,23 @@ impl Reader {
         Standing {
             seq,
             lag: info.next.saturating_sub(seq.max(info.oldest)),
-            lost: cursor.lost + info.oldest.saturating_sub(seq),
+            lost: cursor.told_of(info.oldest.saturating_sub(seq)),
         }
     }
+}
+
+/// Another reader of the same file was faster, and this one tries again: not without end, where the
+/// others do nothing else.
+///
+/// # Errors
+///
+/// `ERESTARTSYS`: a signal came.
+#[cold]
+fn faster() -> Result {
+    if current!().signal_pending() {
+        return Err(ERESTARTSYS);
+    }
+    Ok(())
 }
 
 /// What [`Reader::standing`] tells.
@@ -515,8 +571,14 @@ impl Cursor {
     fn moved(self, position: Position, lost: u64) -> Self {
         Self {
             position,
-            lost: self.lost.saturating_add(lost),
+            lost: self.told_of(lost),
         }
+    }
+
+    /// Records it was told it had lost, when it will have been told of `more`.
+    fn told_of(self, more: u64) -> u64 {
+        // Who seeks back is told of the same loss again, as often as he likes.
+        self.lost.saturating_add(more)
     }
 }
 
@@ -535,6 +597,32 @@ impl Uids {
                 self.last = Some((uid, shown));
                 shown
             }
+        }
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[kernel::macros::kunit_tests(umsg_reader)]
+mod tests {
+    use super::*;
+
+    /// The count of a reader that seeks back to what is lost for ever ends somewhere.
+    #[test]
+    fn losses_are_counted_to_their_end() {
+        let mut cursor = Cursor {
+            position: Position::default(),
+            lost: 0,
+        };
+        for (more, lost) in [
+            (3, 3),
+            (u64::MAX - 5, u64::MAX - 2),
+            (2, u64::MAX),
+            (1, u64::MAX),
+            (u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(cursor.told_of(more), lost);
+            cursor = cursor.moved(Position::default(), more);
+            assert_eq!(cursor.lost, lost);
         }
     }
 }

@@ -40,6 +40,8 @@ enum Bug {
     PollLooksFirst,
     /// `poll` leaves no mark.
     PollLeavesNoMark,
+    /// An append takes the mark although a file was asked by `poll`.
+    PollMarksOnce,
     /// `poll` takes the cursor's position before it joins the queue.
     PollTakesPositionFirst,
     /// `append` takes the mark before it stores the record, under the lock of its own.
@@ -67,6 +69,11 @@ impl Waiter {
         while !*woken {
             woken = self.changed.wait(woken).unwrap();
         }
+    }
+
+    /// Forgets that it was woken.
+    fn forget(&self) {
+        *self.woken.lock().unwrap() = false;
     }
 }
 
@@ -101,6 +108,18 @@ struct State {
     /// The sequence number that the next record will get.
     next: u64,
     waited_for: bool,
+    /// Whether a file was asked by `poll`. None is closed here.
+    polled: bool,
+}
+
+impl State {
+    fn take_waited_for(&mut self, bug: Bug) -> bool {
+        let waited_for = self.waited_for;
+        if waited_for {
+            self.waited_for = self.polled && bug != Bug::PollMarksOnce;
+        }
+        waited_for
+    }
 }
 
 struct Log {
@@ -113,22 +132,22 @@ impl Log {
     /// A log with `next` records in it.
     fn new(next: u64, bug: Bug) -> Self {
         Self {
-            state: Mutex::new(State { next, waited_for: false }),
+            state: Mutex::new(State { next, waited_for: false, polled: false }),
             readable: Queue(Mutex::new(Vec::new())),
             bug,
         }
     }
 
     fn append(&self) {
-        let taken_first = self.bug == Bug::TakesMarkFirst
-            && std::mem::take(&mut self.state.lock().unwrap().waited_for);
+        let taken_first =
+            self.bug == Bug::TakesMarkFirst && self.state.lock().unwrap().take_waited_for(self.bug);
         let waited_for = {
             let mut state = self.state.lock().unwrap();
             state.next += 1;
             if self.bug == Bug::TakesMarkFirst {
                 taken_first
             } else {
-                std::mem::take(&mut state.waited_for)
+                state.take_waited_for(self.bug)
             }
         };
         if waited_for {
@@ -181,6 +200,7 @@ impl Log {
         let mut state = self.state.lock().unwrap();
         if self.bug != Bug::PollLeavesNoMark {
             state.waited_for = true;
+            state.polled = true;
         }
         early.unwrap_or_else(position) < state.next
     }
@@ -324,6 +344,26 @@ fn poll_and_append(bug: Bug) {
     thread.join().unwrap();
 }
 
+/// One polls once and stays on the queue, as a file in an epoll set that is in another one: it is
+/// woken by the first append, if it came too early to see it, and by the second one.
+fn poll_once(bug: Bug) {
+    let log = Arc::new(Log::new(0, bug));
+    let waiter = Waiter::new();
+    let thread = {
+        let (log, waiter) = (log.clone(), waiter.clone());
+        thread::spawn(move || {
+            if !log.poll(&waiter, || 0) {
+                waiter.sleep();
+            }
+            waiter.forget();
+        })
+    };
+    log.append();
+    thread.join().unwrap();
+    log.append();
+    waiter.sleep();
+}
+
 /// One polls behind the newest record; another thread seeks to the oldest.
 fn poll_and_seek(bug: Bug) {
     let log = Arc::new(Log::new(1, bug));
@@ -360,8 +400,9 @@ fn explore(preemptions: Option<usize>, scene: impl Fn() + Sync + Send + 'static)
 
 #[test]
 fn two_threads() {
-    let scenes = [read_and_append, read_the_second, read_and_seek, poll_and_append, poll_and_seek];
-    for scene in scenes {
+    for scene in
+        [read_and_append, read_the_second, read_and_seek, poll_and_append, poll_and_seek, poll_once]
+    {
         explore(None, move || scene(Bug::None));
     }
 }
@@ -375,13 +416,14 @@ fn three_threads() {
 }
 
 /// What is left out, and the scene that must then go wrong: a thread that nobody wakes.
-const BUGS: [(Bug, fn(Bug)); 10] = [
+const BUGS: [(Bug, fn(Bug)); 11] = [
     (Bug::SleepsUnqueued, read_and_append),
     (Bug::WaitLeavesNoMark, read_and_append),
     (Bug::MarksOnce, read_the_second),
     (Bug::IgnoresSeek, read_and_seek),
     (Bug::PollLooksFirst, poll_and_append),
     (Bug::PollLeavesNoMark, poll_and_append),
+    (Bug::PollMarksOnce, poll_once),
     (Bug::PollTakesPositionFirst, poll_and_seek),
     (Bug::TakesMarkFirst, read_and_append),
     (Bug::WakesUnlocked, read_and_seek),

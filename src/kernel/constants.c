@@ -9,6 +9,7 @@
 #include <linux/poll.h>
 
 static_assert((__force int)IOCB_NOWAIT == 0x8);
+static_assert((__force u32)FMODE_READ == 1u << 0);
 static_assert((__force u32)FMODE_WRITE == 1u << 1);
 static_assert((__force u32)FMODE_NOWAIT == 1u << 27);
 static_assert((__force u32)(EPOLLIN | EPOLLRDNORM) == (0x001 | 0x040));

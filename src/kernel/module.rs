@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The structure that the kernel has of this module.
+//! The structure that the kernel has of this module, and who holds the module by it.
 //!
 //! `module!` makes a constant of it: in Linux 7.2 at the root of the crate, in 7.3 as a part of
 //! `ModuleMetadata`. Here it is found as both do it, so that one source is for both.
 
 use kernel::bindings;
+#[cfg(all(MODULE, CONFIG_MODULE_UNLOAD))]
+use kernel::time::{
+    delay::fsleep,
+    Delta, //
+};
 #[cfg(MODULE)]
 use kernel::types::Opaque;
 
@@ -25,3 +30,18 @@ const fn this_module() -> *mut bindings::module {
 const fn this_module() -> *mut bindings::module {
     core::ptr::null_mut()
 }
+
+/// Waits until nobody holds this module but who is loading it. For an `init` that fails: nobody can
+/// come any more, but the kernel does not wait for who is there (`do_init_module()` in
+/// `kernel/module/main.c`).
+#[cfg(all(MODULE, CONFIG_MODULE_UNLOAD))]
+pub(crate) fn wait_for_users_in_init() {
+    // SAFETY: It is this module, which is not freed before `init` returns.
+    while unsafe { bindings::module_refcount(THIS_MODULE) } > 1 {
+        fsleep(Delta::from_millis(1));
+    }
+}
+
+/// What is built in, or never unloaded, is not freed.
+#[cfg(not(all(MODULE, CONFIG_MODULE_UNLOAD)))]
+pub(crate) fn wait_for_users_in_init() {}

@@ -14,6 +14,7 @@ pub const TESTS: &[Test] = &[
     Test::new("binary.readv", readv_pieces),
     Test::new("binary.loss", loss).with("capacity=8K"),
     Test::new("binary.largest", largest).with("capacity=1M record_max=64K"),
+    Test::new("binary.small_after_large", small_after_large).with("capacity=8M record_max=64K"),
     Test::new("binary.write", write),
     Test::new("binary.write_refused", write_refused).with("record_max=100"),
     Test::new("binary.write_grown_header", write_grown_header),
@@ -111,6 +112,29 @@ fn read_size() {
         }
         assert_eq!(reader.next_size(), Ok(frame_size(len)));
         assert_eq!(reader.frames(frame_size(len)).expect("it fits").len(), 1);
+    }
+}
+
+/// A large record, and thousands of small ones behind it, which the memory for that one has room
+/// for: written at once, read at once.
+fn small_after_large() {
+    let (writer, reader) = (binary_writer(), binary_reader());
+    let large = entry(14, &[b'x'; 65536]);
+    for first in [&large[..], &[]] {
+        let batch = [first, &entry(14, b"").repeat(8192), &entry(14, b"12345678").repeat(5000)];
+        let batch = batch.concat();
+        assert_eq!(writer.write(&batch), Ok(batch.len()));
+        let count = usize::from(!first.is_empty()) + 8192 + 5000;
+        for len in [1 << 17, 1 << 20, 1 << 22] {
+            reader.seek_seq(writer.info().next_seq - count as u64).expect("seek");
+            let mut seen = 0;
+            while let Ok(frames) = reader.frames(len) {
+                let used: usize = frames.iter().map(|frame| frame_size(frame.text.len())).sum();
+                seen += frames.len();
+                assert!(seen == count || used + frame_size(8) > len, "{used} of {len}");
+            }
+            assert_eq!(seen, count, "by {len}");
+        }
     }
 }
 

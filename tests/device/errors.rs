@@ -206,6 +206,10 @@ fn access_mode() {
     assert_eq!(reader.write(b"x"), Err(Errno::EBADF));
     assert_eq!(writer.read(&mut [0; 100]), Err(Errno::EBADF));
     assert_eq!(reader.clear(), Err(Errno::EBADF));
+    // Nor is it told how long a record is, and when it was written.
+    assert_eq!(writer.seek_seq(0), Err(Errno::EBADF));
+    assert_eq!(writer.seek_time(0), Err(Errno::EBADF));
+    assert_eq!(writer.next_size(), Err(Errno::EBADF));
     let both = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open for both");
     both.log("both");
     assert_eq!(both.next().expect("a record").text, b"both");
@@ -213,6 +217,7 @@ fn access_mode() {
     let neither = Umsg::open(libc::O_ACCMODE).expect("open for ioctls");
     assert_eq!(neither.write(b"x"), Err(Errno::EBADF));
     assert_eq!(neither.clear(), Err(Errno::EBADF));
+    assert_eq!(neither.next_size(), Err(Errno::EBADF));
     assert_eq!(neither.info().next_seq, 1);
     // Flags that mean nothing here change nothing.
     let odd = libc::O_WRONLY | libc::O_APPEND | libc::O_TRUNC | libc::O_CREAT;

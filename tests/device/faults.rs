@@ -9,6 +9,7 @@
 
 use crate::abi::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, NODE};
 use crate::kernel::{delete_module, finit_module, is_loaded, rmmod};
+use crate::sharing::child;
 use crate::{skip, Test};
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
@@ -235,20 +236,27 @@ fn ioctl() {
     assert_eq!(file.info().cleared_seq, 1);
 }
 
+/// A load that fails has registered some nodes, or all but the last, and somebody tries to open
+/// them meanwhile.
 fn load() {
     let injector = Injector::new();
+    let visitor = child(|| loop {
+        let _ = Umsg::open(libc::O_WRONLY);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    });
     injector.sweep(
         "load",
-        || finit_module("capacity=16384"),
+        || finit_module("capacity=16384 logs=second"),
         |result| {
             assert_eq!(is_loaded(), result.is_ok());
             assert_eq!(std::path::Path::new(NODE).exists(), result.is_ok(), "{NODE}");
             if result.is_ok() {
                 Umsg::writer().log("x");
-                delete_module().expect("delete_module");
+                while delete_module() == Err(Errno::EWOULDBLOCK) {}
             }
         },
     );
+    visitor.kill();
 }
 
 fn unload() {

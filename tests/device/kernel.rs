@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel under test: loading and unloading by kmod, and what it says.
+//! The kernel under test: loading and unloading by kmod, what it says, and what it finds to have
+//! leaked.
 
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
@@ -106,7 +107,10 @@ impl Messages {
                         messages.push(Message { level: priority as u8, text });
                     }
                 }
-                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => continue,
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => messages.push(Message {
+                    level: WARNING,
+                    text: "(some of its messages, overwritten before they were read)".into(),
+                }),
                 Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return messages,
                 Err(error) => panic!("/dev/kmsg: {error}"),
             }
@@ -122,4 +126,21 @@ impl Messages {
             .map(str::to_string)
             .collect()
     }
+}
+
+const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
+
+/// Whether the kernel looks for memory that has leaked.
+pub fn finds_leaks() -> bool {
+    std::path::Path::new(KMEMLEAK).exists()
+}
+
+/// What it finds, in its own words: memory that nothing points to, when it is 5 seconds old and a
+/// second scan finds it unchanged.
+pub fn leaks() -> String {
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    for _ in 0..2 {
+        std::fs::write(KMEMLEAK, "scan").expect("a scan");
+    }
+    std::fs::read_to_string(KMEMLEAK).expect(KMEMLEAK)
 }

@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = &[
     Test::new("poll.wakes_poller", wakes_poller),
     Test::new("poll.epoll_level", epoll_level),
     Test::new("poll.epoll_edge", epoll_edge),
+    Test::new("poll.epoll_nested", epoll_nested).with("logs=second"),
     Test::new("poll.no_lost_wakeup", no_lost_wakeup),
     Test::new("poll.seek_wakes", seek_wakes),
     Test::new("poll.seek_against_registration", seek_against_registration),
@@ -160,6 +161,29 @@ fn epoll_edge() {
     // A file that is ready when it is added is reported once.
     let second = self::epoll(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
     assert_eq!((ready(&second), ready(&second)), (1, 0));
+}
+
+/// An epoll set in another one: of two files that are ready the outer one asks the first alone, and
+/// still every append to the second is an edge.
+fn epoll_nested() {
+    let second = |flags| Umsg::open_at("/dev/umsg-second", flags).expect("open");
+    let writers = [Umsg::writer(), second(libc::O_WRONLY)];
+    let readers = [Umsg::reader(), second(libc::O_RDONLY | libc::O_NONBLOCK)];
+    let inner = epoll(&readers[0], EpollFlags::EPOLLIN);
+    inner.add(&readers[1], EpollEvent::new(EpollFlags::EPOLLIN, 1)).expect("add");
+    let outer = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("epoll");
+    let edge = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
+    outer.add(&inner.0, edge).expect("add");
+    assert_eq!(ready(&outer), 0);
+    for round in 0..10 {
+        writers.iter().for_each(|writer| writer.log("for both"));
+        assert_eq!(ready(&outer), 1, "round {round}");
+        // Read without asking the inner set, as whoever knows its files may do.
+        assert!(readers.iter().all(|reader| reader.rest().len() == 1));
+        writers[1].log("again");
+        assert_eq!(ready(&outer), 1, "round {round}");
+        assert_eq!(readers[1].rest().len(), 1);
+    }
 }
 
 /// Writers that write one record and wait until every kind of waiter has seen it, so that a single

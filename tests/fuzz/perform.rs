@@ -241,6 +241,9 @@ impl Thread {
         // SAFETY: No command that the device knows writes more than there is room.
         let done =
             result(unsafe { syscall(SYS_ioctl, self.files.fd(slot), command as c_ulong, address) });
+        if done == 0 && [SEEK_SEQ, SEEK_TIME, NEXT_SIZE].contains(&command) {
+            assert_ne!(self.files.known(slot).may_read(), Some(false), "of a file not to be read");
+        }
         let good = argument == Place::Good;
         let word = || u32::from_ne_bytes(room[..4].try_into().expect("4"));
         let written = match (command, done) {

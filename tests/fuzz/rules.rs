@@ -50,7 +50,11 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
                 [SEEK_SEQ, SEEK_TIME].contains(&command) && thread.parameters.capacity >= 256 * 56
             }
             EPERM => command == CLEAR && thread.nobody,
-            EBADF => command == CLEAR && known(slot).may_write() != Some(true) || bad_file(slot),
+            EBADF => match command {
+                CLEAR => known(slot).may_write() != Some(true),
+                SEEK_SEQ | SEEK_TIME | NEXT_SIZE => known(slot).may_read() != Some(true),
+                _ => bad_file(slot),
+            },
             _ => false,
         },
         Call::Wait { .. } => error == EINTR || error == EBADF,
