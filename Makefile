@@ -4,6 +4,10 @@
 # Read by kbuild too, which wants nothing of what follows.
 ifeq ($(KERNELRELEASE),)
 
+ifneq ($(words $(CURDIR)),1)
+$(error kbuild takes no path with white space in it: move "$(CURDIR)")
+endif
+
 # The kernel to build for, and its headers, in the completed form where scripts/kdir has made one.
 RELEASE := $(shell uname -r)
 KDIR ?= $(or $(shell scripts/kdir --find $(RELEASE)),/lib/modules/$(RELEASE)/build)

@@ -14,9 +14,10 @@
 set -eu
 umask 022
 
-# A caller's CDPATH would make cd print, and its locale would translate the
-# tool output that these scripts compare.
-unset CDPATH
+# A caller's CDPATH would make cd print, its locale would translate the tool
+# output that these scripts compare, and of its folders for temporary files the
+# root (scripts/root) sees /tmp alone.
+unset CDPATH TMPDIR
 export LC_ALL=C.UTF-8
 
 prog=${0##*/}
@@ -30,6 +31,14 @@ case $cache in
 /*) ;;
 *) printf '%s: XDG_CACHE_HOME must be an absolute path, not "%s"\n' "$prog" "$XDG_CACHE_HOME" >&2
    exit 2 ;;
+esac
+# Neither kbuild nor the kernel's own Makefile can do with them.
+case $top$cache in
+*[[:space:]:]*)
+    printf '%s: kbuild takes no path with white space or colons in it: move %s\n' "$prog" \
+        "\"$top\" or the cache \"$cache\" (XDG_CACHE_HOME)" >&2
+    exit 2
+    ;;
 esac
 
 # say TEXT...: one line for the person who waits.

@@ -9,7 +9,7 @@ use pure::*;
 
 mod value_tests {
     use crate::ring::Policy;
-    use crate::value::{Mode, Size, Text, Value};
+    use crate::value::{join, joined_len, Mode, Size, Text, Value};
     use proptest::prelude::*;
 
     fn parse<T: Value>(text: &[u8]) -> Option<T> {
@@ -58,6 +58,14 @@ mod value_tests {
         }
 
         #[test]
+        fn numbers_show_what_parses_to_them(number: u64, shift in 0..64u32) {
+            let number = number >> shift;
+            prop_assert_eq!(show(&number), number.to_string());
+            prop_assert_eq!(parse::<u64>(number.to_string().as_bytes()), Some(number));
+            prop_assert_eq!(parse::<u64>(format!("{number:#x}").as_bytes()), Some(number));
+        }
+
+        #[test]
         fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..24)) {
             if let Some(value) = parse::<Size>(&bytes) {
                 prop_assert_eq!(parse::<Size>(show(&value).as_bytes()), Some(value));
@@ -74,8 +82,19 @@ mod value_tests {
             let text = parse::<Text<16>>(&bytes);
             let fits = bytes.len() <= 16 && bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
             prop_assert_eq!(text.is_some(), fits);
+            if let Some(text) = text {
+                prop_assert!(text.is_within("", ""));
+                prop_assert_eq!(show(&text).into_bytes(), bytes.clone());
+            }
             prop_assert_eq!(Text::<16>::cut(&bytes).as_str().len(), bytes.len().min(16));
         }
+    }
+
+    #[test]
+    fn strings_are_joined() {
+        const PARTS: &[&str] = &["parm=", "", "name:", "\0"];
+        assert_eq!(joined_len(PARTS), 11);
+        assert_eq!(&join::<11>(PARTS), b"parm=name:\0");
     }
 
     #[test]
