@@ -30,14 +30,14 @@ fi
 case $cache in
 /*) ;;
 *) printf '%s: XDG_CACHE_HOME must be an absolute path, not "%s"\n' "$prog" "$XDG_CACHE_HOME" >&2
-   exit 2 ;;
+   exit "${die_status:-2}" ;;
 esac
 # Neither kbuild nor the kernel's own Makefile can do with them.
 case $top$cache in
 *[[:space:]:]*)
     printf '%s: kbuild takes no path with white space or colons in it: move %s\n' "$prog" \
         "\"$top\" or the cache \"$cache\" (XDG_CACHE_HOME)" >&2
-    exit 2
+    exit "${die_status:-2}"
     ;;
 esac
 

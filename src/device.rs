@@ -248,7 +248,16 @@ fn append_entries(
     let mut stored = 0;
     let error = loop {
         let good = source.fill(buffer);
-        let (taken, ended) = log.append_all(writer, buffer.as_slice(), record_max, CHUNK);
+        let mut taken = 0;
+        let ended = loop {
+            let rest = &buffer.as_slice()[taken..];
+            let (more, ended) = log.append_all(writer, rest, record_max, CHUNK);
+            taken += more;
+            match ended {
+                Ended::Paused if !current!().signal_pending() => {}
+                ended => break ended,
+            }
+        };
         stored += taken;
         buffer.remove_front(taken);
         match ended {

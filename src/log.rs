@@ -278,7 +278,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `ERESTARTSYS` when a signal came.
+    /// `EINTR` when a signal came.
     fn find(&self, from: Position, wanted: impl Fn(&Stored<'_>) -> bool) -> Result<Position> {
         let mut at = from;
         loop {
@@ -293,8 +293,10 @@ impl Log {
             if found || left > 0 {
                 return Ok(at);
             }
+            // Not ERESTARTSYS: it would begin from the beginning, and signals that come again and
+            // again would keep it from ever getting to the end.
             if current!().signal_pending() {
-                return Err(ERESTARTSYS);
+                return Err(EINTR);
             }
         }
     }
@@ -306,7 +308,7 @@ impl Log {
     /// # Errors
     ///
     /// - `EINVAL`: it is later than the next record;
-    /// - `ERESTARTSYS`: a signal came.
+    /// - `EINTR`: a signal came.
     pub(crate) fn position_of(&self, seq: u64, near: Position) -> Result<Position> {
         {
             let state = self.state.lock();
@@ -339,7 +341,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `ERESTARTSYS` when a signal came.
+    /// `EINTR` when a signal came.
     pub(crate) fn position_at(&self, time_ns: u64) -> Result<Position> {
         let oldest = self.position(Place::Oldest);
         self.find(oldest, |stored| Header::time_of(stored.bytes) >= time_ns)

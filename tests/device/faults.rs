@@ -220,7 +220,8 @@ fn wait() {
 fn ioctl() {
     let injector = Injector::new();
     let file = Umsg::open(libc::O_RDWR).expect("open");
-    file.log("x");
+    // Too long for the stack: its size takes memory.
+    file.log([b'x'; 1000]);
     let mut info = crate::abi::Info::default();
     injector.sweep(
         "UMSG_IOC_INFO",
@@ -232,7 +233,11 @@ fn ioctl() {
     injector.sweep("UMSG_IOC_SET_OPTIONS", || file.set_options(0), |_| ());
     injector.sweep("UMSG_IOC_SEEK_SEQ", || file.seek_seq(0), |_| ());
     injector.sweep("UMSG_IOC_SEEK_TIME", || file.seek_time(1), |_| ());
-    injector.sweep("UMSG_IOC_NEXT_SIZE", || file.next_size(), |_| ());
+    // Twice: the memory is kept for the next call.
+    for _ in 0..2 {
+        injector.sweep("UMSG_IOC_NEXT_SIZE", || file.next_size(), |_| ());
+    }
+    assert!(file.next_size().expect("a size") > 1000);
     assert_eq!(file.info().cleared_seq, 1);
 }
 
