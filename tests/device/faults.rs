@@ -247,7 +247,7 @@ fn load() {
     let injector = Injector::new();
     let visitor = child(|| loop {
         let _ = Umsg::open(libc::O_WRONLY);
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(std::time::Duration::from_millis(10));
     });
     injector.sweep(
         "load",
