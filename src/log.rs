@@ -406,8 +406,8 @@ impl Log {
 /// A log as an open file has it.
 pub(crate) struct Handle {
     log: Arc<Log>,
-    /// The file was asked by `poll`, and is counted in `State::polled`, whose lock is held where
-    /// this is looked at.
+    /// The file was asked by `poll`, and is counted in `State::polled`. Looked at and changed with
+    /// the log's lock held, but for the end, when nobody else has the file.
     polled: Atomic<bool>,
 }
 
