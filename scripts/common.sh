@@ -8,8 +8,9 @@
 # It sets
 #     top     the work tree, an absolute path without links
 #     cache   the folder for all that is made once and kept
-# and defines say, die, usage, bad_usage, need, fingerprint, lock, unlock,
-# build_lock, fresh, publish, discard, cargo and build_guest. Nothing is created until a script asks for it.
+#     cache_problem   why this user cannot write there, empty if writing is possible
+# and defines bad_character, existing, why_not, need_cache, say, die, usage, bad_usage, need,
+# fingerprint, lock, unlock, build_lock, fresh, publish, discard, cargo and build_guest. Nothing is created until a script asks for it.
 
 set -eu
 umask 022
@@ -22,24 +23,101 @@ export LC_ALL=C.UTF-8
 
 prog=${0##*/}
 top=$(cd -P "$(dirname "$0")/.." && pwd -P)
-if [ -n "${XDG_CACHE_HOME:-}" ]; then
-    cache=$XDG_CACHE_HOME/umsg
-else
-    cache=${HOME:?is not set, so there is no place for the cache}/.cache/umsg
-fi
-case $cache in
-/*) ;;
-*) printf '%s: XDG_CACHE_HOME must be an absolute path, not "%s"\n' "$prog" "$XDG_CACHE_HOME" >&2
-   exit "${die_status:-2}" ;;
-esac
-# Neither kbuild nor the kernel's own Makefile can do with them.
-case $top$cache in
-*[[:space:]:]*)
-    printf '%s: kbuild takes no path with white space or colons in it: move %s\n' "$prog" \
-        "\"$top\" or the cache \"$cache\" (XDG_CACHE_HOME)" >&2
+
+# bad_character PATH: prints the character of PATH that kbuild, make or the shells they run cannot
+# handle, and fails if there is none.
+bad_character() {
+    case $1 in
+    *[[:space:][:cntrl:]]*) echo 'white space' ;;
+    *[]:\#\$%\'\"\*\\\;\&\(\)\?\|\<\>\`[]*)
+        printf '"%s"\n' "$(printf %s "$1" | tr -dc ']:#$%\047"*\\;&()?|<>`[' | cut -c1)"
+        ;;
+    *) return 1 ;;
+    esac
+}
+
+# existing PATH: sets $existing to PATH or, if PATH does not exist, to its nearest parent that does.
+existing() {
+    existing=$1
+    until [ -e "$existing" ] || [ -L "$existing" ]; do
+        case $existing in
+        /*/*) existing=${existing%/*} ;;
+        *) existing=/ ;;
+        esac
+    done
+}
+
+# why_not FOLDER: describes for an error message why this user cannot use FOLDER.
+why_not() {
+    case ,$(findmnt -n -o OPTIONS -T "$1" 2>/dev/null || :), in
+    *,ro,*) echo 'read-only file system' ;;
+    *) stat -c 'owner %U, mode %A' "$1" 2>/dev/null || echo 'not accessible' ;;
+    esac
+}
+
+# find_cache: sets $cache, empty if no folder can be derived, and $cache_problem, empty if this user
+# can write there.
+find_cache() {
+    cache=
+    set_it='export XDG_CACHE_HOME=/FOLDER'
+    if [ -n "${XDG_CACHE_HOME:-}" ]; then
+        from=XDG_CACHE_HOME parent=${XDG_CACHE_HOME%/}
+    elif [ -n "${HOME:-}" ]; then
+        from=HOME parent=${HOME%/}/.cache
+    else
+        cache_problem="no folder for the cache, because HOME and XDG_CACHE_HOME are not set or empty: $set_it"
+        return
+    fi
+    case $from,$parent in
+    HOME,/.cache)
+        cache_problem="no folder for the cache, because HOME is \"$HOME\": $set_it"
+        return
+        ;;
+    *,/* | XDG_CACHE_HOME,) ;;
+    *)
+        cache_problem="no folder for the cache, because $from is \"${parent%/.cache}\", not an absolute path: $set_it"
+        return
+        ;;
+    esac
+    if bad=$(bad_character "$parent"); then
+        cache_problem="cannot use a cache whose path contains $bad: $set_it, another than \"$parent\""
+        return
+    fi
+    cache=$parent/umsg
+    existing "$cache"
+    if [ ! -d "$existing" ]; then
+        cache_problem="cannot make the cache $cache, because $existing is not a folder: remove it, or $set_it"
+    elif [ ! -r "$existing" ] || [ ! -w "$existing" ] || [ ! -x "$existing" ]; then
+        because=
+        [ "$existing" = "$cache" ] || because=", because $existing is not writable"
+        cache_problem="cannot write to the cache $cache$because ($(why_not "$existing")): $set_it"
+    else
+        cache_problem=
+    fi
+}
+
+# need_cache: ends the script with one line unless this user can write to the cache.
+need_cache() {
+    [ -n "$cache_problem" ] || return 0
+    printf '%s: %s\n' "$prog" "$cache_problem" >&2
     exit "${die_status:-2}"
-    ;;
-esac
+}
+
+find_cache
+# A script that works without a cache sets cache_optional and calls need_cache where it needs one.
+if [ "${1:-}" != --help ]; then
+    # "=": scripts/root runs commands of the work tree by env, which takes them for variables.
+    case $top in
+    *=*) bad='"="' ;;
+    *) bad=$(bad_character "$top") || bad= ;;
+    esac
+    if [ -n "$bad" ]; then
+        printf '%s: cannot build in a path that contains %s: move the work tree "%s"\n' \
+            "$prog" "$bad" "$top" >&2
+        exit "${die_status:-2}"
+    fi
+    [ -n "${cache_optional:-}" ] || need_cache
+fi
 
 # say TEXT...: one line for the person who waits.
 say() {
@@ -80,7 +158,10 @@ fingerprint() {
 # this process and its children end. The kernel drops it with the last of
 # them, however they end, so it cannot be left behind. One lock per process.
 lock() {
-    mkdir -p "$cache/lock" || die "cannot write to $cache: set XDG_CACHE_HOME to a folder of yours"
+    need_cache
+    existing "$cache/lock/$1"
+    { mkdir -p "$cache/lock" && (: >>"$cache/lock/$1"); } 2>/dev/null ||
+        die "cannot write to $cache/lock/$1, because $existing is not writable ($(why_not "$existing")): $set_it"
     exec 9>"$cache/lock/$1"
     how=${2:+--shared}
     how=${how:---exclusive}
