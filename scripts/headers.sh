@@ -27,9 +27,29 @@ headers_of() {
     fi
 }
 
+# config_in FOLDER: sets $config to the file in FOLDER with the kernel's config.
+config_in() {
+    config=$1/.config
+    [ -e "$config" ] || config=$1/include/config/auto.conf
+}
+
+# release_of FOLDER: the release of the kernel that modules built against FOLDER are for.
+release_of() {
+    cat "$1/include/config/kernel.release" 2>/dev/null ||
+        sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$1/include/generated/utsrelease.h" 2>/dev/null
+}
+
+# check_release FOLDER: FOLDER is for the kernel $release.
+check_release() {
+    found=$(release_of "$1") || found=
+    [ "$found" = "$release" ] ||
+        wrong "the headers in $1 are for kernel ${found:-(no kernel.release)}, not for $release" \
+            'give the headers and the release of the same kernel'
+}
+
 # config_of NAME: the value of CONFIG_NAME in the kernel's config.
 config_of() {
-    sed -n "s/^CONFIG_$1=//p" "$config" | tr -d '"'
+    sed -n "s/^CONFIG_$1=//p" "$config" 2>/dev/null | tr -d '"'
 }
 
 # variable NAME: a make variable as the header package sets it, given the
@@ -38,6 +58,26 @@ variable() {
     # shellcheck disable=SC2016
     printf '%s\n' "$1 = $2" '-include $(file)' 'show: ; @echo $('"$1"')' |
         make -s -f - "file=$headers/.kernelvariables" show
+}
+
+# clang_major: the major version of the clang that the kernel was built with.
+clang_major() {
+    config_of CLANG_VERSION | sed 's/....$//'
+}
+
+# llvm_argument: make's argument LLVM=... for a kernel that was built with clang; nothing for other
+# kernels, or if the caller has LLVM in the environment, as from make's command line. The config has
+# the compiler's version but not its command: LLVM=-21 if there is a clang-21 and clang is not of
+# that version, otherwise LLVM=1.
+llvm_argument() {
+    [ -z "${LLVM+set}" ] && [ "$(config_of CC_IS_CLANG)" = y ] || return 0
+    major=$(clang_major)
+    if command -v "clang-$major" >/dev/null 2>&1 &&
+        [ "$(echo __clang_major__ | clang -E -P -x c - 2>/dev/null)" != "$major" ]; then
+        echo "LLVM=-$major"
+    else
+        echo LLVM=1
+    fi
 }
 
 # compiler: the command of the C compiler that the headers build with.
@@ -49,7 +89,11 @@ compiler() {
     default=$(config_of CC_VERSION_TEXT | cut -d' ' -f1)
     case $default in
     *gcc*) ;;
-    *) default=clang ;;
+    *)
+        default=clang
+        llvm=${LLVM-$(llvm_argument)}
+        case ${llvm#LLVM=} in -*) default=clang${llvm#LLVM=} ;; esac
+        ;;
     esac
     if [ -e "$headers/.kernelvariables" ] && command -v make >/dev/null 2>&1; then
         default=$(variable CC "$(variable CROSS_COMPILE "")gcc")
