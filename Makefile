@@ -1,26 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0
-# The verbs, thin wrappers: what is built stands in Kbuild, what is done in scripts/.
+# Targets for people, packages and DKMS: thin wrappers around scripts/. kbuild reads Kbuild and not
+# this file.
 
-# Read by kbuild too, which wants nothing of what follows.
-ifeq ($(KERNELRELEASE),)
-
-ifneq ($(words $(CURDIR)),1)
-$(error kbuild takes no path with white space in it: move "$(CURDIR)")
+# The kernel to build for: RELEASE, or KERNELRELEASE as DKMS calls it. A RELEASE in the environment
+# is ignored, because the name is too common.
+given := $(if $(filter command,$(origin RELEASE)),$(RELEASE))
+ifneq ($(or $(given),$(KERNELRELEASE)),$(or $(KERNELRELEASE),$(given)))
+$(error RELEASE=$(RELEASE) and KERNELRELEASE=$(KERNELRELEASE) name different kernels: give one of them)
 endif
+given := $(or $(given),$(KERNELRELEASE))
+override RELEASE := $(or $(given),$(shell uname -r))
 
-# The kernel to build for, and its headers, in the completed form where scripts/kdir has made one.
-RELEASE := $(shell uname -r)
-KDIR ?= $(or $(shell scripts/kdir --find $(RELEASE)),/lib/modules/$(RELEASE)/build)
+# The headers of RELEASE with the metadata that scripts/kdir added, otherwise as they are. Looked up
+# once, by the first target that needs them.
+KDIR ?= $(eval KDIR := $$(or $$(shell scripts/kdir --find '$(RELEASE)'),/lib/modules/$(RELEASE)/build))$(KDIR)
 
-.PHONY: modules install clean help demo test lint kunit fuzz soak bench doctor kdir distclean
+.PHONY: all modules install clean help demo test lint kunit fuzz soak bench doctor kdir distclean
 
 modules: ## build umsg.ko against KDIR (default: the headers of RELEASE, the running kernel)
-	@scripts/check-kdir $(KDIR)
-	@$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) modules
+	@scripts/check-kdir '$(KDIR)' '$(given)'
+	+@scripts/kbuild '$(KDIR)' modules
+
+all: modules
 
 # Builds nothing: root need not have the cache of who built it, nor own files in the tree.
 install: ## install the umsg.ko that was built, for modprobe (as root)
-	@scripts/install $(KDIR)
+	@scripts/install '$(KDIR)' $(if $(given),'$(given)')
 
 demo: ## boot Debian's own kernel in QEMU and show the module at work
 	@scripts/vm --file scripts/demo -- ./demo
@@ -51,7 +56,7 @@ doctor: ## check what this machine has for building and loading Rust modules
 
 clean: ## remove what was built, in the tree
 	@rm -rf build
-	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) clean; fi
+	+@[ ! -e '$(KDIR)/Makefile' ] || scripts/kbuild '$(KDIR)' clean
 
 distclean: clean ## remove the cache folder too: roots, kernels, completed headers
 	@scripts/root --remove
@@ -59,5 +64,10 @@ distclean: clean ## remove the cache folder too: roots, kernels, completed heade
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-
-endif
+	@echo 'Variables, on the command line or, except for RELEASE, in the environment:'
+	@echo '  RELEASE, KERNELRELEASE   the kernel to build for (default: the running one)'
+	@echo '  KDIR                     the folder of headers with Rust metadata to build against'
+	@echo '  LLVM                     which clang to use (default: as the kernel was built)'
+	@echo '  DESTDIR, INSTALL_MOD_PATH, INSTALL_MOD_DIR, INSTALL_MOD_STRIP'
+	@echo '                           for make install, see scripts/install --help; DESTDIR is'
+	@echo '                           put in front of INSTALL_MOD_PATH, for packages'
