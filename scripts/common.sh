@@ -217,20 +217,11 @@ cargo() {
         --manifest-path "$top/tests/Cargo.toml" "$@"
 }
 
-# build_guest NAME [BITS]: builds the tests' program NAME, of 64 bits or 32, linked
-# statically, so that it needs nothing of the guest. It is then in the folder
-# $guest_programs or $guest_programs32.
+# build_guest NAME: builds the tests' program NAME, linked statically, so that it
+# needs nothing of the guest. It is then in the folder $guest_programs.
 build_guest() {
-    guest_target=x86_64-unknown-linux-gnu
-    guest_flags='-C target-feature=+crt-static'
-    if [ "${2:-64}" = 32 ]; then
-        guest_target=i686-unknown-linux-gnu
-        # Unlike gcc, clang links for 32 bits without a package that takes other compilers' place.
-        guest_flags="$guest_flags -C linker=clang -C link-arg=--target=i686-linux-gnu"
-    fi
-    RUSTFLAGS=$guest_flags cargo build --features guest --bin "$1" --target "$guest_target"
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --features guest --bin "$1" \
+        --target x86_64-unknown-linux-gnu
 }
 # shellcheck disable=SC2034 # for the caller
 guest_programs=$top/build/cargo/x86_64-unknown-linux-gnu/release
-# shellcheck disable=SC2034
-guest_programs32=$top/build/cargo/i686-unknown-linux-gnu/release

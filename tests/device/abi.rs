@@ -327,13 +327,8 @@ pub fn raw_entry(header_size: u16, priority: u16, text_size: u32, text: &[u8]) -
 /// An address in a program's range where nothing is ever mapped: below `mmap_min_addr`.
 pub const BAD: *mut libc::c_void = 0x1000 as *mut libc::c_void;
 
-/// An address that is not in a program's range at all; for a program of 32 bits the kernel's own,
-/// above all that it can map.
-pub const WILD: *mut libc::c_void = if size_of::<usize>() == 8 {
-    0xdead_0000_0000_0000_u64 as *mut libc::c_void
-} else {
-    0xffff_f000_u64 as *mut libc::c_void
-};
+/// An address that is not in a program's range at all.
+pub const WILD: *mut libc::c_void = 0xdead_0000_0000_0000_u64 as *mut libc::c_void;
 
 /// `writev` of pieces given by address and length.
 pub fn writev(file: &Umsg, pieces: &[(*const u8, usize)]) -> Result<usize, Errno> {

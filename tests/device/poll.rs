@@ -308,14 +308,8 @@ fn rwf_nowait() {
     assert_eq!(read(), Err(Errno::EAGAIN));
 }
 
-#[cfg(not(target_pointer_width = "64"))]
-fn io_uring() {
-    crate::skip("the crate for io_uring is for programs of 64 bits")
-}
-
 /// Reads and polls through io_uring wait until a write through the same ring; one that must not
 /// wait does not; one that waits can be cancelled.
-#[cfg(target_pointer_width = "64")]
 fn io_uring() {
     use io_uring::{opcode, squeue, types, IoUring};
     use std::collections::BTreeMap;
