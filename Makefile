@@ -19,7 +19,8 @@ KDIR ?= $(eval KDIR := $$(or $$(shell scripts/kdir --find '$(RELEASE)'),/lib/mod
 
 modules: ## build umsg.ko against KDIR (default: the headers of RELEASE, the running kernel)
 	@scripts/check-kdir '$(KDIR)' '$(given)'
-	+@scripts/kbuild '$(KDIR)' modules
+	+@scripts/kbuild '$(KDIR)' 'MO=$(CURDIR)/build/module' modules
+	@cp build/module/umsg.ko .
 
 all: modules
 
@@ -49,14 +50,14 @@ bench: ## what a record costs, beside its peers (scripts/bench --help)
 	@scripts/bench
 
 kdir: ## complete the headers of RELEASE with their Rust metadata
-	@scripts/kdir $(RELEASE) >/dev/null
+	@folder=$$(scripts/kdir '$(RELEASE)') && echo "The headers of $(RELEASE) are complete, in $$folder"
 
 doctor: ## check what this machine has for building and loading Rust modules
 	@scripts/doctor $(RELEASE)
 
 clean: ## remove what was built, in the tree
-	@rm -rf build
-	+@[ ! -e '$(KDIR)/Makefile' ] || scripts/kbuild '$(KDIR)' clean
+	@rm -rf build umsg.ko
+	+@[ ! -e modules.order ] || scripts/kbuild '$(KDIR)' clean
 
 distclean: clean ## remove the cache folder too: roots, kernels, completed headers
 	@scripts/root --remove

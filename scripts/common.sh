@@ -8,9 +8,9 @@
 # It sets
 #     top     the work tree, an absolute path without links
 #     cache   the folder for all that is made once and kept
-#     cache_problem   why this user cannot write there, empty if writing is possible
-# and defines bad_character, existing, why_not, need_cache, say, die, usage, bad_usage, need,
-# fingerprint, lock, unlock, build_lock, fresh, publish, discard, cargo and build_guest. Nothing is created until a script asks for it.
+# and defines say, die, usage, bad_usage, need, fingerprint, lock, unlock, build_lock, fresh,
+# publish, discard, cargo, build_guest, and what lib/cache.sh and lib/progress.sh define. Nothing is
+# created until a script asks for it.
 
 set -eu
 umask 022
@@ -22,86 +22,8 @@ unset CDPATH TMPDIR
 export LC_ALL=C.UTF-8
 
 prog=${0##*/}
-top=$(cd -P "$(dirname "$0")/.." && pwd -P)
-
-# bad_character PATH: prints the character of PATH that kbuild, make or the shells they run cannot
-# handle, and fails if there is none.
-bad_character() {
-    case $1 in
-    *[[:space:][:cntrl:]]*) echo 'white space' ;;
-    *[]:\#\$%\'\"\*\\\;\&\(\)\?\|\<\>\`[]*)
-        printf '"%s"\n' "$(printf %s "$1" | tr -dc ']:#$%\047"*\\;&()?|<>`[' | cut -c1)"
-        ;;
-    *) return 1 ;;
-    esac
-}
-
-# existing PATH: sets $existing to PATH or, if PATH does not exist, to its nearest parent that does.
-existing() {
-    existing=$1
-    until [ -e "$existing" ] || [ -L "$existing" ]; do
-        case $existing in
-        /*/*) existing=${existing%/*} ;;
-        *) existing=/ ;;
-        esac
-    done
-}
-
-# why_not FOLDER: describes for an error message why this user cannot use FOLDER.
-why_not() {
-    case ,$(findmnt -n -o OPTIONS -T "$1" 2>/dev/null || :), in
-    *,ro,*) echo 'read-only file system' ;;
-    *) stat -c 'owner %U, mode %A' "$1" 2>/dev/null || echo 'not accessible' ;;
-    esac
-}
-
-# find_cache: sets $cache, empty if no folder can be derived, and $cache_problem, empty if this user
-# can write there.
-find_cache() {
-    cache=
-    set_it='export XDG_CACHE_HOME=/FOLDER'
-    if [ -n "${XDG_CACHE_HOME:-}" ]; then
-        from=XDG_CACHE_HOME parent=${XDG_CACHE_HOME%/}
-    elif [ -n "${HOME:-}" ]; then
-        from=HOME parent=${HOME%/}/.cache
-    else
-        cache_problem="no folder for the cache, because HOME and XDG_CACHE_HOME are not set or empty: $set_it"
-        return
-    fi
-    case $from,$parent in
-    HOME,/.cache)
-        cache_problem="no folder for the cache, because HOME is \"$HOME\": $set_it"
-        return
-        ;;
-    *,/* | XDG_CACHE_HOME,) ;;
-    *)
-        cache_problem="no folder for the cache, because $from is \"${parent%/.cache}\", not an absolute path: $set_it"
-        return
-        ;;
-    esac
-    if bad=$(bad_character "$parent"); then
-        cache_problem="cannot use a cache whose path contains $bad: $set_it, another than \"$parent\""
-        return
-    fi
-    cache=$parent/umsg
-    existing "$cache"
-    if [ ! -d "$existing" ]; then
-        cache_problem="cannot make the cache $cache, because $existing is not a folder: remove it, or $set_it"
-    elif [ ! -r "$existing" ] || [ ! -w "$existing" ] || [ ! -x "$existing" ]; then
-        because=
-        [ "$existing" = "$cache" ] || because=", because $existing is not writable"
-        cache_problem="cannot write to the cache $cache$because ($(why_not "$existing")): $set_it"
-    else
-        cache_problem=
-    fi
-}
-
-# need_cache: ends the script with one line unless this user can write to the cache.
-need_cache() {
-    [ -n "$cache_problem" ] || return 0
-    printf '%s: %s\n' "$prog" "$cache_problem" >&2
-    exit "${die_status:-2}"
-}
+top=$(cd -P "$(dirname "$0")" && until [ -e scripts/common.sh ]; do cd ..; done && pwd -P)
+. "$top/scripts/lib/cache.sh"
 
 find_cache
 # A script that works without a cache sets cache_optional and calls need_cache where it needs one.
@@ -121,15 +43,21 @@ fi
 
 # say TEXT...: one line for the person who waits.
 say() {
+    clear_line
     printf 'umsg: %s\n' "$*" >&2
 }
 
 # die TEXT...: says what was wrong and what to do, and ends the script. A
-# script whose statuses have meanings sets die_status.
+# script whose statuses have meanings sets die_status. UMSG_CAUSE names a file that gets the
+# first line, for a caller that goes on without.
 die() {
+    stop
+    [ -z "${UMSG_CAUSE:-}" ] || printf '%s\n' "$*" | sed 1q >"$UMSG_CAUSE"
     printf '%s: %s\n' "$prog" "$*" >&2
     exit "${die_status:-1}"
 }
+
+. "$top/scripts/lib/progress.sh"
 
 # usage: prints the comment block at the head of the script, which is its
 # manual. It starts after the first empty comment line and ends with the block.
@@ -205,14 +133,14 @@ publish() {
 # discard PATH: removes it, if it is there. A folder of a system root can hold
 # files of other (mapped) users, which scripts/root --remove is for.
 discard() {
-    [ ! -e "$1" ] || rm -rf "$1"
+    [ ! -e "$1" ] || rm -rf --one-file-system "$1"
 }
 
-# cargo COMMAND ARGS...: the cargo of the root, on the tests' crate.
+# cargo COMMAND ARGS...: cargo in the build chroot, on the tests' crate.
 cargo() {
     cargo_command=$1
     shift
-    "$top/scripts/root" env CARGO_HOME="$cache/cargo" CARGO_TARGET_DIR="$top/build/cargo" \
+    "$top/scripts/root" --layer cargo env CARGO_HOME="$cache/cargo" CARGO_TARGET_DIR="$top/build/cargo" \
         cargo "$cargo_command" --quiet --locked --release \
         --manifest-path "$top/tests/Cargo.toml" "$@"
 }

@@ -130,7 +130,7 @@ check_headers_there() {
 check_rust() {
     [ "$(config_of RUST)" = y ] ||
         wrong "kernel $release was built without Rust (its config lacks CONFIG_RUST): no Rust module can be loaded into it" \
-            'take a kernel that has it, on Debian 13: apt-get install -t trixie-backports linux-image-amd64, and boot it'
+            'boot a kernel with CONFIG_RUST, on Debian 13: apt-get install -t trixie-backports linux-image-amd64'
 }
 
 # The tools that a module is built with, "always", and those that complete
@@ -145,6 +145,7 @@ flex flex completing
 bison bison completing
 bc bc completing
 xz xz-utils completing
+openssl openssl completing
 python3 python3-minimal completing'
 
 # What else completing takes: C headers and their packages.

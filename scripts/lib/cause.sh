@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# Finds the cause of a failure in what apt, dpkg and mmdebstrap printed.
+
+# cause_of LOG: sets
+#     kind      unreachable, broken, step, gone, disk, signature, missing or other
+#     cause     one line for a person
+#     advice    what to do about it
+# shellcheck disable=SC2034 # for the caller
+cause_of() {
+    kind=${1:+$(find_cause "$1")}
+    cause=${kind#*	}
+    kind=${kind%%	*}
+    case $kind in
+    unreachable) advice='connect this machine to the archive (a proxy goes into http_proxy) and run the same command again' ;;
+    broken) advice='run the same command again: what was fetched is kept' ;;
+    step | gone) advice='run the same command again in an hour, or name another mirror: UMSG_MIRROR=URL' ;;
+    disk) advice="free space there, or set XDG_CACHE_HOME to a folder on a larger disk, and run the same command again: what was fetched is kept" ;;
+    signature) advice='check the clock of this machine and the package debian-archive-keyring' ;;
+    *) advice='see the log' ;;
+    esac
+}
+
+# find_cause LOG: KIND, a tab and the cause, from the first line that names one.
+# A full disk comes first, because it makes everything else fail.
+find_cause() {
+    awk '
+        # The last two folders and the name of a file in the archive.
+        function file(url) {
+            sub(/\?.*/, "", url)
+            if (match(url, /dists\/[^ ]*$/)) {
+                url = substr(url, RSTART + 6)
+            } else {
+                sub(/.*\//, "", url)
+            }
+            gsub(/%3a/, ":", url)
+            return url
+        }
+        function host(url) {
+            sub(/^[a-z+]*:\/\//, "", url)
+            sub(/[\/ ].*/, "", url)
+            return url
+        }
+        function found(rank, kind, text) {
+            if (best == 0 || rank < best) {
+                best = rank
+                result = kind "\t" text
+            }
+        }
+        # What was before another attempt, or was not needed, is not the cause.
+        /^== (trying again|going on)/ { best = 0 }
+        /^== / { next }
+        /No space left on device|enough free space in|Disk quota exceeded/ {
+            found(1, "disk", "the disk is full (" $0 ")")
+        }
+        /NO_PUBKEY|is not signed|EXPKEYSIG|BADSIG|invalid signature|[Ss]ignature verification failed|Release file .* (is not valid yet|expired|is expired)/ {
+            found(2, "signature", "the signature of the archive was not accepted (" $0 ")")
+        }
+        /Failed to fetch / {
+            url = $0
+            sub(/.*Failed to fetch /, "", url)
+            reason = url
+            sub(/ .*/, "", url)
+            sub(/[^ ]* +/, "", reason)
+            sub(/ *\[IP: .*/, "", reason)
+        }
+        /Failed to fetch / && reason ~ /resolv|[Cc]ould not connect|[Uu]nable to connect|initiate the connection|[Nn]etwork is unreachable|No route|onnection refused|onnection timed out/ {
+            found(3, "unreachable", "the archive at " host(url) " cannot be reached (" reason ")")
+            next
+        }
+        !/Failed to fetch / && /(resolving|[Cc]ould not (resolve|connect)|[Nn]etwork is unreachable|[Cc]onnection (refused|timed out))/ {
+            found(4, "unreachable", "the archive cannot be reached (" $0 ")")
+        }
+        /Failed to fetch / && reason ~ /unexpected size|sync in progress|Hash Sum mismatch|hashsum/ {
+            if (url ~ /dists\//) {
+                found(5, "step", "the index " file(url) " of the archive is out of step with its Release file (a mirror in the middle of an update)")
+            } else {
+                found(5, "step", file(url) " is not the file that the index of the archive names (a mirror in the middle of an update)")
+            }
+            next
+        }
+        /Failed to fetch / && reason ~ /^(404|410) |File not found/ {
+            found(5, "gone", "the archive at " host(url) " has no " file(url))
+            next
+        }
+        /Failed to fetch / {
+            found(6, "broken", "the connection to " host(url) " broke while " file(url) " was fetched (" reason ")")
+            next
+        }
+        /Unable to locate package|has no installation candidate|Version .* was not found|Release .* was not found|unmet dependencies|depends on no kernel image/ {
+            found(7, "missing", $0)
+        }
+        /^mklayer: / { found(8, "other", substr($0, 10)) }
+        /^E: |^dpkg: error / { found(8, "other", $0) }
+        NF { last = $0 }
+        END {
+            if (best == 0) {
+                result = "other\t" (last == "" ? "it ended without a word" : last)
+            }
+            sub(/\tE: /, "\t", result)
+            sub(/\(E: /, "(", result)
+            print result
+        }' "$1"
+}

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154,SC2164 # the variables and the -e of run
+#
+# Tests of scripts/doctor. Sourced by run.
+
+# Every link has a line, the last one says what works; without headers, in the root that has all
+# but a running kernel to load into, and with a compiler that is not the kernel's.
+doctor() {
+    release=$(cat "$(scripts/kernel stock)/release")
+    expect 1 scripts/doctor 1.2.3-nonesuch
+    grep -q 'apt-get install linux-headers-1.2.3-nonesuch' "$work/stdout"
+    tail -n 1 "$work/stdout" | grep -q '^cannot build, cannot load .* Next: apt-get install '
+    scripts/root scripts/kdir "$release" >"$work/stdout"
+    if [ "$(uname -r)" = "$release" ]; then
+        # Whether it loads there is a matter of that machine.
+        scripts/root scripts/doctor "$release" >"$work/stdout" 2>"$work/stderr" || :
+    else
+        expect 1 scripts/root scripts/doctor "$release"
+        [ "$(grep -c ^FAIL "$work/stdout")" -eq 1 ]
+        tail -n 1 "$work/stdout" | grep -q '^can build, cannot load '
+    fi
+    tail -n 1 "$work/stdout" | grep -q '^can build, '
+    [ ! -s "$work/stderr" ]
+    mkdir "$work/bin"
+    printf '#!/bin/sh\necho rustc 1.0.0\n' >"$work/bin/rustc"
+    chmod 755 "$work/bin/rustc"
+    # shellcheck disable=SC2016
+    expect 1 scripts/root sh -c 'PATH=$0:$PATH scripts/doctor "$1"' "$work/bin" "$release"
+    grep -q '^FAIL  rustc ' "$work/stdout"
+    grep -q 'put /usr/bin first in PATH' "$work/stdout"
+}

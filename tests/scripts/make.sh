@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154,SC2164 # the variables and the -e of run
+#
+# Tests of the targets of the Makefile, as people, DKMS and packages call them. Sourced by run.
+
+makefile() {
+    expect 0 make help
+    for verb in modules install demo test lint fuzz doctor kdir clean; do
+        grep -q "make $verb " "$work/stdout"
+    done
+    expect 2 make KDIR="$work"
+    grep -q "$work has no kernel headers" "$work/stderr"
+    grep -q 'make demo' "$work/stderr"
+    # Before anything is made or fetched.
+    mkdir "$work/a folder"
+    cp -r Makefile scripts "$work/a folder"
+    expect 2 make -C "$work/a folder"
+    grep -q 'white space.*a folder' "$work/stderr"
+    expect 126 "$work/a folder/scripts/vm" -- true
+    grep -q 'white space.*a folder' "$work/stderr"
+    # The header package as it comes: what is missing is said, and what to do.
+    release=$(cat "$(scripts/kernel stock)/release")
+    expect 2 scripts/root make KDIR="/usr/src/linux-headers-$release"
+    grep -q 'lack the Rust metadata' "$work/stderr"
+    grep -q 'make kdir' "$work/stderr"
+}
+
+# fake_kdir FOLDER: headers with nothing but a Makefile that says how it was called.
+fake_kdir() {
+    mkdir -p "$1/rust" "$1/include/config"
+    : >"$1/rust/libkernel.rmeta"
+    echo CONFIG_RUST=y >"$1/.config"
+    echo 7.3.4-fake >"$1/include/config/kernel.release"
+    # shellcheck disable=SC2016 # for make
+    printf '%s\n' 'modules clean modules_install:' \
+        '	@echo $@ LLVM=$(LLVM) KERNELRELEASE=$(KERNELRELEASE)' \
+        '	@[ $@ != modules ] || { mkdir -p $(MO) && : >$(MO)/umsg.ko; }' \
+        '	@[ $@ != clean ] || rm $(M)/modules.order' >"$1/Makefile"
+}
+
+# built_inside TARGET: what a build in the tree itself leaves there, which make clean sees to.
+built_inside() {
+    [ "$1" != clean ] || : >modules.order
+}
+
+# DKMS calls make with KERNELRELEASE on the command line.
+make_kernelrelease() {
+    own_folder make_kernelrelease
+    mkdir "$work/tree"
+    cp -r Makefile Kbuild scripts "$work/tree"
+    cd "$work/tree"
+    fake_kdir "$work/fake"
+    for jobs in -j1 -j2; do
+        for target in '' all modules clean; do
+            built_inside "$target"
+            # shellcheck disable=SC2086 # none, if empty
+            expect 0 make $jobs KERNELRELEASE=7.3.4-fake "KDIR=$work/fake" $target
+            case $target in clean) goal=clean ;; *) goal=modules ;; esac
+            grep -qx "$goal LLVM= KERNELRELEASE=7.3.4-fake" "$work/stdout"
+            [ ! -s "$work/stderr" ]
+        done
+    done
+    expect 0 env KERNELRELEASE=7.3.4-fake "KDIR=$work/fake" RELEASE=other make
+    expect 0 make KERNELRELEASE=7.3.4-fake RELEASE=7.3.4-fake "KDIR=$work/fake"
+    expect 2 make KERNELRELEASE=7.3.4-fake RELEASE=7.3.4-other "KDIR=$work/fake"
+    one_line 'RELEASE=7.3.4-other and KERNELRELEASE=7.3.4-fake'
+    expect 2 make KERNELRELEASE=7.3.4-other "KDIR=$work/fake"
+    grep -q 'for kernel 7.3.4-fake, not for 7.3.4-other' "$work/stderr"
+    # A build in the tree is in the way of any other.
+    : >modules.order
+    expect 2 make "KDIR=$work/fake"
+    grep -q 'run make clean' "$work/stderr"
+    expect 2 make KERNELRELEASE=7.3.4-nonesuch
+    grep -q '/lib/modules/7.3.4-nonesuch/build has no kernel headers' "$work/stderr"
+}
+
+# A kernel that clang built gets LLVM from its config; the user's LLVM has precedence.
+make_llvm() {
+    own_folder make_llvm
+    mkdir "$work/tree" "$work/bin" "$work/bin21"
+    cp -r Makefile Kbuild scripts "$work/tree"
+    cd "$work/tree"
+    fake_kdir "$work/fake"
+    printf 'CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=210103\n' >>"$work/fake/.config"
+    printf '#!/bin/sh\necho 19\n' >"$work/bin/clang"
+    printf '#!/bin/sh\necho 21\n' >"$work/bin21/clang"
+    printf '#!/bin/sh\necho 21\n' >"$work/bin21/clang-21"
+    chmod 755 "$work"/bin*/*
+    for target in modules clean; do
+        built_inside $target
+        expect 0 env "PATH=$work/bin:/usr/bin:/bin" make $target "KDIR=$work/fake"
+        grep -qx "$target LLVM=1 .*" "$work/stdout"
+        built_inside $target
+        expect 0 env "PATH=$work/bin21:/usr/bin:/bin" make $target "KDIR=$work/fake"
+        grep -qx "$target LLVM=1 .*" "$work/stdout"
+        built_inside $target
+        expect 0 env "PATH=$work/bin:$work/bin21:/usr/bin:/bin" make $target "KDIR=$work/fake"
+        grep -qx "$target LLVM=-21 .*" "$work/stdout"
+        built_inside $target
+        expect 0 env "PATH=$work/bin:/usr/bin:/bin" make $target "KDIR=$work/fake" LLVM=-22
+        grep -qx "$target LLVM=-22 .*" "$work/stdout"
+        built_inside $target
+        expect 0 env "PATH=$work/bin:/usr/bin:/bin" LLVM= make $target "KDIR=$work/fake"
+        grep -qx "$target LLVM= .*" "$work/stdout"
+    done
+    # A missing clang is reported before kbuild fails.
+    for tool in sh make sed grep tr cat uname dirname realpath cut head stat findmnt; do
+        ln -s "$(command -v $tool)" "$work/bin21/$tool"
+    done
+    rm "$work"/bin21/clang*
+    expect 2 env "PATH=$work/bin21" make "KDIR=$work/fake"
+    grep -q 'built with clang 21, and clang is missing' "$work/stderr"
+    grep -q 'apt-get install clang-21' "$work/stderr"
+}
+
+# in_root COMMAND...: in the copy of the tree, inside the root.
+in_root() {
+    scripts/root env -C "$work/tree" "$@"
+}
+
+# The module is installed under DESTDIR and kbuild's own variables, entirely or not at all, and the
+# running system is not changed.
+install_variables() {
+    own_folder install_variables
+    kernel=$(scripts/kernel stock)
+    read -r release <"$kernel/release"
+    small_module "$work/tree"
+    cp -r Makefile scripts "$work/tree"
+    expect 0 in_root make -j2 "KERNELRELEASE=$release" "KDIR=$kernel/kdir"
+    live=$(scripts/root find "/lib/modules/$release" -printf '%p %T@\n' | sort)
+    to=lib/modules/$release
+    d=$work/dest
+    # As root after sudo: the headers as the distribution has them.
+    expect 0 in_root make install "RELEASE=$release" "DESTDIR=$d"
+    [ "$(find "$d" -type f -printf '%P\n')" = "$to/updates/umsg.ko.xz" ]
+    grep -qx "umsg: installed $d/$to/updates/umsg.ko.xz" "$work/stderr"
+    grep -q "depmod did not run.*$d/$to" "$work/stderr"
+    expect 0 in_root env "DESTDIR=$d" INSTALL_MOD_PATH=/usr INSTALL_MOD_DIR=extra/a \
+        INSTALL_MOD_STRIP=1 make install "KERNELRELEASE=$release"
+    [ -e "$d/usr/$to/extra/a/umsg.ko.xz" ]
+    [ "$(stat -c %s "$d/usr/$to/extra/a/umsg.ko.xz")" -lt "$(stat -c %s "$d/$to/updates/umsg.ko.xz")" ]
+    expect 0 in_root make install "RELEASE=$release" "DESTDIR=$d" INSTALL_MOD_PATH=usr INSTALL_MOD_DIR=b
+    [ -e "$d/usr/$to/b/umsg.ko.xz" ]
+    expect 0 in_root make install "RELEASE=$release" "INSTALL_MOD_PATH=$d/path" DESTDIR=
+    [ -e "$d/path/$to/updates/umsg.ko.xz" ]
+    # A whole system in DESTDIR: depmod runs there, and another form of the module is replaced.
+    rm -r "$d"
+    mkdir -p "$d/$to/updates"
+    touch "$d/$to/modules.order" "$d/$to/modules.builtin" "$d/$to/modules.builtin.modinfo"
+    echo old >"$d/$to/updates/umsg.ko"
+    listing "$d" | grep -v ' d ' >"$work/before"
+    mkdir "$work/bin"
+    for tool in depmod cp xz; do
+        # shellcheck disable=SC2016 # for the tool
+        printf '#!/bin/sh\ncase $*,$0 in *.new,* | *,*/depmod | *,*/xz) ;; *) exec /bin/cp "$@" ;; esac\nexit 1\n' \
+            >"$work/bin/$tool"
+        chmod 755 "$work/bin/$tool"
+        for folder in updates new/folder; do
+            # shellcheck disable=SC2016
+            expect 2 in_root sh -c 'PATH=$0:$PATH exec make "$@"' "$work/bin" install \
+                "RELEASE=$release" "DESTDIR=$d" "INSTALL_MOD_DIR=$folder"
+            listing "$d" | grep -v ' d ' | cmp "$work/before" -
+            [ ! -e "$d/$to/new" ]
+        done
+        rm "$work/bin/$tool"
+    done
+    expect 0 in_root make install "RELEASE=$release" "DESTDIR=$d"
+    [ ! -e "$d/$to/updates/umsg.ko" ]
+    grep -q 'updates/umsg.ko.xz:' "$d/$to/modules.dep"
+    [ "$(scripts/root find "/lib/modules/$release" -printf '%p %T@\n' | sort)" = "$live" ]
+}
