@@ -49,7 +49,7 @@ find_cause() {
             }
         }
         # What was before another attempt, or was not needed, is not the cause.
-        /^== (trying again|going on)/ { best = 0 }
+        /^== (trying again|going on|installing)/ { best = 0 }
         /^== / { next }
         /No space left on device|enough free space in|Disk quota exceeded/ {
             found(1, "disk", "the disk is full (" $0 ")")
