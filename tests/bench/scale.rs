@@ -2,7 +2,7 @@
 
 //! How throughput goes with the number of writers and of readers, on several CPUs.
 
-use crate::cases::{umsg, umsg_binary_reader, write};
+use crate::calls::{umsg, umsg_binary_reader, write};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A BPF ring buffer that a program writes and reads: `kernel/bpf/ringbuf.c`. For each message,
+//! `BPF_PROG_RUN` runs a BPF program that copies the message from the caller's memory into the
+//! buffer; it is read through a mapping, without a system call.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Release};
+
+/// Bytes of the ring, a power of two.
+const CAPACITY: usize = 4 << 20;
+const PAGE_SIZE: usize = 4096;
+/// The header of a record.
+const HEADER_SIZE: usize = 8;
+
+// `include/uapi/linux/bpf.h`
+const BPF_MAP_CREATE: u32 = 0;
+const BPF_PROG_LOAD: u32 = 5;
+const BPF_PROG_RUN: u32 = 10;
+const BPF_MAP_TYPE_RINGBUF: u32 = 27;
+const BPF_PROG_TYPE_SYSCALL: u32 = 31;
+const BPF_F_SLEEPABLE: u32 = 1 << 4;
+
+/// The map's part of `union bpf_attr`.
+#[repr(C)]
+struct MapAttributes {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+}
+
+/// The program's part of `union bpf_attr`, up to the flags.
+#[repr(C)]
+struct ProgramAttributes {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+}
+
+/// The part of `union bpf_attr` for a run.
+#[repr(C)]
+#[derive(Default)]
+struct RunAttributes {
+    prog_fd: u32,
+    retval: u32,
+    data_sizes: [u32; 2],
+    data: [u64; 2],
+    repeat: u32,
+    duration: u32,
+    ctx_size_in: u32,
+    ctx_size_out: u32,
+    ctx_in: u64,
+    ctx_out: u64,
+}
+
+pub struct RingBuffer {
+    program: OwnedFd,
+    /// Two pages of positions, then the data twice in a row.
+    mapping: *mut u8,
+    _map: OwnedFd,
+}
+
+impl RingBuffer {
+    /// A ring buffer for messages of `size` bytes; `None` where the kernel offers none.
+    pub fn new(size: usize) -> Option<Self> {
+        let mut map = MapAttributes {
+            map_type: BPF_MAP_TYPE_RINGBUF,
+            key_size: 0,
+            value_size: 0,
+            max_entries: CAPACITY as u32,
+        };
+        let map = descriptor(BPF_MAP_CREATE, &mut map)?;
+        let instructions = instructions(map.as_raw_fd(), size as i32);
+        let mut program = ProgramAttributes {
+            prog_type: BPF_PROG_TYPE_SYSCALL,
+            insn_cnt: instructions.len() as u32,
+            insns: instructions.as_ptr() as u64,
+            license: c"GPL".as_ptr() as u64,
+            log_level: 0,
+            log_size: 0,
+            log_buf: 0,
+            kern_version: 0,
+            prog_flags: BPF_F_SLEEPABLE,
+        };
+        let program = descriptor(BPF_PROG_LOAD, &mut program)?;
+        let (fd, both) = (map.as_raw_fd(), libc::PROT_READ | libc::PROT_WRITE);
+        // The page with the consumer's position is the only one that a program may write to.
+        //
+        // SAFETY: New mappings; the second one takes the place of the end of the first.
+        let mapping = unsafe {
+            let (len, shared) = (2 * PAGE_SIZE + 2 * CAPACITY, libc::MAP_SHARED);
+            let all = libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, shared, fd, 0);
+            assert_ne!(all, libc::MAP_FAILED, "{}", std::io::Error::last_os_error());
+            let consumer = libc::mmap(all, PAGE_SIZE, both, shared | libc::MAP_FIXED, fd, 0);
+            assert_eq!(consumer, all, "{}", std::io::Error::last_os_error());
+            all.cast()
+        };
+        Some(Self { program, mapping, _map: map })
+    }
+
+    pub fn write(&self, data: &[u8]) {
+        let context = data.as_ptr() as u64;
+        let mut run = RunAttributes {
+            prog_fd: self.program.as_raw_fd() as u32,
+            ctx_size_in: 8,
+            ctx_in: &raw const context as u64,
+            ..RunAttributes::default()
+        };
+        let result = bpf(BPF_PROG_RUN, &mut run);
+        assert_eq!((result, run.retval), (0, 0), "{}", std::io::Error::last_os_error());
+    }
+
+    /// Copies the next message to `buffer`. There must be one.
+    pub fn read(&self, buffer: &mut [u8]) {
+        // SAFETY: The mapping lives as long as `self`. The positions and the lengths are atomic, a
+        // record is complete once its length says so, and the data lies twice in a row, so a record
+        // never leaves it.
+        unsafe {
+            let consumer = &*self.mapping.cast::<AtomicU64>();
+            let position = consumer.load(Acquire) as usize;
+            let record = self.mapping.add(2 * PAGE_SIZE + (position & (CAPACITY - 1)));
+            let len = (*record.cast::<AtomicU32>()).load(Acquire) as usize;
+            assert!(0 < len && len <= buffer.len(), "no message, or a longer one: {len}");
+            buffer.as_mut_ptr().copy_from_nonoverlapping(record.add(HEADER_SIZE), len);
+            consumer.store((position + (HEADER_SIZE + len).next_multiple_of(8)) as u64, Release);
+        }
+    }
+}
+
+impl Drop for RingBuffer {
+    fn drop(&mut self) {
+        // SAFETY: Nobody else has the mapping.
+        unsafe { libc::munmap(self.mapping.cast(), 2 * PAGE_SIZE + 2 * CAPACITY) };
+    }
+}
+
+fn bpf<T>(command: u32, attributes: &mut T) -> i64 {
+    let len = size_of::<T>();
+    // SAFETY: The kernel reads and writes these bytes, and what their pointers tell it to read.
+    unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), len) }
+}
+
+fn descriptor<T>(command: u32, attributes: &mut T) -> Option<OwnedFd> {
+    let fd = bpf(command, attributes);
+    // SAFETY: It is new, and nobody else's.
+    (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// The program: reserves `size` bytes in the map, copies them from the address that it is given,
+/// and submits them. Returns 0, or 1 if the map is full.
+fn instructions(map: i32, size: i32) -> Vec<u64> {
+    const RESERVE: i32 = 131;
+    const SUBMIT: i32 = 132;
+    const COPY_FROM_USER: i32 = 148;
+    let instruction = |code: u8, to: u8, from: u8, offset: i16, value: i32| {
+        let [low, high] = offset.to_le_bytes();
+        let [a, b, c, d] = value.to_le_bytes();
+        u64::from_le_bytes([code, to | (from << 4), low, high, a, b, c, d])
+    };
+    let set = |to, value| instruction(0xb7, to, 0, 0, value);
+    let copy = |to, from| instruction(0xbf, to, from, 0, 0);
+    let call = |function| instruction(0x85, 0, 0, 0, function);
+    let exit = instruction(0x95, 0, 0, 0, 0);
+    vec![
+        // r6 = *(u64 *)(r1 + 0)
+        instruction(0x79, 6, 1, 0, 0),
+        // r1 = map
+        instruction(0x18, 1, 1, 0, map),
+        0,
+        set(2, size),
+        set(3, 0),
+        call(RESERVE),
+        // if r0 != 0 goto +2
+        instruction(0x55, 0, 0, 2, 0),
+        set(0, 1),
+        exit,
+        copy(7, 0),
+        copy(1, 7),
+        set(2, size),
+        copy(3, 6),
+        call(COPY_FROM_USER),
+        copy(1, 7),
+        set(2, 0),
+        call(SUBMIT),
+        set(0, 0),
+        exit,
+    ]
+}

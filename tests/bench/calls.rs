@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The system calls that are measured, and what they are given.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// Messages in a batch.
+pub const BATCH: usize = 16;
+
+nix::ioctl_write_ptr!(set_options, 0xe6, 4, u32);
+nix::ioctl_write_ptr!(seek_seq, 0xe6, 5, u64);
+nix::ioctl_write_ptr!(seek_time, 0xe6, 6, u64);
+pub const BINARY_READ: u32 = 1;
+pub const BINARY_WRITE: u32 = 2;
+
+pub fn open(path: &str, flags: i32) -> File {
+    OpenOptions::new()
+        .read(flags & libc::O_ACCMODE != libc::O_WRONLY)
+        .write(flags & libc::O_ACCMODE != libc::O_RDONLY)
+        .custom_flags(flags)
+        .open(path)
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+pub fn umsg(flags: i32, options: u32) -> File {
+    let file = open("/dev/umsg", flags);
+    // SAFETY: `options` is what the command reads.
+    unsafe { set_options(file.as_raw_fd(), &options) }.expect("UMSG_IOC_SET_OPTIONS");
+    file
+}
+
+pub fn umsg_binary_reader(flags: i32) -> File {
+    umsg(libc::O_RDONLY | flags, BINARY_READ)
+}
+
+/// Panics unless a system call did what it should.
+pub fn good(result: isize, wanted: impl FnOnce(isize) -> bool) {
+    if result < 0 || !wanted(result) {
+        panic!("{result}: {}", std::io::Error::last_os_error());
+    }
+}
+
+// By their numbers: around the C library's own functions it does something for the sake of
+// cancelling a thread, in a process that has had more than one.
+
+pub fn write(fd: RawFd, data: &[u8]) {
+    // SAFETY: `data` is valid for its length.
+    let written = unsafe { libc::syscall(libc::SYS_write, fd, data.as_ptr(), data.len()) };
+    good(written as isize, |written| written as usize == data.len());
+}
+
+pub fn read(fd: RawFd, buffer: &mut [u8]) {
+    // SAFETY: `buffer` is valid for its length.
+    let got = unsafe { libc::syscall(libc::SYS_read, fd, buffer.as_mut_ptr(), buffer.len()) };
+    good(got as isize, |len| len > 0);
+}
+
+pub fn writev(fd: RawFd, pieces: &[libc::iovec]) {
+    // SAFETY: All of them are valid.
+    let got = unsafe { libc::syscall(libc::SYS_writev, fd, pieces.as_ptr(), pieces.len()) };
+    good(got as isize, |len| len > 0);
+}
+
+pub fn to_the_end(fd: RawFd) {
+    // SAFETY: Nothing but numbers.
+    assert_eq!(unsafe { libc::lseek(fd, 0, libc::SEEK_END) }, 0);
+}
+
+pub fn pieces(data: &[u8]) -> Vec<libc::iovec> {
+    vec![libc::iovec { iov_base: data.as_ptr() as *mut _, iov_len: data.len() }; BATCH]
+}
+
+/// `struct umsg_entry` with `data` as its text.
+pub fn entry(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend(8u16.to_ne_bytes());
+    out.extend(14u16.to_ne_bytes());
+    out.extend((data.len() as u32).to_ne_bytes());
+    out.extend(data);
+    out.resize(out.len().next_multiple_of(8), 0);
+    out
+}
