@@ -141,7 +141,10 @@ impl Operations for Reader {
                 Err(EBADF)
             }
             uapi::UMSG_IOC_SEEK_SEQ => self.seek_to_seq(ask(argument)?),
-            uapi::UMSG_IOC_SEEK_TIME => self.seek_to_time(ask(argument)?),
+            uapi::UMSG_IOC_SEEK_TIME => {
+                self.seek_to_time(ask(argument)?);
+                Ok(())
+            }
             uapi::UMSG_IOC_NEXT_SIZE => {
                 let size = self.next_size()?.ok_or(EAGAIN)?;
                 reply(argument, &(size as u32).to_ne_bytes())

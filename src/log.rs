@@ -5,8 +5,9 @@
 //! # Locking
 //!
 //! `Log::state` is a spinlock, held for the copy of one record into or out of the ring, or of some
-//! KiB of small ones, and in an append for dropping the records that make room for it (at most
-//! about twice `record_max / 56` of them, where all those are empty). It is never held over a copy
+//! KiB of small ones, for a search (some dozens of records, by the ring's index), and in an append
+//! for dropping the records that make room for it (at most about twice `record_max / 56` of them,
+//! where all those are empty). It is never held over a copy
 //! to or from user memory, so a writer or reader whose page fault stalls keeps nobody waiting.
 //! [`Log::wait`] gives it back while it sleeps.
 //!
@@ -82,6 +83,7 @@ use crate::{
         Writer, //
     },
     ring::{
+        index_len,
         Policy,
         Position,
         Refused,
@@ -102,7 +104,7 @@ pub(crate) struct Log {
 }
 
 struct State {
-    ring: Ring<Memory>,
+    ring: Ring<Memory, KVVec<usize>>,
     /// Somebody relies on being woken by the next append.
     waited_for: bool,
     /// How many open files were asked by `poll`. While there are any, `waited_for` is true.
@@ -186,7 +188,8 @@ impl Log {
         let memory = Memory::new(capacity).inspect_err(|_| {
             pr_err!("capacity={capacity}: the machine cannot allocate that much memory\n")
         })?;
-        let ring = Ring::new(memory, config.policy);
+        let index = KVVec::from_elem(0, index_len(capacity), GFP_KERNEL | __GFP_NOWARN)?;
+        let ring = Ring::new(memory, index, config.policy);
         Ok(try_pin_init!(Self {
             state <- new_spinlock!(State { ring, waited_for: false, polled: 0 }, "umsg::log"),
             readable <- new_poll_condvar!("umsg::readable"),
@@ -273,78 +276,19 @@ impl Log {
         }
     }
 
-    /// The position before the first record from `from` on that is `wanted`, or after the newest
-    /// one. Looks at one record after another, a few hundred at a time under the lock.
+    /// The position before the record `seq`, as [`Ring::position_of`].
     ///
     /// # Errors
     ///
-    /// `EINTR` when a signal came.
-    fn find(&self, from: Position, wanted: impl Fn(&Stored<'_>) -> bool) -> Result<Position> {
-        let mut at = from;
-        loop {
-            let mut found = false;
-            let mut left = 256;
-            self.look(at, |stored| {
-                found = wanted(stored);
-                at = if found { stored.at } else { stored.after };
-                left -= 1;
-                !found && left > 0
-            });
-            if found || left > 0 {
-                return Ok(at);
-            }
-            // Not ERESTARTSYS: it would begin from the beginning, and signals that come again and
-            // again would keep it from ever getting to the end.
-            if current!().signal_pending() {
-                return Err(EINTR);
-            }
-        }
-    }
-
-    /// The position before the record `seq`: also one that is gone, whose readers learn how many
-    /// they missed, and the next one that will be written. `near` is where to begin, if it is not
-    /// behind it.
-    ///
-    /// # Errors
-    ///
-    /// - `EINVAL`: it is later than the next record;
-    /// - `EINTR`: a signal came.
-    pub(crate) fn position_of(&self, seq: u64, near: Position) -> Result<Position> {
-        {
-            let state = self.state.lock();
-            if seq > state.ring.next().seq() {
-                return Err(EINVAL);
-            }
-            if seq <= state.ring.oldest().seq() {
-                return Ok(Position::before_gone(seq));
-            }
-            if seq == state.ring.next().seq() {
-                return Ok(state.ring.next());
-            }
-        }
-        let from = if near.seq() <= seq {
-            near
-        } else {
-            Position::default()
-        };
-        let found = self.find(from, |stored| stored.at.seq() >= seq)?;
-        // Meanwhile it may have been overwritten.
-        Ok(if found.seq() == seq {
-            found
-        } else {
-            Position::before_gone(seq)
-        })
+    /// `EINVAL`: it is later than the next record.
+    pub(crate) fn position_of(&self, seq: u64) -> Result<Position> {
+        self.state.lock().ring.position_of(seq).ok_or(EINVAL)
     }
 
     /// The position before the first record that was written at `time_ns` or later, or after the
     /// newest one.
-    ///
-    /// # Errors
-    ///
-    /// `EINTR` when a signal came.
-    pub(crate) fn position_at(&self, time_ns: u64) -> Result<Position> {
-        let oldest = self.position(Place::Oldest);
-        self.find(oldest, |stored| Header::time_of(stored.bytes) >= time_ns)
+    pub(crate) fn position_at(&self, time_ns: u64) -> Position {
+        self.state.lock().ring.position_at(time_ns)
     }
 
     /// Sleeps until there may be a record at or after `from`, for as long as `still` says, with the

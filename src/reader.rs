@@ -506,15 +506,13 @@ impl Reader {
 
     /// Moves before the record `seq`, as [`Log::position_of`].
     pub(crate) fn seek_to_seq(&self, seq: u64) -> Result {
-        let near = self.cursor.lock().position;
-        self.move_to(self.log.position_of(seq, near)?);
+        self.move_to(self.log.position_of(seq)?);
         Ok(())
     }
 
     /// Moves before the first record of `time_ns` or later, as [`Log::position_at`].
-    pub(crate) fn seek_to_time(&self, time_ns: u64) -> Result {
-        self.move_to(self.log.position_at(time_ns)?);
-        Ok(())
+    pub(crate) fn seek_to_time(&self, time_ns: u64) {
+        self.move_to(self.log.position_at(time_ns));
     }
 
     fn move_to(&self, position: Position) {

@@ -35,6 +35,12 @@
 //! [`Position`] is that pair of sequence number and offset. It stays usable for as long as the ring
 //! likes to overwrite: what it points to is found again by comparing sequence numbers, never by
 //! trusting the offset.
+//!
+//! # Searching
+//!
+//! An index holds the offset of every [`INDEX_STEP`]th record. A search by sequence number or by
+//! time, which both only rise, looks at an entry or at a few of them by bisection, then at fewer
+//! than [`INDEX_STEP`] records. An append writes one entry for [`INDEX_STEP`] records.
 
 #![forbid(unsafe_code)]
 
@@ -140,9 +146,20 @@ pub(crate) struct Totals {
     pub(crate) records_refused: u64,
 }
 
-/// The bounded ring of whole records in the memory `B`.
-pub(crate) struct Ring<B> {
+/// The index has an entry for every record whose sequence number is a multiple of this.
+const INDEX_STEP: u64 = 64;
+
+/// How many entries the index of a ring of `capacity` bytes has: one for each record that can be
+/// in the ring and has an entry.
+pub(crate) const fn index_len(capacity: usize) -> usize {
+    capacity / HEADER_SIZE / INDEX_STEP as usize + 1
+}
+
+/// The bounded ring of whole records in the memory `B`, with an index in the memory `I`.
+pub(crate) struct Ring<B, I> {
     memory: B,
+    /// The offset of the record `n * INDEX_STEP`, at `n` modulo the length.
+    index: I,
     policy: Policy,
     runs: Runs,
     /// The position after the newest record at the time of the last clear.
@@ -168,11 +185,16 @@ struct Runs {
     end: Option<usize>,
 }
 
-impl<B: DerefMut<Target = [u8]>> Ring<B> {
-    /// An empty ring in `memory`.
-    pub(crate) fn new(memory: B, policy: Policy) -> Self {
+impl<B, I> Ring<B, I>
+where
+    B: DerefMut<Target = [u8]>,
+    I: DerefMut<Target = [usize]>,
+{
+    /// An empty ring in `memory`, with an `index` of [`index_len`] entries.
+    pub(crate) fn new(memory: B, index: I, policy: Policy) -> Self {
         Self {
             memory,
+            index,
             policy,
             runs: Runs {
                 oldest: Position::default(),
@@ -252,9 +274,18 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
         head.copy_from_slice(&header.encode());
         copy(body, text);
 
+        if seq % INDEX_STEP == 0 {
+            let entry = self.entry(seq);
+            self.index[entry] = offset;
+        }
         self.runs.push(offset, size);
         self.bytes_written += text.len() as u64;
         Ok(seq)
+    }
+
+    /// The entry of the index for the record `seq`, a multiple of [`INDEX_STEP`].
+    fn entry(&self, seq: u64) -> usize {
+        (seq / INDEX_STEP) as usize % self.index.len()
     }
 
     /// Drops the oldest records, as far as the policy allows, until one of `size` bytes can be
@@ -313,6 +344,69 @@ impl<B: DerefMut<Target = [u8]>> Ring<B> {
             },
         })
     }
+
+    /// The position before the record `seq`: also one that is gone, whose readers learn how many
+    /// they missed, and the next one that will be written; `None` for a later one.
+    pub(crate) fn position_of(&self, seq: u64) -> Option<Position> {
+        let Runs { oldest, next, .. } = self.runs;
+        if seq > next.seq {
+            return None;
+        }
+        if seq < oldest.seq {
+            return Some(Position::before_gone(seq));
+        }
+        if seq == next.seq {
+            return Some(next);
+        }
+        Some(self.walk(self.indexed(seq / INDEX_STEP), |stored| {
+            stored.at.seq >= seq
+        }))
+    }
+
+    /// The position before the first record that was written at `time_ns` or later, or after the
+    /// newest one.
+    pub(crate) fn position_at(&self, time_ns: u64) -> Position {
+        let Runs { oldest, next, .. } = self.runs;
+        let is_later = |stored: &Stored<'_>| Header::time_of(stored.bytes) >= time_ns;
+        // All indexed records before `low` are earlier, those from `high` on are not.
+        let mut low = oldest.seq.div_ceil(INDEX_STEP);
+        let mut high = next.seq.div_ceil(INDEX_STEP);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self
+                .read(self.indexed(middle))
+                .is_some_and(|stored| is_later(&stored))
+            {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        self.walk(self.indexed(low.saturating_sub(1)), is_later)
+    }
+
+    /// The position before the record `n * INDEX_STEP`, or before the oldest one if that is later.
+    fn indexed(&self, n: u64) -> Position {
+        let seq = n * INDEX_STEP;
+        if seq <= self.runs.oldest.seq {
+            return self.runs.oldest;
+        }
+        Position {
+            seq,
+            offset: self.index[self.entry(seq)],
+        }
+    }
+
+    /// The position before the first record from `at` on that is `wanted`, or after the newest one.
+    fn walk(&self, mut at: Position, wanted: impl Fn(&Stored<'_>) -> bool) -> Position {
+        while let Some(stored) = self.read(at) {
+            if wanted(&stored) {
+                return stored.at;
+            }
+            at = stored.after;
+        }
+        at
+    }
 }
 
 impl Runs {
@@ -367,14 +461,18 @@ mod tests {
     use kernel::prelude::*;
 
     /// A ring of `capacity` bytes.
-    fn ring(capacity: usize, policy: Policy) -> Result<Ring<KVec<u8>>> {
+    fn ring(capacity: usize, policy: Policy) -> Result<Ring<KVec<u8>, KVec<usize>>> {
         Ok(Ring::new(
             KVec::from_elem(0xee, capacity, GFP_KERNEL)?,
+            KVec::from_elem(0, index_len(capacity), GFP_KERNEL)?,
             policy,
         ))
     }
 
-    fn append(ring: &mut Ring<KVec<u8>>, text: &[u8]) -> core::result::Result<u64, Refused> {
+    fn append(
+        ring: &mut Ring<KVec<u8>, KVec<usize>>,
+        text: &[u8],
+    ) -> core::result::Result<u64, Refused> {
         let header = Header {
             seq: 0,
             time_ns: 0,
@@ -391,7 +489,7 @@ mod tests {
     }
 
     /// The text of the first record from `at` on, and how many were lost before it.
-    fn text(ring: &Ring<KVec<u8>>, at: Position) -> Option<(&[u8], u64)> {
+    fn text(ring: &Ring<KVec<u8>, KVec<usize>>, at: Position) -> Option<(&[u8], u64)> {
         ring.read(at)
             .map(|stored| (&stored.bytes[HEADER_SIZE..], stored.lost))
     }

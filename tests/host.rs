@@ -368,7 +368,7 @@ fn padded_buffers() {
 
 mod ring_tests {
     use crate::model::{Model, Op, READERS};
-    use crate::ring::{Policy, Ring};
+    use crate::ring::{index_len, Policy, Ring};
     use crate::value::Value;
     use proptest::prelude::*;
 
@@ -403,13 +403,28 @@ mod ring_tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 300 }))]
+
+        /// In rings of none to some hundreds of records, several times as many appended.
+        #[test]
+        fn searches(
+            capacity in (1..3000usize).prop_map(|words| words * 8),
+            lengths in proptest::collection::vec(0..100usize, 1..20),
+            count in 0..1500usize,
+        ) {
+            let mut model = Model::new(capacity, Policy::Overwrite);
+            model.search(lengths.into_iter().cycle().take(count));
+        }
+    }
+
     #[test]
     fn policies_have_their_names() {
         for (policy, name) in [(Policy::Overwrite, "overwrite"), (Policy::Stop, "stop")] {
             let mut shown = String::new();
             policy.show(&mut shown).unwrap();
             assert_eq!(shown, name);
-            assert_eq!(Ring::new(vec![0; 64], policy).policy(), policy);
+            assert_eq!(Ring::new(vec![0; 64], vec![0; index_len(64)], policy).policy(), policy);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Plain models of the module's pure code: what the tests and the fuzz targets hold it against.
 
 use crate::record::{stored_size, Header, Priority, Writer, HEADER_SIZE};
-use crate::ring::{Policy, Position, Refused, Ring};
+use crate::ring::{index_len, Policy, Position, Refused, Ring};
 
 /// What [`crate::record::parse`] is to give, written a second time: the priority as a number.
 pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
@@ -121,7 +121,7 @@ struct Reader {
 
 /// The ring, and beside it every text it ever took.
 pub struct Model {
-    ring: Ring<Vec<u8>>,
+    ring: Ring<Vec<u8>, Vec<usize>>,
     policy: Policy,
     taken: Vec<Vec<u8>>,
     refused: u64,
@@ -133,7 +133,7 @@ impl Model {
     /// An empty ring of `capacity` bytes.
     pub fn new(capacity: usize, policy: Policy) -> Self {
         Self {
-            ring: Ring::new(vec![0xee; capacity], policy),
+            ring: Ring::new(vec![0xee; capacity], vec![0; index_len(capacity)], policy),
             policy,
             taken: Vec::new(),
             refused: 0,
@@ -260,6 +260,28 @@ impl Model {
             }
         }
         self.check();
+    }
+
+    /// Appends records of these lengths, and checks what is found after that, for every record.
+    pub fn search(&mut self, lengths: impl IntoIterator<Item = usize>) {
+        lengths.into_iter().for_each(|len| self.append(len));
+        let ring = &self.ring;
+        for gone in 0..self.oldest() {
+            assert_eq!(ring.position_of(gone).map(Position::seq), Some(gone));
+        }
+        let mut at = ring.oldest();
+        while let Some(stored) = ring.read(at) {
+            let seq = stored.at.seq();
+            assert_eq!(ring.position_of(seq), Some(stored.at));
+            // Its time is ten times its number.
+            assert_eq!(ring.position_at(seq * 10), stored.at);
+            assert_eq!(ring.position_at((seq * 10).saturating_sub(9)), stored.at);
+            at = stored.after;
+        }
+        assert_eq!(ring.position_at(0), ring.oldest());
+        assert_eq!(ring.position_at(self.written() * 10), ring.next());
+        assert_eq!(ring.position_of(self.written()), Some(ring.next()));
+        assert_eq!(ring.position_of(self.written() + 1), None);
     }
 
     /// What must hold at any moment.

@@ -86,15 +86,13 @@ struct umsg_info {
 /*
  * Seeks to the record with a sequence number, which may be the next one that will be written; a
  * later one is EINVAL. The next read after a seek to a record that is gone gets the oldest one, and
- * says how many were lost before it. The file must be open for reading (else EBADF). EINTR when a
- * signal came.
+ * says how many were lost before it. The file must be open for reading (else EBADF).
  */
 #define UMSG_IOC_SEEK_SEQ	_IOW(UMSG_IOC_MAGIC, 5, __u64)
 
 /*
  * Seeks to the first record that was written at a time, in nanoseconds of CLOCK_MONOTONIC, or
  * later; after the newest one if there is none. The file must be open for reading (else EBADF).
- * EINTR when a signal came.
  */
 #define UMSG_IOC_SEEK_TIME	_IOW(UMSG_IOC_MAGIC, 6, __u64)
 

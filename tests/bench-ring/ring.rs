@@ -9,7 +9,7 @@ mod pure;
 use criterion::{criterion_group, criterion_main, Criterion};
 use pure::*;
 use record::{Header, Priority, Writer, HEADER_SIZE};
-use ring::{Policy, Position, Ring};
+use ring::{index_len, Policy, Position, Ring};
 use std::hint::black_box;
 use text::TextForm;
 
@@ -24,7 +24,7 @@ const HEADER: Header = Header {
 fn all(criterion: &mut Criterion) {
     for size in [16, 64, 256, 4096] {
         let text = vec![b'x'; size];
-        let mut ring = Ring::new(vec![0; 1 << 20], Policy::Overwrite);
+        let mut ring = Ring::new(vec![0; 1 << 20], vec![0; index_len(1 << 20)], Policy::Overwrite);
         criterion.bench_function(&format!("append of {size} bytes"), |bencher| {
             bencher.iter(|| ring.append(HEADER, black_box(&text)))
         });
