@@ -105,7 +105,7 @@ to_make() {
             ;;
         debug)
             "$top/scripts/kernel" --find debug >/dev/null 2>&1 ||
-                echo "the debug kernel, $((28 / $(nproc) + 1))"
+                echo "the debug kernel, $((22 / $(nproc) + 1))"
             ;;
         esac
     done
