@@ -149,7 +149,7 @@ fn bpf<T>(command: u32, attributes: &mut T) -> i64 {
 
 fn descriptor<T>(command: u32, attributes: &mut T) -> Option<OwnedFd> {
     let fd = bpf(command, attributes);
-    // SAFETY: It is new, and nobody else's.
+    // SAFETY: The kernel has just returned this descriptor; nothing else owns it.
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How costs grow with the records in a log, with who waits for them, and with the number of logs.
+//! How costs grow with the number of records in a log, of waiting readers, and of logs.
 //! Run as root in a guest with `umsg.ko` in the working folder, not loaded.
 
 use crate::calls::{

@@ -58,7 +58,7 @@ pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
         .expect("O_APPEND");
     line("tmpfs append", unit.one(empty, || write(file.as_raw_fd(), data)));
 
-    // Nobody would want so many lines in the logs of a machine in use.
+    // Not with --time, which runs on a machine in use: it would fill the logs of that machine.
     if unit == Unit::Ticks {
         if data.len() <= LINE_MAX {
             kmsg(unit, data, line);
