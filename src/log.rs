@@ -185,10 +185,12 @@ impl Log {
     /// `ENOMEM` when the machine does not have that memory to spare.
     pub(crate) fn new(config: &LogConfig) -> Result<impl PinInit<Self, Error>> {
         let capacity = config.capacity;
-        let memory = Memory::new(capacity).inspect_err(|_| {
+        let refused = |_: &AllocError| {
             pr_err!("capacity={capacity}: the machine cannot allocate that much memory\n")
-        })?;
-        let index = KVVec::from_elem(0, index_len(capacity), GFP_KERNEL | __GFP_NOWARN)?;
+        };
+        let memory = Memory::new(capacity).inspect_err(refused)?;
+        let index = KVVec::from_elem(0, index_len(capacity), GFP_KERNEL | __GFP_NOWARN)
+            .inspect_err(refused)?;
         let ring = Ring::new(memory, index, config.policy);
         Ok(try_pin_init!(Self {
             state <- new_spinlock!(State { ring, waited_for: false, polled: 0 }, "umsg::log"),
