@@ -15,7 +15,6 @@ use core::ptr::addr_of;
 use kernel::{
     bindings,
     error::to_result,
-    fs::File,
     iov::{
         IovIterDest,
         IovIterSource, //
@@ -23,12 +22,9 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     str::CString,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        poll::PollTable, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     },
     types::{
         ForeignOwnable,
@@ -42,10 +38,17 @@ use crate::{
         self,
         THIS_MODULE, //
     },
-    transfer::{
-        Dest,
-        Source, //
-    }, //
+    poll::{
+        Events,
+        PollQueue, //
+    },
+    transfer::Dest, //
+};
+
+pub(crate) use kernel::bindings::{
+    SEEK_DATA,
+    SEEK_END,
+    SEEK_SET, //
 };
 
 // Constants of `include/linux/fs.h` that bindgen cannot show; `kernel/constants.c` checks them.
@@ -67,13 +70,16 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize>;
 
     /// Writes from `source` and returns how many bytes.
-    fn write(&self, call: Call, source: &mut Source<'_, '_>) -> Result<usize>;
+    fn write(&self, call: Call, source: &mut IovIterSource<'_>) -> Result<usize>;
 
-    /// Registers the caller with `table`, then tells what is possible now.
-    fn poll(&self, file: &File, table: &PollTable<'_>) -> Events;
+    /// Returns the queue that is woken when a file that is open for reading becomes readable.
+    fn poll_queue(&self) -> &PollQueue;
 
-    /// Moves the file's position.
-    fn seek(&self, offset: i64, whence: Whence) -> Result;
+    /// Returns what is possible now. A caller that waits has been added to the queue.
+    fn poll(&self, call: Call) -> Events;
+
+    /// Moves the file's position; `whence` is [`SEEK_SET`] or another number.
+    fn seek(&self, offset: i64, whence: u32) -> Result;
 
     /// Handles the ioctl `command`; its third argument is a pointer to user memory.
     fn ioctl(&self, call: Call, command: u32, argument: UserPtr) -> Result;
@@ -92,41 +98,6 @@ pub(crate) struct Call {
     pub(crate) may_read: bool,
     /// The file was opened for writing.
     pub(crate) may_write: bool,
-}
-
-/// The third argument of `lseek`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whence {
-    /// `SEEK_SET`
-    Set,
-    /// `SEEK_END`
-    End,
-    /// `SEEK_DATA`
-    Data,
-    /// Any other value.
-    Other,
-}
-
-/// What `poll` returns: a set of `EPOLL*` bits (`include/uapi/linux/eventpoll.h`), which
-/// `kernel/constants.c` checks.
-#[derive(Clone, Copy)]
-pub(crate) struct Events(u32);
-
-impl Events {
-    /// `EPOLLIN | EPOLLRDNORM`
-    pub(crate) const READABLE: Self = Self(0x001 | 0x040);
-    /// `EPOLLPRI`
-    pub(crate) const PRIORITY: Self = Self(0x002);
-    /// `EPOLLOUT | EPOLLWRNORM`
-    pub(crate) const WRITABLE: Self = Self(0x004 | 0x100);
-}
-
-impl core::ops::BitOr for Events {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 /// Whether `init` has gone so far that nothing can fail any more.
@@ -209,8 +180,6 @@ impl<T: Operations> CharDevice<T> {
         owner: THIS_MODULE,
         open: Some(Self::open),
         release: Some(Self::release),
-        read: Some(Self::read),
-        write: Some(Self::write),
         read_iter: Some(Self::read_iter),
         write_iter: Some(Self::write_iter),
         poll: Some(Self::poll),
@@ -241,8 +210,9 @@ impl<T: Operations> CharDevice<T> {
         // SAFETY: `file` is valid. `fcntl()` may change the flags at any time, hence the volatile
         // read, as `READ_ONCE()`.
         let flags = unsafe { addr_of!((*file).f_flags).read_volatile() };
-        // SAFETY: `file` is valid, and its mode does not change after the opening.
-        let mode = unsafe { (*file).f_mode };
+        // SAFETY: `file` is valid. `posix_fadvise()` may change other bits of the mode at any time,
+        // hence the volatile read; those for reading and writing stay as `open()` set them.
+        let mode = unsafe { addr_of!((*file).f_mode).read_volatile() };
         Call {
             nonblocking: flags & bindings::O_NONBLOCK != 0,
             may_read: mode & FMODE_READ != 0,
@@ -290,36 +260,6 @@ impl<T: Operations> CharDevice<T> {
 
     /// # Safety
     ///
-    /// `file` must be an open file of this device.
-    unsafe extern "C" fn read(
-        file: *mut bindings::file,
-        address: *mut c_char,
-        len: usize,
-        _offset: *mut bindings::loff_t,
-    ) -> isize {
-        // SAFETY: It stays open for the duration of this call.
-        let (opened, call) = unsafe { (Self::opened(file), Self::call(file)) };
-        let address = UserPtr::from_ptr(address.cast());
-        Self::result(opened.read(call, &mut Dest::user(address, len)))
-    }
-
-    /// # Safety
-    ///
-    /// `file` must be an open file of this device.
-    unsafe extern "C" fn write(
-        file: *mut bindings::file,
-        address: *const c_char,
-        len: usize,
-        _offset: *mut bindings::loff_t,
-    ) -> isize {
-        // SAFETY: It stays open for the duration of this call.
-        let (opened, call) = unsafe { (Self::opened(file), Self::call(file)) };
-        let address = UserPtr::from_ptr(address.cast_mut().cast());
-        Self::result(opened.write(call, &mut Source::user(address, len)))
-    }
-
-    /// # Safety
-    ///
     /// `kiocb` must be valid and of an open file of this device, `iter` valid for writing data to.
     unsafe extern "C" fn read_iter(
         kiocb: *mut bindings::kiocb,
@@ -329,7 +269,7 @@ impl<T: Operations> CharDevice<T> {
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: `iter` is valid, a destination, and used by nobody else during this call.
         let iov = unsafe { IovIterDest::from_raw(iter) };
-        Self::result(opened.read(call, &mut Dest::iov(iov)))
+        Self::result(opened.read(call, &mut Dest::new(iov)))
     }
 
     /// # Safety
@@ -344,7 +284,7 @@ impl<T: Operations> CharDevice<T> {
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: `iter` is valid, a source, and used by nobody else during this call.
         let iov = unsafe { IovIterSource::from_raw(iter) };
-        Self::result(opened.write(call, &mut Source::iov(iov)))
+        Self::result(opened.write(call, iov))
     }
 
     /// What a read or write returns.
@@ -379,14 +319,16 @@ impl<T: Operations> CharDevice<T> {
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
         // SAFETY: It stays open for the duration of this call.
-        let opened = unsafe { Self::opened(file) };
-        // SAFETY: The file is valid for the duration of this call. What `File` demands of
-        // `fdget_pos()` is for the sake of the file's position, which neither `poll_wait()`, the
-        // only thing that is done with this reference, nor anything else of this device looks at.
-        let file = unsafe { File::from_raw_file(file) };
-        // SAFETY: The contract is the same.
-        let table = unsafe { PollTable::from_raw(table) };
-        opened.poll(file, &table).0
+        let (opened, call) = unsafe { (Self::opened(file), Self::call(file)) };
+        // Only what can be read changes. A file that cannot read would be woken for nothing.
+        if call.may_read {
+            // SAFETY:
+            // - `file` is open and `table` null or valid for the duration of this call.
+            // - The kernel removes a file from wait queues before it calls `release`, which alone
+            //   frees `opened`. Until then `opened` is borrowed and valid, and with it the queue.
+            unsafe { bindings::poll_wait(file, opened.poll_queue().as_ptr(), table) };
+        }
+        opened.poll(call).bits()
     }
 
     /// # Safety
@@ -399,13 +341,7 @@ impl<T: Operations> CharDevice<T> {
     ) -> bindings::loff_t {
         // SAFETY: It stays open for the duration of this call.
         let opened = unsafe { Self::opened(file) };
-        let whence = match whence as u32 {
-            bindings::SEEK_SET => Whence::Set,
-            bindings::SEEK_END => Whence::End,
-            bindings::SEEK_DATA => Whence::Data,
-            _ => Whence::Other,
-        };
-        match opened.seek(offset, whence) {
+        match opened.seek(offset, whence as u32) {
             Ok(()) => 0,
             Err(error) => error.to_errno().into(),
         }

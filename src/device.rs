@@ -8,14 +8,11 @@
 #![deny(unsafe_code)]
 
 use kernel::{
-    fs::File,
+    iov::IovIterSource,
     prelude::*,
     seq_file::SeqFile,
     seq_print,
-    sync::{
-        poll::PollTable,
-        Arc, //
-    },
+    sync::Arc,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -28,35 +25,38 @@ use crate::{
         Buffer, //
     },
     chardev::{
+        self,
         Call,
-        Events,
-        Operations,
-        Whence, //
+        Operations, //
     },
     config,
     log::{
         Ended,
-        Info,
         Log,
-        Place, //
+        Place,
+        LOCKED_MAX, //
+    },
+    poll::{
+        Events,
+        PollQueue, //
     },
     reader::{
+        self,
         Options,
-        Reader,
-        CHUNK, //
+        Reader, //
     },
     record,
-    ring::Policy,
     transfer::{
-        Dest,
-        Source, //
+        self,
+        Dest, //
     },
     uapi,
     writer, //
 };
 
-/// A write of up to this many bytes is copied to the stack, a longer one to other memory.
-const WRITE_STACK: usize = 512;
+/// A write of up to this many bytes is copied to the stack, a longer one to allocated memory, which
+/// the kernel fills with zeros first. Large enough for a small batch of entries.
+const WRITE_STACK: usize = 1280;
 
 impl Operations for Reader {
     type Node = Arc<Log>;
@@ -65,59 +65,80 @@ impl Operations for Reader {
         KBox::try_pin_init(Self::new(log.clone()), GFP_KERNEL_ACCOUNT)
     }
 
-    #[inline(always)]
     fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize> {
         Reader::read(self, call.nonblocking, dest)
     }
 
-    /// Takes one record, whole or not at all, or in binary form as many as go in. It waits for
-    /// nothing but memory, for the copy of what is long, and in faults on the user's; both happen
-    /// before any lock is taken.
-    #[inline(always)]
-    fn write(&self, _call: Call, source: &mut Source<'_, '_>) -> Result<usize> {
+    /// Stores one record, entirely or not at all, or in binary format as many as fit. It waits for
+    /// nothing but memory and page faults, and for these before any lock is taken.
+    fn write(&self, _call: Call, source: &mut IovIterSource<'_>) -> Result<usize> {
         let given = source.len();
         if given == 0 {
             return Ok(0);
         }
-        // The usual record: down to the append, all of it is inlined. Calls would be a twentieth of
-        // what it takes.
-        if given <= WRITE_STACK && !self.writes_binary() {
-            return write_text(self.log(), source, &mut uninit::<WRITE_STACK>()[..given]);
+        let binary = self.writes_binary();
+        // The limit of this call, also if the parameter changes meanwhile.
+        let record_max = config::record_max();
+        if !binary && given > record_max + record::DECORATION_MAX {
+            return Err(EMSGSIZE);
         }
-        write_with_memory(self, source)
+        let mut stack = uninit::<WRITE_STACK>();
+        let mut heap;
+        let memory = if given <= WRITE_STACK {
+            &mut stack[..]
+        } else {
+            let largest = record::ENTRY_HEADER_MAX + record_max.next_multiple_of(8);
+            let most = if binary {
+                largest.max(LOCKED_MAX)
+            } else {
+                given
+            };
+            heap = reader::memory(given.min(most))?;
+            heap.spare_capacity_mut()
+        };
+        if binary {
+            let mut buffer = Buffer::new(memory);
+            return write_entries(self.log(), source, &mut buffer, record_max);
+        }
+        let data = source.copy_from_iter_raw(&mut memory[..given]);
+        if data.len() < given {
+            return Err(EFAULT);
+        }
+        let (priority, text) = record::parse(data);
+        if text.len() > record_max {
+            return Err(EMSGSIZE);
+        }
+        self.log().append(priority, writer::current(), text)?;
+        Ok(given)
     }
 
-    fn poll(&self, file: &File, table: &PollTable<'_>) -> Events {
-        let (readable, lost) = Reader::poll(self, file, table);
-        let mut events = Events::WRITABLE;
-        if readable {
-            events = events | Events::READABLE;
-        }
-        if lost {
-            events = events | Events::PRIORITY;
-        }
-        events
+    fn poll_queue(&self) -> &PollQueue {
+        self.log().pollers()
+    }
+
+    fn poll(&self, call: Call) -> Events {
+        let info = self.log().info();
+        let (seq, _) = self.progress();
+        Events::READABLE.when(call.may_read && seq < info.next_seq)
+            | Events::PRIORITY.when(call.may_read && seq < info.oldest_seq)
+            | Events::WRITABLE.when(call.may_write)
     }
 
     /// As `devkmsg_llseek()`, but every seek that it does not know is `EINVAL`.
-    fn seek(&self, offset: i64, whence: Whence) -> Result {
+    fn seek(&self, offset: i64, whence: u32) -> Result {
         let place = match (offset, whence) {
-            (0, Whence::Set) => Place::Oldest,
-            (0, Whence::Data) => Place::Cleared,
-            (0, Whence::End) => Place::Next,
+            (0, chardev::SEEK_SET) => Place::Oldest,
+            (0, chardev::SEEK_DATA) => Place::Cleared,
+            (0, chardev::SEEK_END) => Place::Next,
             _ => return Err(EINVAL),
         };
-        Reader::seek(self, place);
-        Ok(())
+        Reader::seek(self, place)
     }
 
     fn ioctl(&self, call: Call, command: u32, argument: UserPtr) -> Result {
         match command {
             uapi::UMSG_IOC_VERSION => reply(argument, &uapi::UMSG_ABI_VERSION.to_ne_bytes()),
-            uapi::UMSG_IOC_INFO => {
-                let info = uapi::umsg_info::from(&self.log().info());
-                reply(argument, info.as_bytes())
-            }
+            uapi::UMSG_IOC_INFO => reply(argument, self.log().info().as_bytes()),
             uapi::UMSG_IOC_CLEAR => {
                 if !call.may_write {
                     return Err(EBADF);
@@ -140,11 +161,8 @@ impl Operations for Reader {
             {
                 Err(EBADF)
             }
-            uapi::UMSG_IOC_SEEK_SEQ => self.seek_to_seq(ask(argument)?),
-            uapi::UMSG_IOC_SEEK_TIME => {
-                self.seek_to_time(ask(argument)?);
-                Ok(())
-            }
+            uapi::UMSG_IOC_SEEK_SEQ => Reader::seek(self, Place::Seq(ask(argument)?)),
+            uapi::UMSG_IOC_SEEK_TIME => Reader::seek(self, Place::Time(ask(argument)?)),
             uapi::UMSG_IOC_NEXT_SIZE => {
                 let size = self.next_size()?.ok_or(EAGAIN)?;
                 reply(argument, &(size as u32).to_ne_bytes())
@@ -154,7 +172,8 @@ impl Operations for Reader {
     }
 
     fn show_fdinfo(&self, out: &SeqFile) {
-        let standing = self.standing();
+        let info = self.log().info();
+        let (seq, lost) = self.progress();
         let options = self.options();
         let form = |option| {
             if options.bits() & option != 0 {
@@ -166,95 +185,31 @@ impl Operations for Reader {
         seq_print!(
             out,
             "next-seq:\t{}\nlag:\t{}\nlost:\t{}\nreads:\t{}\nwrites:\t{}\n",
-            standing.seq,
-            standing.lag,
-            standing.lost,
+            seq,
+            info.next_seq.saturating_sub(seq.max(info.oldest_seq)),
+            lost.saturating_add(info.oldest_seq.saturating_sub(seq)),
             form(uapi::UMSG_OPTION_BINARY_READ),
             form(uapi::UMSG_OPTION_BINARY_WRITE)
         );
     }
 }
 
-impl From<&Info> for uapi::umsg_info {
-    fn from(info: &Info) -> Self {
-        Self {
-            capacity: info.capacity as u64,
-            oldest_seq: info.oldest,
-            next_seq: info.next,
-            cleared_seq: info.cleared,
-            records_written: info.totals.records_written,
-            bytes_written: info.totals.bytes_written,
-            records_dropped: info.totals.records_dropped,
-            bytes_dropped: info.totals.bytes_dropped,
-            records_refused: info.totals.records_refused,
-            record_max: info.record_max as u32,
-            policy: match info.policy {
-                Policy::Overwrite => uapi::UMSG_POLICY_OVERWRITE,
-                Policy::Stop => uapi::UMSG_POLICY_STOP,
-            },
-            reserved: [0; 6],
-        }
-    }
-}
-
-/// Writes what is in binary form, or what the stack has no room for.
-#[inline(never)]
-fn write_with_memory(file: &Reader, source: &mut Source<'_, '_>) -> Result<usize> {
-    if file.writes_binary() {
-        return write_entries(file, source);
-    }
-    let given = source.len();
-    if given > config::record_max() + record::DECORATION_MAX {
-        return Err(EMSGSIZE);
-    }
-    file.with_memory(given, |buffer| {
-        write_text(file.log(), source, &mut buffer.spare()[..given])
-    })?
-}
-
-/// Writes one record in its text form; `room` is for all of it.
-#[inline(always)]
-fn write_text(
+/// Stores entries (`struct umsg_entry`) up to the first that is rejected, through `buffer`, which
+/// has room for the largest one. Fails only if the first of all is rejected.
+fn write_entries(
     log: &Log,
-    source: &mut Source<'_, '_>,
-    room: &mut [core::mem::MaybeUninit<u8>],
-) -> Result<usize> {
-    let given = room.len();
-    let data = source.copy(room);
-    if data.len() < given {
-        return Err(EFAULT);
-    }
-    let (priority, text) = record::parse(data);
-    log.append(priority, writer::current(), text)?;
-    Ok(given)
-}
-
-/// Writes entries, `struct umsg_entry`, as far as they go. Fails only if the first is not taken.
-fn write_entries(file: &Reader, source: &mut Source<'_, '_>) -> Result<usize> {
-    // The bound of this call, whatever the parameter becomes meanwhile.
-    let record_max = config::record_max();
-    let largest = record::ENTRY_HEADER_MAX + record_max.next_multiple_of(8);
-    let size = source.len().min(largest.max(CHUNK));
-    file.with_memory(size, |buffer| {
-        append_entries(file.log(), source, buffer, record_max)
-    })?
-}
-
-/// Appends the entries of `source`, through `buffer`, which holds the largest one.
-fn append_entries(
-    log: &Log,
-    source: &mut Source<'_, '_>,
+    source: &mut IovIterSource<'_>,
     buffer: &mut Buffer<'_>,
     record_max: usize,
 ) -> Result<usize> {
     let writer = writer::current();
     let mut stored = 0;
     let error = loop {
-        let good = source.fill(buffer);
+        let good = transfer::fill(buffer, source);
         let mut taken = 0;
         let ended = loop {
             let rest = &buffer.as_slice()[taken..];
-            let (more, ended) = log.append_all(writer, rest, record_max, CHUNK);
+            let (more, ended) = log.append_all(writer, rest, record_max);
             taken += more;
             match ended {
                 Ended::Paused if !current!().signal_pending() => {}
@@ -266,9 +221,9 @@ fn append_entries(
         match ended {
             Ended::Refused(error) => break error,
             Ended::Cut if !good => break EFAULT,
-            Ended::Cut if source.len() == 0 && buffer.len() == 0 => return Ok(stored),
-            // The rest of an entry is not there, or the whole buffer is not enough for it.
-            Ended::Cut if source.len() == 0 || buffer.room() == 0 => break EINVAL,
+            Ended::Cut if source.is_empty() && buffer.len() == 0 => return Ok(stored),
+            // The rest of an entry is missing, or the whole buffer is not enough for it.
+            Ended::Cut if source.is_empty() || buffer.room() == 0 => break EINVAL,
             _ if current!().signal_pending() => break ERESTARTSYS,
             Ended::Cut | Ended::Paused => {}
         }

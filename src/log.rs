@@ -4,42 +4,37 @@
 //!
 //! # Locking
 //!
-//! `Log::state` is a spinlock, held for the copy of one record into or out of the ring, or of some
-//! KiB of small ones, for a search (some dozens of records, by the ring's index), and in an append
-//! for dropping the records that make room for it (at most about twice `record_max / 56` of them,
-//! where all those are empty). It is never held over a copy
-//! to or from user memory, so a writer or reader whose page fault stalls keeps nobody waiting.
-//! [`Log::wait`] gives it back while it sleeps.
-//!
-//! A spinlock, because that is short: of the 1010 instructions that a write of 64 bytes to a full
-//! log takes, about 210 run under it, 42 of them to ask for the time, and of a read about 100.
-//! Taking and releasing it takes 20.
+//! `Log::state` is a spinlock, because every critical section is short and none of them sleeps. It
+//! is held while one record is copied into or out of the ring, or up to [`LOCKED_MAX`] bytes of
+//! small ones, while the oldest records are dropped for a new one, and for a search by the ring's
+//! index. It is never held over a copy to or from user memory, so that a writer or reader whose
+//! page fault stalls delays nobody else.
 //!
 //! Lock order: `Log::state`, then a reader's cursor (`reader.rs`).
 //!
 //! # Waking
 //!
-//! Whoever is going to need a wake-up is on the wait queue first, then looks under the lock, where
-//! it stands and whether there is a record, and leaves the mark `State::waited_for` there: a reader
-//! that goes to sleep in [`Log::wait`] (which joins the queue before it releases the lock), and
-//! [`Handle::poll`]. [`Log::append`] stores its record and takes the mark under the same lock. So
-//! either the append comes first and the record is seen, or the mark comes first and the append
-//! wakes. A mark that was taken is set again by each reader that goes on waiting: it looks again
-//! after every wake-up. Nobody waiting costs an append nothing but a test of the mark; to ask the
-//! wait queue each time would cost it 86 instructions.
+//! Readers sleep on `Log::readers`. A reader checks its condition and sets `State::waiting` under
+//! the lock, and is on the queue before the lock is released. [`Log::append`] stores its record and
+//! takes that flag under the lock. So either the reader sees the record, or the append sees the
+//! flag. A reader that goes on waiting after a wake-up sets the flag again.
 //!
-//! Whoever polls need not look again: an epoll set that is in another one passes wake-ups on and
-//! asks its files only when somebody wants to know which they are. So the mark stays for as long as
-//! a file is open that was ever asked by `poll` (`State::polled`).
+//! Callers of `poll` are on `Log::pollers` for as long as they wait, an epoll set until the file is
+//! removed from it. `chardev.rs` adds them to the queue before [`Log::info`] takes the lock for the
+//! check, and an append looks at the queue after it stored its record under the lock. So either the
+//! check sees the record, or the append sees the caller.
 //!
-//! A seek moves the cursor first, then goes through the lock and wakes ([`Log::wake`]): who looked
-//! before it is on the queue by then, who looks after it sees the new position.
+//! A seek moves the cursor, then acquires and releases the lock, then wakes ([`Log::wake`]): a
+//! reader that checked the old cursor is on its queue by then.
 
 #![deny(unsafe_code)]
 
-use core::ops::{
-    Deref,
-    DerefMut, //
+use core::{
+    mem,
+    ops::{
+        Deref,
+        DerefMut, //
+    }, //
 };
 
 use kernel::{
@@ -47,21 +42,13 @@ use kernel::{
         flags::__GFP_NOWARN,
         AllocError, //
     },
-    fs::File,
-    new_poll_condvar,
+    new_condvar,
     new_spinlock,
-    page::PAGE_SIZE,
     prelude::*,
+    static_lock_class,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        poll::{
-            PollCondVar,
-            PollTable, //
-        },
-        Arc,
+        lock::spinlock::SpinLockGuard,
+        CondVar,
         SpinLock, //
     },
     time::{
@@ -75,7 +62,12 @@ use crate::{
         self,
         LogConfig, //
     },
+    poll::{
+        Events,
+        PollQueue, //
+    },
     record::{
+        stored_size,
         Entry,
         Header,
         NoEntry,
@@ -88,27 +80,34 @@ use crate::{
         Position,
         Refused,
         Ring,
-        Stored,
-        Totals, //
+        Stored, //
     },
+    uapi::{
+        self,
+        umsg_info, //
+    }, //
 };
+
+/// How many bytes of small records may be stored or copied while the lock is held.
+pub(crate) const LOCKED_MAX: usize = 8192;
 
 /// A bounded log of records. See the module for its lock and its wake-ups.
 #[pin_data]
 pub(crate) struct Log {
     #[pin]
     state: SpinLock<State>,
-    /// Notified when a record was appended that somebody waits for.
+    /// Readers that sleep until a record is appended.
     #[pin]
-    readable: PollCondVar,
+    readers: CondVar,
+    /// Callers of `poll` that wait for one.
+    #[pin]
+    pollers: PollQueue,
 }
 
 struct State {
     ring: Ring<Memory, KVVec<usize>>,
-    /// Somebody relies on being woken by the next append.
-    waited_for: bool,
-    /// How many open files were asked by `poll`. While there are any, `waited_for` is true.
-    polled: usize,
+    /// There are readers on `Log::readers`.
+    waiting: bool,
 }
 
 /// How [`Log::append_all`] ended.
@@ -121,35 +120,7 @@ pub(crate) enum Ended {
     Paused,
 }
 
-/// The state of a log at one moment.
-pub(crate) struct Info {
-    /// Bytes of memory for records.
-    pub(crate) capacity: usize,
-    /// Longest text of one record in bytes.
-    pub(crate) record_max: usize,
-    /// What a full log does with a new record.
-    pub(crate) policy: Policy,
-    /// Sequence number of the oldest record, or of the next one when there is none.
-    pub(crate) oldest: u64,
-    /// Sequence number that the next record will get.
-    pub(crate) next: u64,
-    /// Sequence number of the first record that was not cleared.
-    pub(crate) cleared: u64,
-    /// What went through the log.
-    pub(crate) totals: Totals,
-}
-
 impl State {
-    /// Takes the mark that somebody waits, after a record was stored, and returns what it was.
-    #[inline(always)]
-    fn take_waited_for(&mut self) -> bool {
-        let waited_for = self.waited_for;
-        if waited_for {
-            self.waited_for = self.polled > 0;
-        }
-        waited_for
-    }
-
     #[inline(always)]
     fn append(&mut self, time_ns: u64, priority: Priority, writer: Writer, text: &[u8]) -> Result {
         let header = Header {
@@ -167,7 +138,7 @@ impl State {
     }
 }
 
-/// A fixed place to seek to.
+/// A place to seek to.
 pub(crate) enum Place {
     /// Before the oldest record.
     Oldest,
@@ -175,6 +146,10 @@ pub(crate) enum Place {
     Cleared,
     /// After the newest record.
     Next,
+    /// Before the record with this sequence number, as [`Ring::position_of`].
+    Seq(u64),
+    /// Before the first record of this time or later, as [`Ring::position_at`].
+    Time(u64),
 }
 
 impl Log {
@@ -193,51 +168,45 @@ impl Log {
             .inspect_err(refused)?;
         let ring = Ring::new(memory, index, config.policy);
         Ok(try_pin_init!(Self {
-            state <- new_spinlock!(State { ring, waited_for: false, polled: 0 }, "umsg::log"),
-            readable <- new_poll_condvar!("umsg::readable"),
+            state <- new_spinlock!(State { ring, waiting: false }, "umsg::log"),
+            readers <- new_condvar!("umsg::readers"),
+            pollers <- PollQueue::new(c"umsg::pollers", static_lock_class!()),
         }))
     }
 
-    /// Appends a record with the time of now, and wakes who waits for one.
+    /// Appends a record with the current time, and wakes waiters.
     ///
     /// # Errors
     ///
-    /// `ENOSPC` when the log is full and its policy is to stop; `EMSGSIZE` when `text` is too long.
+    /// `ENOSPC`: the log is full and its policy is to stop. `EMSGSIZE`: the record is larger than
+    /// the ring.
     #[inline(always)]
     pub(crate) fn append(&self, priority: Priority, writer: Writer, text: &[u8]) -> Result {
-        if text.len() > config::record_max() {
-            return Err(EMSGSIZE);
-        }
         let mut state = self.state.lock();
+        let oldest = state.ring.oldest();
         // Under the lock, so that time never falls from one record to the next.
         let time_ns = Monotonic::ktime_get() as u64;
         state.append(time_ns, priority, writer, text)?;
-        let waited_for = state.take_waited_for();
-        drop(state);
-        if waited_for {
-            self.readable.notify_all();
-        }
+        self.wake_after_append(state, oldest);
         Ok(())
     }
 
     /// Appends the records of the entries in `data`, each with at most `record_max` bytes of text,
-    /// as far as they go, with the time of now, and wakes who waits for one. Returns how many bytes
-    /// of `data` were taken, and what ended it.
-    ///
-    /// The lock is held all the time, so it also ends behind `most` bytes, or the entry that has
-    /// them in it.
+    /// and wakes waiters. Returns how many bytes of `data` were stored, and what ended it: also
+    /// that [`LOCKED_MAX`] bytes of the ring were filled under the lock.
     pub(crate) fn append_all(
         &self,
         writer: Writer,
         data: &[u8],
         record_max: usize,
-        most: usize,
     ) -> (usize, Ended) {
         let mut taken = 0;
+        let mut stored = 0;
         let mut state = self.state.lock();
+        let oldest = state.ring.oldest();
         let time_ns = Monotonic::ktime_get() as u64;
         let ended = loop {
-            if taken >= most {
+            if stored >= LOCKED_MAX {
                 break Ended::Paused;
             }
             match Entry::first(&data[taken..], record_max) {
@@ -246,7 +215,10 @@ impl Log {
                     text,
                     size,
                 }) => match state.append(time_ns, priority, writer, text) {
-                    Ok(()) => taken += size,
+                    Ok(()) => {
+                        taken += size;
+                        stored += stored_size(text.len());
+                    }
                     Err(error) => break Ended::Refused(error),
                 },
                 Err(NoEntry::Cut) => break Ended::Cut,
@@ -254,12 +226,25 @@ impl Log {
                 Err(NoEntry::TooLong) => break Ended::Refused(EMSGSIZE),
             }
         };
-        let waited_for = taken > 0 && state.take_waited_for();
-        drop(state);
-        if waited_for {
-            self.readable.notify_all();
+        if taken > 0 {
+            self.wake_after_append(state, oldest);
         }
         (taken, ended)
+    }
+
+    /// Releases the lock after records were appended, and wakes waiters. `oldest` is the position
+    /// before the oldest record at the time before that.
+    fn wake_after_append(&self, mut state: SpinLockGuard<'_, State>, oldest: Position) {
+        let waiting = mem::take(&mut state.waiting);
+        let dropped = state.ring.oldest() != oldest;
+        drop(state);
+        if waiting {
+            self.readers.notify_all();
+        }
+        if self.pollers.is_active() {
+            self.pollers
+                .wake(Events::READABLE | Events::PRIORITY.when(dropped));
+        }
     }
 
     /// Shows `each` the records from `from` on, in order, until it returns false or there are no
@@ -278,32 +263,17 @@ impl Log {
         }
     }
 
-    /// The position before the record `seq`, as [`Ring::position_of`].
+    /// Sleeps while there is no record at or after `from`, and `unmoved` says, with the log locked,
+    /// that the caller wants one from there. Code that changes its answer must call [`Log::wake`].
     ///
     /// # Errors
     ///
-    /// `EINVAL`: it is later than the next record.
-    pub(crate) fn position_of(&self, seq: u64) -> Result<Position> {
-        self.state.lock().ring.position_of(seq).ok_or(EINVAL)
-    }
-
-    /// The position before the first record that was written at `time_ns` or later, or after the
-    /// newest one.
-    pub(crate) fn position_at(&self, time_ns: u64) -> Position {
-        self.state.lock().ring.position_at(time_ns)
-    }
-
-    /// Sleeps until there may be a record at or after `from`, for as long as `still` says, with the
-    /// log locked, that the caller wants one from there. Who changes that calls [`Log::wake`] next.
-    ///
-    /// # Errors
-    ///
-    /// `ERESTARTSYS` when a signal came, and no record.
-    pub(crate) fn wait(&self, from: Position, still: impl Fn() -> bool) -> Result {
+    /// `ERESTARTSYS`: a signal is pending, and there is no record.
+    pub(crate) fn wait(&self, from: Position, unmoved: impl Fn() -> bool) -> Result {
         let mut state = self.state.lock();
-        while from.seq() >= state.ring.next().seq() && still() {
-            state.waited_for = true;
-            if self.readable.wait_interruptible(&mut state) && from.seq() >= state.ring.next().seq()
+        while from.seq() >= state.ring.next().seq() && unmoved() {
+            state.waiting = true;
+            if self.readers.wait_interruptible(&mut state) && from.seq() >= state.ring.next().seq()
             {
                 return Err(ERESTARTSYS);
             }
@@ -311,20 +281,32 @@ impl Log {
         Ok(())
     }
 
-    /// Wakes all who wait, so that they look again.
+    /// Wakes all sleeping readers and `poll` callers; each of them checks its condition again.
     pub(crate) fn wake(&self) {
-        // Whoever holds the lock may have looked already and be about to sleep.
+        // A reader that holds the lock may have checked its condition, and is not asleep yet.
         drop(self.state.lock());
-        self.readable.notify_all();
+        self.readers.notify_all();
+        self.pollers.wake(Events::READABLE | Events::PRIORITY);
     }
 
-    /// The position at `place`.
-    pub(crate) fn position(&self, place: Place) -> Position {
-        let state = self.state.lock();
+    /// Returns the queue that callers of `poll` wait on.
+    pub(crate) fn pollers(&self) -> &PollQueue {
+        &self.pollers
+    }
+
+    /// Returns the position at `place`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the sequence number is greater than that of the next record.
+    pub(crate) fn position(&self, place: Place) -> Result<Position> {
+        let ring = &self.state.lock().ring;
         match place {
-            Place::Oldest => state.ring.oldest(),
-            Place::Cleared => state.ring.cleared(),
-            Place::Next => state.ring.next(),
+            Place::Oldest => Ok(ring.oldest()),
+            Place::Cleared => Ok(ring.cleared()),
+            Place::Next => Ok(ring.next()),
+            Place::Seq(seq) => ring.position_of(seq).ok_or(EINVAL),
+            Place::Time(time_ns) => Ok(ring.position_at(time_ns)),
         }
     }
 
@@ -333,89 +315,42 @@ impl Log {
         self.state.lock().ring.clear();
     }
 
-    /// The state of the log now.
-    pub(crate) fn info(&self) -> Info {
-        let state = self.state.lock();
-        let ring = &state.ring;
-        Info {
-            capacity: ring.capacity(),
-            record_max: config::record_max(),
-            policy: ring.policy(),
-            oldest: ring.oldest().seq(),
-            next: ring.next().seq(),
-            cleared: ring.cleared().seq(),
-            totals: ring.totals(),
+    /// Returns the state of the log now.
+    pub(crate) fn info(&self) -> umsg_info {
+        let ring = &self.state.lock().ring;
+        let totals = ring.totals();
+        umsg_info {
+            capacity: ring.capacity() as u64,
+            oldest_seq: ring.oldest().seq(),
+            next_seq: ring.next().seq(),
+            cleared_seq: ring.cleared().seq(),
+            records_written: totals.records_written,
+            bytes_written: totals.bytes_written,
+            records_dropped: totals.records_dropped,
+            bytes_dropped: totals.bytes_dropped,
+            records_refused: totals.records_refused,
+            record_max: config::record_max() as u32,
+            policy: match ring.policy() {
+                Policy::Overwrite => uapi::UMSG_POLICY_OVERWRITE,
+                Policy::Stop => uapi::UMSG_POLICY_STOP,
+            },
+            reserved: [0; 6],
         }
     }
 }
 
-/// A log as an open file has it.
-pub(crate) struct Handle {
-    log: Arc<Log>,
-    /// The file was asked by `poll`, and is counted in `State::polled`. Looked at and changed with
-    /// the log's lock held, but for the end, when nobody else has the file.
-    polled: Atomic<bool>,
-}
+/// Size of the elements of [`Memory`] in bytes.
+const ELEMENT: usize = 64;
 
-impl Handle {
-    /// For a file that was not asked yet.
-    pub(crate) fn new(log: Arc<Log>) -> Self {
-        Self {
-            log,
-            polled: Atomic::new(false),
-        }
-    }
-
-    /// Puts the caller of `poll` on the wait queue, then looks where it stands, and from there:
-    /// whether there is a record, and whether records before it are gone.
-    pub(crate) fn poll(
-        &self,
-        file: &File,
-        table: &PollTable<'_>,
-        position: impl FnOnce() -> Position,
-    ) -> (bool, bool) {
-        table.register_wait(file, &self.readable);
-        let mut state = self.state.lock();
-        if !self.polled.load(Relaxed) {
-            self.polled.store(true, Relaxed);
-            state.polled += 1;
-        }
-        state.waited_for = true;
-        let from = position();
-        let ring = &state.ring;
-        (
-            from.seq() < ring.next().seq(),
-            from.seq() < ring.oldest().seq(),
-        )
-    }
-}
-
-impl Deref for Handle {
-    type Target = Log;
-
-    fn deref(&self) -> &Log {
-        &self.log
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // The mark may stay: the next append finds that nobody is there.
-        if self.polled.load(Relaxed) {
-            self.log.state.lock().polled -= 1;
-        }
-    }
-}
-
-/// The memory of a ring: whole pages, because the kernel crate fills a vector element by element,
-/// and pages are filled much faster than bytes.
-struct Memory(VVec<[u8; PAGE_SIZE]>);
+/// The memory of a ring. Its elements are larger than a byte because the kernel crate fills a
+/// vector element by element, and much smaller than a page because the element is on the stack.
+struct Memory(VVec<[u8; ELEMENT]>);
 
 impl Memory {
-    /// `capacity` bytes, which must be whole pages, filled with zeros.
+    /// Allocates `capacity` bytes, which must be whole pages, filled with zeros.
     fn new(capacity: usize) -> Result<Self, AllocError> {
-        let pages = capacity / PAGE_SIZE;
-        VVec::from_elem([0; PAGE_SIZE], pages, GFP_KERNEL | __GFP_NOWARN).map(Self)
+        let flags = GFP_KERNEL | __GFP_NOWARN;
+        VVec::from_elem([0; ELEMENT], capacity / ELEMENT, flags).map(Self)
     }
 }
 

@@ -124,6 +124,8 @@ struct State<T> {
     /// is too large for it.
     trial: T,
     status: Status,
+    /// `init` has taken the value: from now on, a new one is applied at once.
+    adopted: bool,
 }
 
 enum Status {
@@ -159,6 +161,7 @@ impl<T: Value> Parameter<T> {
                 value: T::EMPTY,
                 trial: T::EMPTY,
                 status: Status::Unset,
+                adopted: false,
             }),
         }
     }
@@ -197,6 +200,7 @@ impl<T: Value> Parameter<T> {
         unsafe { bindings::kernel_param_lock(module) };
         // SAFETY: The lock is held until the end of this function.
         let state = unsafe { &mut *self.state.get() };
+        state.adopted = true;
         let result = match &state.status {
             Status::Given => Ok(use_it(&state.value)),
             Status::Unset if state.value.assign(self.default.as_bytes()) => {
@@ -260,8 +264,8 @@ impl<T: Value> Parameter<T> {
             && this
                 .range
                 .is_none_or(|(min, max)| state.trial.is_within(min, max));
-        if !loading() {
-            // Only parameters with `apply` can be written when the module is loaded.
+        if state.adopted {
+            // Only parameters with `apply` can be written by then.
             good = good && this.apply.is_some_and(|apply| apply(&state.trial));
             if !good {
                 return EINVAL.to_errno();
@@ -300,21 +304,6 @@ impl<T: Value> Parameter<T> {
             Err(fmt::Error) => EINVAL.to_errno(),
         }
     }
-}
-
-/// Whether the module is being loaded: parameters are parsed before its files in sysfs are made.
-/// Built in, they are parsed while the kernel boots.
-fn loading() -> bool {
-    let module = THIS_MODULE;
-    if module.is_null() {
-        // SAFETY: The variable lives for ever and only rises; a torn read of an enum of a few
-        // values is not possible.
-        let state = unsafe { core::ptr::addr_of!(bindings::system_state).read_volatile() };
-        return state < bindings::system_states_SYSTEM_RUNNING;
-    }
-    // SAFETY: This module's own structure lives as long as this code. The flag is set once, by the
-    // task that loads the module, before anyone can call this through sysfs.
-    unsafe { (*module).mkobj.kobj.state_in_sysfs() == 0 }
 }
 
 /// A page that is written from its beginning.

@@ -6,8 +6,6 @@
 
 #![forbid(unsafe_code)]
 
-use crate::word::first_zero;
-
 /// Longest prefix and suffix of a write that are not part of the record's text, in bytes:
 /// `<2047>` and a newline.
 pub(crate) const DECORATION_MAX: usize = 7;
@@ -16,7 +14,7 @@ pub(crate) const DECORATION_MAX: usize = 7;
 pub(crate) const HEADER_SIZE: usize = 56;
 
 /// Alignment of a stored record, in bytes.
-const ALIGN: usize = 8;
+pub(crate) const ALIGN: usize = 8;
 
 /// Length of a command name in bytes, as the kernel's `TASK_COMM_LEN`; padded with zeros.
 pub(crate) const COMM_LEN: usize = 16;
@@ -112,22 +110,8 @@ pub(crate) struct Writer {
 
 /// What is stored beside the text of a record.
 ///
-/// In the ring it stands before the text, in the machine's byte order: as in the record's frame,
-/// which is made of it by the dozen, but for the count of lost records, which each reader has of
-/// its own.
-///
-/// | offset | size | field |
-/// |---|---|---|
-/// | 0 | 2 | [`FRAME_HEADER_SIZE`] |
-/// | 2 | 2 | priority |
-/// | 4 | 4 | length of the text in bytes |
-/// | 8 | 8 | sequence number |
-/// | 16 | 8 | time of the write, nanoseconds of `CLOCK_MONOTONIC` |
-/// | 24 | 4 | pid |
-/// | 28 | 4 | tid |
-/// | 32 | 4 | uid |
-/// | 36 | 4 | zero |
-/// | 40 | 16 | command name |
+/// In the ring it is before the text, as `struct umsg_record` of `uapi/umsg.h` without `lost` and
+/// `reserved`, so that [`Header::frame`] has little to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     /// Sequence number: the first record of a log is 0, each further one is one more.
@@ -170,8 +154,15 @@ impl Header {
     }
 
     /// Effective user id of the writer, from a stored header.
-    pub(crate) fn uid_of(stored: &[u8; HEADER_SIZE]) -> u32 {
+    pub(crate) fn uid_of(stored: &[u8]) -> u32 {
         u32::from_ne_bytes(array(&stored[32..36]))
+    }
+
+    /// Splits a stored record into its header and its text; `None` if the record is incomplete.
+    pub(crate) fn split(stored: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, body) = stored.split_first_chunk()?;
+        let header = Self::decode(header);
+        Some((header, body.get(..header.text_len as usize)?))
     }
 
     /// Reads back what [`Header::encode`] wrote.
@@ -207,12 +198,7 @@ impl Header {
     /// from a stored header.
     ///
     /// `uid` and `lost` are as in [`TextForm::new`](crate::text::TextForm::new).
-    #[inline(always)]
-    pub(crate) fn frame(
-        stored: &[u8; HEADER_SIZE],
-        uid: u32,
-        lost: u64,
-    ) -> [u8; FRAME_HEADER_SIZE] {
+    pub(crate) fn frame(stored: &[u8], uid: u32, lost: u64) -> [u8; FRAME_HEADER_SIZE] {
         let mut out = [0; FRAME_HEADER_SIZE];
         out[0..24].copy_from_slice(&stored[0..24]);
         out[24..32].copy_from_slice(&lost.to_ne_bytes());
@@ -284,20 +270,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The command name whose bytes are in the words `low` and `high`, the first one lowest, with zeros
-/// from the first zero on.
-pub(crate) fn padded_name([low, high]: [u64; 2]) -> [u8; COMM_LEN] {
-    // All bytes below the one with this bit; all there are, when there is no zero.
-    let below = |bit: u64| (bit >> 7).wrapping_sub(1);
-    let kept = match first_zero(low) {
-        0 => u128::from(low) | (u128::from(high & below(first_zero(high))) << 64),
-        bit => u128::from(low & below(bit)),
-    };
-    kept.to_le_bytes()
-}
-
 /// A slice of known length as an array.
-fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(crate) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(bytes);
     out

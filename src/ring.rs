@@ -22,11 +22,9 @@
 //!                          ^next  ^oldest     ^end
 //! ```
 //!
-//! Measured, in instructions of the booted stock kernel with records of 64 bytes: an append to a
-//! full ring takes 150, of which 54 are for dropping the oldest record. If records could be split,
-//! copying in two parts alone would take 30 more, and a reader would have to find digits and
-//! escapes across the gap. A whole record costs up to one record of unused memory at the end of the
-//! block.
+//! A record that may be split would need two copies for an append, and a reader would have to look
+//! for escapes across the gap. A whole record costs up to one record of unused memory at the end of
+//! the block.
 //!
 //! # Positions
 //!
@@ -54,6 +52,7 @@ use crate::{
     record::{
         stored_size,
         Header,
+        ALIGN,
         HEADER_SIZE, //
     },
     value::Value, //
@@ -110,16 +109,26 @@ impl Position {
 }
 
 /// One record as it lies in the ring.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored<'a> {
-    /// Header and text, without padding: [`Header::decode`] reads the first [`HEADER_SIZE`] bytes.
+    /// Header, text and padding, which is zero; see [`Header::split`].
     pub(crate) bytes: &'a [u8],
     /// The position before this record.
     pub(crate) at: Position,
-    /// How many records between the position that was asked for and this one are gone.
+    /// How many records between the requested position and this one were overwritten.
     pub(crate) lost: u64,
     /// The position after this record.
     pub(crate) after: Position,
+}
+
+impl Stored<'_> {
+    /// Returns the same without its bytes, to be kept when the ring may change.
+    pub(crate) fn detached(&self) -> Stored<'static> {
+        Stored {
+            bytes: &[],
+            ..*self
+        }
+    }
 }
 
 /// What [`Ring::append`] says when it does not take a record.
@@ -269,10 +278,14 @@ where
         let seq = self.runs.next.seq;
         header.seq = seq;
         header.text_len = text.len() as u32;
-        let record = &mut self.memory[offset..][..HEADER_SIZE + text.len()];
+        let record = &mut self.memory[offset..][..size];
+        // First what may be padding.
+        if let Some(last) = record.last_chunk_mut::<ALIGN>() {
+            *last = [0; ALIGN];
+        }
         let (head, body) = record.split_at_mut(HEADER_SIZE);
         head.copy_from_slice(&header.encode());
-        copy(body, text);
+        copy(&mut body[..text.len()], text);
 
         if seq % INDEX_STEP == 0 {
             let entry = self.entry(seq);
@@ -285,7 +298,10 @@ where
 
     /// The entry of the index for the record `seq`, a multiple of [`INDEX_STEP`].
     fn entry(&self, seq: u64) -> usize {
-        (seq / INDEX_STEP) as usize % self.index.len()
+        // The index is never empty. A plain `%` would panic by a function that objtool does not
+        // know to return never.
+        let entry = (seq / INDEX_STEP) as usize;
+        entry.checked_rem(self.index.len()).unwrap_or(0)
     }
 
     /// Drops the oldest records, as far as the policy allows, until one of `size` bytes can be
@@ -333,14 +349,14 @@ where
             from
         };
         let rest = &self.memory[at.offset..];
-        let text_len = Header::text_len_of(rest);
+        let bytes = &rest[..stored_size(Header::text_len_of(rest))];
         Some(Stored {
             at,
-            bytes: &rest[..HEADER_SIZE + text_len],
+            bytes,
             lost: at.seq - from.seq,
             after: Position {
                 seq: at.seq + 1,
-                offset: at.offset + stored_size(text_len),
+                offset: at.offset + bytes.len(),
             },
         })
     }

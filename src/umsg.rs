@@ -13,6 +13,8 @@ mod memory;
 #[path = "kernel/module.rs"]
 mod module;
 mod param;
+#[path = "kernel/poll.rs"]
+mod poll;
 #[path = "kernel/transfer.rs"]
 mod transfer;
 #[path = "kernel/writer.rs"]
@@ -23,7 +25,6 @@ mod record;
 mod ring;
 mod text;
 mod value;
-mod word;
 
 // From the data to the device.
 mod config;
@@ -91,9 +92,9 @@ impl Drop for Umsg {
         }
         let (mut written, mut dropped) = (0, 0);
         for log in &self.logs {
-            let totals = log.node().info().totals;
-            written += totals.records_written;
-            dropped += totals.records_dropped;
+            let info = log.node().info();
+            written += info.records_written;
+            dropped += info.records_dropped;
         }
         pr_info!("unloading /dev/umsg: {written} records written, {dropped} of them overwritten\n");
     }

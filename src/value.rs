@@ -57,20 +57,6 @@ fn digits(text: &[u8]) -> Option<u64> {
     u64::from_str_radix(core::str::from_utf8(digits).ok()?, radix).ok()
 }
 
-/// An unsigned integer, decimal or hexadecimal with `0x`.
-impl Value for u64 {
-    const TYPE: &'static str = "number";
-    const EMPTY: Self = 0;
-
-    fn assign(&mut self, text: &[u8]) -> bool {
-        store(self, digits(text))
-    }
-
-    fn show(&self, out: &mut dyn Write) -> fmt::Result {
-        write!(out, "{self}")
-    }
-}
-
 /// A number of bytes, with K, M, G or T for powers of 1024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Size(pub(crate) usize);

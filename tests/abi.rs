@@ -50,9 +50,6 @@ mod record;
 #[path = "../src/uapi.rs"]
 #[deny(dead_code)]
 mod uapi;
-#[path = "../src/word.rs"]
-#[allow(dead_code, reason = "the record needs it, the tests do not")]
-mod word;
 
 use record::{Entry, Header, Priority, Writer};
 

@@ -7,8 +7,9 @@
 //! What is here has the name of what it stands for there:
 //!
 //! - `Log::state`, a spinlock, is a mutex; of the ring only the next sequence number counts.
-//! - `Log::readable`, a `PollCondVar`, is a [`Queue`]: each waiter is on it from when it joins
-//!   until it leaves, and a wake sets the flag of all who are on it.
+//! - `Log::readers`, a `CondVar`, and `Log::pollers`, a `PollQueue`, are each a [`Queue`]: a waiter
+//!   is on it from when it joins until it leaves, and a wake-up sets the flag of all its waiters.
+//!   Whether it has any can be read without its lock, as `PollQueue::is_active` does.
 //! - `Reader::cursor` is a mutex. Copies to the user are left out: no lock is held there.
 //!
 //! The wait queue is modelled by what the kernel promises of it: `prepare_to_wait()` is ordered
@@ -19,6 +20,7 @@
 //! A model that cannot fail shows nothing. So each step of the order that matters can be left out
 //! ([`Bug`]), and loom must then find the run that goes wrong.
 
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use std::process::Command;
@@ -30,22 +32,20 @@ enum Bug {
     None,
     /// `wait` joins the queue after it has released the lock.
     SleepsUnqueued,
-    /// `wait` leaves no mark.
-    WaitLeavesNoMark,
-    /// `wait` leaves its mark once, not again after each wake-up.
-    MarksOnce,
+    /// `wait` does not set the flag.
+    SetsNoFlag,
+    /// `wait` sets the flag once, not again after each wake-up.
+    SetsFlagOnce,
     /// `wait` does not ask whether the cursor still is where it was.
     IgnoresSeek,
     /// `poll` looks before it joins the queue.
     PollLooksFirst,
-    /// `poll` leaves no mark.
-    PollLeavesNoMark,
-    /// An append takes the mark although a file was asked by `poll`.
-    PollMarksOnce,
     /// `poll` takes the cursor's position before it joins the queue.
     PollTakesPositionFirst,
-    /// `append` takes the mark before it stores the record, under the lock of its own.
-    TakesMarkFirst,
+    /// `append` takes the flag before it stores the record, under the lock of its own.
+    TakesFlagFirst,
+    /// `append` looks for callers of `poll` before it stores the record.
+    AsksPollersFirst,
     /// `wake` does not go through the lock.
     WakesUnlocked,
     /// `seek` wakes before it moves the cursor.
@@ -78,26 +78,42 @@ impl Waiter {
 }
 
 /// A wait queue.
-struct Queue(Mutex<Vec<Arc<Waiter>>>);
+struct Queue {
+    waiters: Mutex<Vec<Arc<Waiter>>>,
+    /// How many there are, for [`Queue::is_active`].
+    count: AtomicUsize,
+}
 
 impl Queue {
+    fn new() -> Self {
+        Self { waiters: Mutex::new(Vec::new()), count: AtomicUsize::new(0) }
+    }
+
     /// `prepare_to_wait()`, or the first `poll_wait()`.
     fn join(&self, waiter: &Arc<Waiter>) {
-        let mut queue = self.0.lock().unwrap();
+        let mut queue = self.waiters.lock().unwrap();
         *waiter.woken.lock().unwrap() = false;
         if !queue.iter().any(|other| Arc::ptr_eq(other, waiter)) {
             queue.push(waiter.clone());
         }
+        self.count.store(queue.len(), Relaxed);
+    }
+
+    /// `waitqueue_active()`
+    fn is_active(&self) -> bool {
+        self.count.load(Relaxed) > 0
     }
 
     /// `finish_wait()`
     fn leave(&self, waiter: &Arc<Waiter>) {
-        self.0.lock().unwrap().retain(|other| !Arc::ptr_eq(other, waiter));
+        let mut queue = self.waiters.lock().unwrap();
+        queue.retain(|other| !Arc::ptr_eq(other, waiter));
+        self.count.store(queue.len(), Relaxed);
     }
 
     /// `wake_up_all()`
     fn notify_all(&self) {
-        for waiter in self.0.lock().unwrap().iter() {
+        for waiter in self.waiters.lock().unwrap().iter() {
             *waiter.woken.lock().unwrap() = true;
             waiter.changed.notify_all();
         }
@@ -107,24 +123,13 @@ impl Queue {
 struct State {
     /// The sequence number that the next record will get.
     next: u64,
-    waited_for: bool,
-    /// Whether a file was asked by `poll`. None is closed here.
-    polled: bool,
-}
-
-impl State {
-    fn take_waited_for(&mut self, bug: Bug) -> bool {
-        let waited_for = self.waited_for;
-        if waited_for {
-            self.waited_for = self.polled && bug != Bug::PollMarksOnce;
-        }
-        waited_for
-    }
+    waiting: bool,
 }
 
 struct Log {
     state: Mutex<State>,
-    readable: Queue,
+    readers: Queue,
+    pollers: Queue,
     bug: Bug,
 }
 
@@ -132,26 +137,31 @@ impl Log {
     /// A log with `next` records in it.
     fn new(next: u64, bug: Bug) -> Self {
         Self {
-            state: Mutex::new(State { next, waited_for: false, polled: false }),
-            readable: Queue(Mutex::new(Vec::new())),
+            state: Mutex::new(State { next, waiting: false }),
+            readers: Queue::new(),
+            pollers: Queue::new(),
             bug,
         }
     }
 
     fn append(&self) {
-        let taken_first =
-            self.bug == Bug::TakesMarkFirst && self.state.lock().unwrap().take_waited_for(self.bug);
-        let waited_for = {
+        let taken_first = self.bug == Bug::TakesFlagFirst
+            && std::mem::take(&mut self.state.lock().unwrap().waiting);
+        let active_first = self.bug == Bug::AsksPollersFirst && self.pollers.is_active();
+        let waiting = {
             let mut state = self.state.lock().unwrap();
             state.next += 1;
-            if self.bug == Bug::TakesMarkFirst {
+            if self.bug == Bug::TakesFlagFirst {
                 taken_first
             } else {
-                state.take_waited_for(self.bug)
+                std::mem::take(&mut state.waiting)
             }
         };
-        if waited_for {
-            self.readable.notify_all();
+        if waiting {
+            self.readers.notify_all();
+        }
+        if active_first || self.bug != Bug::AsksPollersFirst && self.pollers.is_active() {
+            self.pollers.notify_all();
         }
     }
 
@@ -160,20 +170,20 @@ impl Log {
         let mut state = self.state.lock().unwrap();
         let mut first = true;
         while from >= state.next && (self.bug == Bug::IgnoresSeek || still()) {
-            if self.bug != Bug::WaitLeavesNoMark && (first || self.bug != Bug::MarksOnce) {
-                state.waited_for = true;
+            if self.bug != Bug::SetsNoFlag && (first || self.bug != Bug::SetsFlagOnce) {
+                state.waiting = true;
             }
             first = false;
             // `wait_interruptible()`: on the queue, then the lock is released, then sleep.
             if self.bug == Bug::SleepsUnqueued {
                 drop(state);
-                self.readable.join(&waiter);
+                self.readers.join(&waiter);
             } else {
-                self.readable.join(&waiter);
+                self.readers.join(&waiter);
                 drop(state);
             }
             waiter.sleep();
-            self.readable.leave(&waiter);
+            self.readers.leave(&waiter);
             state = self.state.lock().unwrap();
         }
     }
@@ -182,27 +192,22 @@ impl Log {
         if self.bug != Bug::WakesUnlocked {
             drop(self.state.lock().unwrap());
         }
-        self.readable.notify_all();
+        self.readers.notify_all();
+        self.pollers.notify_all();
     }
 
-    /// Whether there is a record.
+    /// Returns whether there is a record.
     fn poll(&self, waiter: &Arc<Waiter>, position: impl Fn() -> u64) -> bool {
         let early = (self.bug == Bug::PollTakesPositionFirst).then(&position);
+        if self.bug != Bug::PollLooksFirst {
+            self.pollers.join(waiter);
+        }
+        let next = self.state.lock().unwrap().next;
+        let readable = early.unwrap_or_else(position) < next;
         if self.bug == Bug::PollLooksFirst {
-            let mut state = self.state.lock().unwrap();
-            state.waited_for = true;
-            let readable = position() < state.next;
-            drop(state);
-            self.readable.join(waiter);
-            return readable;
+            self.pollers.join(waiter);
         }
-        self.readable.join(waiter);
-        let mut state = self.state.lock().unwrap();
-        if self.bug != Bug::PollLeavesNoMark {
-            state.waited_for = true;
-            state.polled = true;
-        }
-        early.unwrap_or_else(position) < state.next
+        readable
     }
 }
 
@@ -251,7 +256,7 @@ impl Reader {
         while !self.log.poll(&waiter, || *self.cursor.lock().unwrap()) {
             waiter.sleep();
         }
-        self.log.readable.leave(&waiter);
+        self.log.pollers.leave(&waiter);
     }
 }
 
@@ -376,7 +381,7 @@ fn poll_and_seek(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// One sleeps in a read while another polls: an append is to wake both, whoever left the mark.
+/// One sleeps in a read while another polls: an append must wake both.
 fn read_and_poll(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let sleeper = Reader::new(&log, 0);
@@ -416,16 +421,15 @@ fn three_threads() {
 }
 
 /// What is left out, and the scene that must then go wrong: a thread that nobody wakes.
-const BUGS: [(Bug, fn(Bug)); 11] = [
+const BUGS: [(Bug, fn(Bug)); 10] = [
     (Bug::SleepsUnqueued, read_and_append),
-    (Bug::WaitLeavesNoMark, read_and_append),
-    (Bug::MarksOnce, read_the_second),
+    (Bug::SetsNoFlag, read_and_append),
+    (Bug::SetsFlagOnce, read_the_second),
     (Bug::IgnoresSeek, read_and_seek),
     (Bug::PollLooksFirst, poll_and_append),
-    (Bug::PollLeavesNoMark, poll_and_append),
-    (Bug::PollMarksOnce, poll_once),
     (Bug::PollTakesPositionFirst, poll_and_seek),
-    (Bug::TakesMarkFirst, read_and_append),
+    (Bug::TakesFlagFirst, read_and_append),
+    (Bug::AsksPollersFirst, poll_and_append),
     (Bug::WakesUnlocked, read_and_seek),
     (Bug::WakesBeforeMove, read_and_seek),
 ];

@@ -220,8 +220,9 @@ impl Model {
             assert_eq!(at, written);
             return;
         };
-        let (header, text) = stored.bytes.split_first_chunk::<HEADER_SIZE>().unwrap();
-        let header = Header::decode(header);
+        let (header, text) = Header::split(stored.bytes).unwrap();
+        assert_eq!(stored.bytes.len(), stored_size(text.len()));
+        assert!(stored.bytes[HEADER_SIZE + text.len()..].iter().all(|&padding| padding == 0));
         assert_eq!(header.seq, at.max(oldest));
         assert_eq!(stored.lost, header.seq - at);
         assert_eq!(text, self.taken[header.seq as usize]);

@@ -15,5 +15,3 @@ pub(crate) mod ring;
 pub(crate) mod text;
 #[path = "../src/value.rs"]
 pub(crate) mod value;
-#[path = "../src/word.rs"]
-pub(crate) mod word;

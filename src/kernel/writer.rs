@@ -3,13 +3,7 @@
 //! Who the current task is, and what it may do. The kernel crate shows no command name, no
 //! capability and no munged user id yet.
 
-use core::{
-    mem::{
-        align_of,
-        offset_of, //
-    },
-    ptr::addr_of, //
-};
+use core::ptr::addr_of;
 
 use kernel::{
     bindings,
@@ -19,7 +13,6 @@ use kernel::{
 };
 
 use crate::record::{
-    padded_name,
     Writer,
     COMM_LEN, //
 };
@@ -35,27 +28,24 @@ pub(crate) fn current() -> Writer {
     }
 }
 
-/// The command name of the current task, zeros after its end.
+/// Returns the command name of the current task, padded with zeros.
 fn comm() -> [u8; COMM_LEN] {
     const _: () = assert!(COMM_LEN == bindings::TASK_COMM_LEN as usize);
     let task = current!().as_ptr();
-    // SAFETY: `task` is the current task, which lives for as long as it runs this code.
-    let comm = unsafe { addr_of!((*task).comm) };
-    // Another thread may be changing the name (`prctl`, `/proc/PID/comm`). The reads are volatile
-    // for that reason, and any mixture of two names is a valid value of bytes; the kernel's own
-    // readers (`get_task_comm()` in `include/linux/sched.h`) take no lock either. Of bytes, each
-    // would be read by itself.
-    let words = if const { offset_of!(bindings::task_struct, comm) % align_of::<u64>() == 0 } {
-        // SAFETY: As above; a task is aligned to more than that.
-        unsafe { comm.cast::<[u64; 2]>().read_volatile() }
-    } else {
-        // SAFETY: As above.
-        let bytes = unsafe { comm.cast::<[[u8; 8]; 2]>().read_volatile() };
-        bytes.map(u64::from_ne_bytes)
+    let mut comm = [0; COMM_LEN];
+    // SAFETY:
+    // - `task` is the current task, which lives for as long as it runs this code.
+    // - The function writes at most `COMM_LEN` bytes, and reads as many or up to a zero. Another
+    //   thread may be changing the name (`prctl()`, `/proc/PID/comm`). The function is made for
+    //   that, as `get_task_comm()` in `include/linux/sched.h`, which calls it without a lock.
+    unsafe {
+        bindings::sized_strscpy(
+            comm.as_mut_ptr(),
+            addr_of!((*task).comm).cast(),
+            COMM_LEN, //
+        )
     };
-    // The kernel pads names with zeros, but a name that is being changed may have a rest of the old
-    // one behind its end.
-    padded_name(words.map(u64::from_le))
+    comm
 }
 
 /// The recorded user id `uid`, as the current task is to see it: in its user namespace, and as the

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What one append to the ring and one read from it take, without system call, lock or copy to the
-//! user: criterion says how sure it is of each figure.
+//! What one append to the ring, one read from it and one record in text format take, without system
+//! call or copy to the user, and an append under a spinlock that two threads want: criterion says
+//! how sure it is of each figure.
 
 #[path = "../pure.rs"]
 mod pure;
@@ -10,7 +11,10 @@ use criterion::{criterion_group, criterion_main, Criterion};
 use pure::*;
 use record::{Header, Priority, Writer, HEADER_SIZE};
 use ring::{index_len, Policy, Position, Ring};
+use spin::Mutex;
 use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
 use text::TextForm;
 
 const HEADER: Header = Header {
@@ -36,11 +40,41 @@ fn all(criterion: &mut Criterion) {
                 black_box(stored.bytes[HEADER_SIZE])
             })
         });
-        criterion.bench_function(&format!("text form of {size} bytes"), |bencher| {
-            let form = TextForm::new(&HEADER, black_box(&text), 1000, 0);
-            bencher.iter(|| form.write(|piece| !black_box(piece).is_empty()))
+        let letters = "é".repeat(size / 2).into_bytes();
+        let mut nearly = text.clone();
+        nearly[size / 2] = b'\t';
+        for (of, text) in [("", text), (" of UTF-8", letters), (" with one escape", nearly)] {
+            let name = format!("text format of {size} bytes{of}");
+            criterion.bench_function(&name, |bencher| {
+                let form = TextForm::new(&HEADER, black_box(&text), 1000, 0);
+                bencher.iter(|| form.write(|chunk| !black_box(chunk).is_empty()))
+            });
+        }
+    }
+    for threads in [1, 2] {
+        criterion.bench_function(&format!("append of 64 bytes by {threads} threads"), |bencher| {
+            let ring = Ring::new(vec![0; 1 << 20], vec![0; index_len(1 << 20)], Policy::Overwrite);
+            let ring = Mutex::new(ring);
+            bencher.iter_custom(|count| append_by(threads, &ring, count));
         });
     }
+}
+
+/// How long it takes until each of `threads` threads has appended `count` records, each under the
+/// lock around the ring.
+fn append_by(threads: u32, ring: &Mutex<Ring<Vec<u8>, Vec<usize>>>, count: u64) -> Duration {
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                for _ in 0..count {
+                    let appended = ring.lock().append(HEADER, black_box(&[b'x'; 64]));
+                    assert!(appended.is_ok());
+                }
+            });
+        }
+    });
+    start.elapsed()
 }
 
 criterion_group!(benches, all);

@@ -13,6 +13,7 @@ use std::os::fd::AsFd;
 pub const TESTS: &[Test] = &[
     Test::new("poll.events", events).with("capacity=4096"),
     Test::new("poll.select", select),
+    Test::new("poll.wakes_by_event", wakes_by_event).with("capacity=4096"),
     Test::new("poll.blocking_read", blocking_read),
     Test::new("poll.many_sleepers", many_sleepers),
     Test::new("poll.wakes_poller", wakes_poller),
@@ -36,39 +37,79 @@ fn now(file: &Umsg) -> PollFlags {
     fds[0].revents().expect("known events")
 }
 
+/// A file reports what it was opened for: records and losses to read, and that it can be written.
 fn events() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
-    assert_eq!(now(&reader), OUT);
+    let both = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    let none = PollFlags::empty();
+    let check = |readable: PollFlags| {
+        assert_eq!(now(&reader), readable);
+        assert_eq!(now(&both), readable | OUT);
+        assert_eq!(now(&writer), OUT);
+    };
+    check(none);
     writer.log("x");
-    assert_eq!(now(&reader), OUT | IN);
-    reader.next().expect("a record");
-    assert_eq!(now(&reader), OUT);
+    check(IN);
+    for file in [&reader, &both] {
+        file.next().expect("a record");
+    }
+    check(none);
     // Loss is a priority event, until the reader was told.
     for _ in 0..1000 {
         writer.log("x");
     }
-    assert_eq!(now(&reader), OUT | IN | PollFlags::POLLPRI);
-    assert!(reader.next().expect("a record").lost > 0);
-    assert_eq!(now(&reader), OUT | IN);
-    reader.seek(0, libc::SEEK_END).expect("seek");
-    assert_eq!(now(&reader), OUT);
+    check(IN | PollFlags::POLLPRI);
+    for file in [&reader, &both] {
+        assert!(file.next().expect("a record").lost > 0);
+    }
+    check(IN);
+    for file in [&reader, &both] {
+        file.seek(0, libc::SEEK_END).expect("seek");
+    }
+    check(none);
 }
 
 fn select() {
     use nix::sys::select::{select, FdSet};
     use nix::sys::time::{TimeVal, TimeValLike};
-    let (writer, reader) = (Umsg::writer(), Umsg::reader());
-    let ask = || {
+    let writer = Umsg::writer();
+    let (reader, both) = (Umsg::reader(), Umsg::open(libc::O_RDWR).expect("open"));
+    let ask = |file: &Umsg| {
         let mut read = FdSet::new();
-        read.insert(reader.as_fd());
+        read.insert(file.as_fd());
         let mut write = FdSet::new();
-        write.insert(reader.as_fd());
+        write.insert(file.as_fd());
         select(None, &mut read, &mut write, None, &mut TimeVal::zero()).expect("select");
-        (read.contains(reader.as_fd()), write.contains(reader.as_fd()))
+        (read.contains(file.as_fd()), write.contains(file.as_fd()))
     };
-    assert_eq!(ask(), (false, true));
+    assert_eq!([&writer, &reader, &both].map(ask), [(false, true), (false, false), (false, true)]);
     writer.log("x");
-    assert_eq!(ask(), (true, true));
+    assert_eq!([&writer, &reader, &both].map(ask), [(false, true), (true, false), (true, true)]);
+}
+
+/// A wake-up says what happened: a record is no edge for a file that waits until it can write, nor
+/// for one that cannot read, and a loss wakes a caller that waits for nothing else.
+fn wakes_by_event() {
+    let writer = Umsg::writer();
+    let both = Umsg::open(libc::O_RDWR).expect("open");
+    let any = EpollFlags::EPOLLIN | EpollFlags::EPOLLPRI | EpollFlags::EPOLLOUT;
+    let sets = [
+        epoll(&both, EpollFlags::EPOLLOUT | EpollFlags::EPOLLET),
+        epoll(&writer, any | EpollFlags::EPOLLET),
+    ];
+    assert_eq!(sets.each_ref().map(ready), [1, 1]);
+    let sleeper = child(|| {
+        let file = Umsg::reader();
+        let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
+        assert_eq!(nix::poll::poll(&mut fds, PollTimeout::NONE), Ok(1));
+        assert!(file.next().expect("a record").lost > 0);
+    });
+    sleeper.wait_until_asleep();
+    for round in 0..100 {
+        writer.log("x");
+        assert_eq!(sets.each_ref().map(ready), [0, 0], "round {round}");
+    }
+    sleeper.join();
 }
 
 fn blocking_read() {
