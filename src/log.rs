@@ -7,8 +7,8 @@
 //! `Log::state` is a spinlock, because every critical section is short and none of them sleeps. It
 //! is held while one record is copied into or out of the ring, or up to [`LOCKED_MAX`] bytes of
 //! small ones, while the oldest records are dropped for a new one, and for a search by the ring's
-//! index. It is never held over a copy to or from user memory, so that a writer or reader whose
-//! page fault stalls delays nobody else.
+//! index. It is never held over a copy to or from user memory, so that the page fault of one writer
+//! or reader does not delay the others.
 //!
 //! Lock order: `Log::state`, then a reader's cursor (`reader.rs`).
 //!
