@@ -72,8 +72,8 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// Writes from `source` and returns how many bytes.
     fn write(&self, call: Call, source: &mut IovIterSource<'_>) -> Result<usize>;
 
-    /// Returns the queue that is woken when a file that is open for reading becomes readable.
-    fn poll_queue(&self) -> &PollQueue;
+    /// Returns the queue that is woken when the file becomes readable.
+    fn poll_queue(&self, call: Call) -> &PollQueue;
 
     /// Returns what is possible now. A caller that waits has been added to the queue.
     fn poll(&self, call: Call) -> Events;
@@ -320,14 +320,11 @@ impl<T: Operations> CharDevice<T> {
     ) -> bindings::__poll_t {
         // SAFETY: It stays open for the duration of this call.
         let (opened, call) = unsafe { (Self::opened(file), Self::call(file)) };
-        // Only what can be read changes. A file that cannot read would be woken for nothing.
-        if call.may_read {
-            // SAFETY:
-            // - `file` is open and `table` null or valid for the duration of this call.
-            // - The kernel removes a file from wait queues before it calls `release`, which alone
-            //   frees `opened`. Until then `opened` is borrowed and valid, and with it the queue.
-            unsafe { bindings::poll_wait(file, opened.poll_queue().as_ptr(), table) };
-        }
+        // SAFETY:
+        // - `file` is open and `table` null or valid for the duration of this call.
+        // - The kernel removes a file from wait queues before it calls `release`, which alone frees
+        //   `opened`. Until then `opened` is borrowed and valid, and with it the queue.
+        unsafe { bindings::poll_wait(file, opened.poll_queue(call).as_ptr(), table) };
         opened.poll(call).bits()
     }
 

@@ -76,7 +76,7 @@ impl Operations for Reader {
         if given == 0 {
             return Ok(0);
         }
-        let binary = self.writes_binary();
+        let binary = self.options().has(uapi::UMSG_OPTION_BINARY_WRITE);
         // The limit of this call, also if the parameter changes meanwhile.
         let record_max = config::record_max();
         if !binary && given > record_max + record::DECORATION_MAX {
@@ -112,8 +112,8 @@ impl Operations for Reader {
         Ok(given)
     }
 
-    fn poll_queue(&self) -> &PollQueue {
-        self.log().pollers()
+    fn poll_queue(&self, call: Call) -> &PollQueue {
+        self.log().pollers(call.may_read)
     }
 
     fn poll(&self, call: Call) -> Events {
@@ -176,7 +176,7 @@ impl Operations for Reader {
         let (seq, lost) = self.progress();
         let options = self.options();
         let form = |option| {
-            if options.bits() & option != 0 {
+            if options.has(option) {
                 "binary"
             } else {
                 "text"
@@ -212,7 +212,8 @@ fn write_entries(
             let (more, ended) = log.append_all(writer, rest, record_max);
             taken += more;
             match ended {
-                Ended::Paused if !current!().signal_pending() => {}
+                // No signal cuts a write of a few KiB short.
+                Ended::Paused if taken < LOCKED_MAX || !current!().signal_pending() => {}
                 ended => break ended,
             }
         };

@@ -19,10 +19,10 @@
 //! takes that flag under the lock. So either the reader sees the record, or the append sees the
 //! flag. A reader that goes on waiting after a wake-up sets the flag again.
 //!
-//! Callers of `poll` are on `Log::pollers` for as long as they wait, an epoll set until the file is
-//! removed from it. `chardev.rs` adds them to the queue before [`Log::info`] takes the lock for the
-//! check, and an append looks at the queue after it stored its record under the lock. So either the
-//! check sees the record, or the append sees the caller.
+//! Callers of `poll` that may read are on `Log::pollers` for as long as they wait, an epoll set
+//! until the file is removed from it. `chardev.rs` adds them to the queue before [`Log::info`] takes
+//! the lock for the check, and an append looks at the queue after it stored its record under the
+//! lock. So either the check sees the record, or the append sees the caller.
 //!
 //! A seek moves the cursor, then acquires and releases the lock, then wakes ([`Log::wake`]): a
 //! reader that checked the old cursor is on its queue by then.
@@ -102,6 +102,10 @@ pub(crate) struct Log {
     /// Callers of `poll` that wait for one.
     #[pin]
     pollers: PollQueue,
+    /// Callers of `poll` on files that cannot be read. Nothing wakes them, but io_uring rejects a
+    /// file that is on no queue.
+    #[pin]
+    write_only: PollQueue,
 }
 
 struct State {
@@ -171,6 +175,7 @@ impl Log {
             state <- new_spinlock!(State { ring, waiting: false }, "umsg::log"),
             readers <- new_condvar!("umsg::readers"),
             pollers <- PollQueue::new(c"umsg::pollers", static_lock_class!()),
+            write_only <- PollQueue::new(c"umsg::write_only", static_lock_class!()),
         }))
     }
 
@@ -289,9 +294,13 @@ impl Log {
         self.pollers.wake(Events::READABLE | Events::PRIORITY);
     }
 
-    /// Returns the queue that callers of `poll` wait on.
-    pub(crate) fn pollers(&self) -> &PollQueue {
-        &self.pollers
+    /// Returns the queue for callers of `poll`, on a file that can be read or not.
+    pub(crate) fn pollers(&self, may_read: bool) -> &PollQueue {
+        if may_read {
+            &self.pollers
+        } else {
+            &self.write_only
+        }
     }
 
     /// Returns the position at `place`.

@@ -73,7 +73,8 @@ impl Options {
         self.0
     }
 
-    fn has(self, option: u32) -> bool {
+    /// Returns whether `option` is in the set.
+    pub(crate) fn has(self, option: u32) -> bool {
         self.0 & option != 0
     }
 }
@@ -116,10 +117,8 @@ enum Next {
 
 /// Allocates `size` bytes, charged to the memory cgroup of the caller.
 pub(crate) fn memory(size: usize) -> Result<KVVec<u8>> {
-    Ok(KVVec::with_capacity(
-        size,
-        GFP_KERNEL_ACCOUNT | __GFP_NOWARN,
-    )?)
+    let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+    Ok(KVVec::with_capacity(size, flags)?)
 }
 
 impl Reader {
@@ -149,11 +148,6 @@ impl Reader {
     /// Sets the options for the calls that begin from now on.
     pub(crate) fn set_options(&self, options: Options) {
         self.options.store(options.0, Relaxed);
-    }
-
-    /// Returns whether writes are in binary format.
-    pub(crate) fn writes_binary(&self) -> bool {
-        self.options().has(uapi::UMSG_OPTION_BINARY_WRITE)
     }
 
     /// Reads the next record in text format, or as many as fit in binary format, and returns the
@@ -259,6 +253,7 @@ impl Reader {
             let capacity = frames.room();
             let room = capacity.min(dest.room());
             self.log.look(start.position, |stored| {
+                // The text with its padding, which is that of the frame.
                 let (header, text) = stored.bytes.split_at(HEADER_SIZE);
                 first.get_or_insert(stored.detached());
                 let size = FRAME_HEADER_SIZE + text.len();
@@ -268,7 +263,6 @@ impl Reader {
                 }
                 let uid = writer::uid_for_reader(Header::uid_of(header));
                 frames.push(&Header::frame(header, uid, stored.lost));
-                // With the padding, which is that of the frame, too.
                 frames.push(text);
                 after = stored.after;
                 frames.len() < LOCKED_MAX
@@ -301,7 +295,9 @@ impl Reader {
                     continue;
                 }
                 let all = next_size == 0 && frames.len() < LOCKED_MAX;
-                if all || !fits || current!().signal_pending() {
+                // No signal cuts a read of a few KiB short.
+                let long = dest.written() >= LOCKED_MAX;
+                if all || !fits || long && current!().signal_pending() {
                     return Ok(dest.written());
                 }
             } else if !fits {
@@ -352,10 +348,7 @@ impl Reader {
     }
 
     /// Returns the buffer size in bytes that the next read needs, or `None` if there is no record.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM` and `EIO` as [`Reader::read`].
+    /// Fails with `ENOMEM` and `EIO` as [`Reader::read`].
     pub(crate) fn next_size(&self) -> Result<Option<usize>> {
         let options = self.options();
         let start = *self.cursor.lock();

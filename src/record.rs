@@ -77,7 +77,6 @@ pub(crate) fn parse(data: &[u8]) -> (Priority, &[u8]) {
 }
 
 /// The priority and what follows it, from behind the `<`.
-#[inline(never)]
 fn split_prefix(mut rest: &[u8]) -> Option<(Priority, &[u8])> {
     let mut value = 0;
     let mut digits = 0;

@@ -399,6 +399,12 @@ fn io_uring() {
         assert!(got.contains(&format!(",{round},")) && got.contains(&text), "{got}");
     }
 
+    // A file that can only be written is ready for that, and has no other event.
+    let writer = Umsg::writer();
+    let all = (libc::POLLIN | libc::POLLOUT) as u32;
+    push(&mut ring, opcode::PollAdd::new(types::Fd(writer.raw()), all).build(), POLL);
+    assert_eq!(results(&mut ring, 1), BTreeMap::from([(POLL, libc::POLLOUT.into())]));
+
     push(&mut ring, read().rw_flags(libc::RWF_NOWAIT).build(), READ);
     assert_eq!(results(&mut ring, 1), BTreeMap::from([(READ, -libc::EAGAIN)]));
 
