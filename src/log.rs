@@ -20,9 +20,9 @@
 //! flag. A reader that goes on waiting after a wake-up sets the flag again.
 //!
 //! Callers of `poll` that may read are on `Log::pollers` for as long as they wait, an epoll set
-//! until the file is removed from it. `chardev.rs` adds them to the queue before [`Log::info`] takes
-//! the lock for the check, and an append looks at the queue after it stored its record under the
-//! lock. So either the check sees the record, or the append sees the caller.
+//! until the file is removed from it. `chardev.rs` adds them to the queue before [`Log::info`]
+//! takes the lock for the check, and an append looks at the queue after it stored its record under
+//! the lock. So either the check sees the record, or the append sees the caller.
 //!
 //! A seek moves the cursor, then acquires and releases the lock, then wakes ([`Log::wake`]): a
 //! reader that checked the old cursor is on its queue by then.

@@ -159,7 +159,7 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
         } else {
             // Without the zeros at the front, but with one digit.
             let digits = u32::from_le_bytes(four_digits(value));
-            let zeros = (digits ^ 0x3030_3030 | 1 << 24).trailing_zeros() / 8;
+            let zeros = ((digits ^ 0x3030_3030) | (1 << 24)).trailing_zeros() / 8;
             self.push_first((digits >> (8 * zeros)).to_le_bytes(), 4 - zeros as usize);
         }
     }

@@ -285,7 +285,7 @@ mod record_tests {
     }
 }
 
-/// Copies of every length up to well above where they change their way, to and from every alignment.
+/// Copies of every length up to well above where they change their way, from and to any alignment.
 #[test]
 fn copies() {
     let from: Vec<u8> = (0..600).map(|i| (i * 7 % 251) as u8).collect();
