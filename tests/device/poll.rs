@@ -399,11 +399,14 @@ fn io_uring() {
         assert!(got.contains(&format!(",{round},")) && got.contains(&text), "{got}");
     }
 
-    // A file that can only be written is ready for that, and has no other event.
+    // A file that can only be written is ready for that, and waits for all else.
     let writer = Umsg::writer();
-    let all = (libc::POLLIN | libc::POLLOUT) as u32;
-    push(&mut ring, opcode::PollAdd::new(types::Fd(writer.raw()), all).build(), POLL);
+    let poll = |events| opcode::PollAdd::new(types::Fd(writer.raw()), events as u32).build();
+    push(&mut ring, poll(libc::POLLIN | libc::POLLOUT), POLL);
     assert_eq!(results(&mut ring, 1), BTreeMap::from([(POLL, libc::POLLOUT.into())]));
+    push(&mut ring, poll(libc::POLLIN), POLL);
+    push(&mut ring, opcode::AsyncCancel::new(POLL).build(), CANCEL);
+    assert_eq!(results(&mut ring, 2), BTreeMap::from([(POLL, -libc::ECANCELED), (CANCEL, 0)]));
 
     push(&mut ring, read().rw_flags(libc::RWF_NOWAIT).build(), READ);
     assert_eq!(results(&mut ring, 1), BTreeMap::from([(READ, -libc::EAGAIN)]));
