@@ -48,7 +48,9 @@ find_cause() {
                 result = kind "\t" text
             }
         }
-        # What was before another attempt, or was not needed, is not the cause.
+        # What was before another attempt is not the cause. Nor is what is gone on without, unless a
+        # package is missing then.
+        /^== going on/ { without = best ? result : "" }
         /^== (trying again|going on|installing)/ { best = 0 }
         /^== / { next }
         /No space left on device|enough free space in|Disk quota exceeded/ {
@@ -95,7 +97,9 @@ find_cause() {
         /^E: |^dpkg: error / { found(8, "other", $0) }
         NF { last = $0 }
         END {
-            if (best == 0) {
+            if (best == 7 && without != "") {
+                result = without
+            } else if (best == 0) {
                 result = "other\t" (last == "" ? "it ended without a word" : last)
             }
             sub(/\tE: /, "\t", result)
