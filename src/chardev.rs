@@ -38,11 +38,11 @@ use crate::{
         self,
         THIS_MODULE, //
     },
-    poll::{
+    transfer::Dest,
+    wait::{
         Events,
-        PollQueue, //
-    },
-    transfer::Dest, //
+        WaitQueue, //
+    }, //
 };
 
 pub(crate) use kernel::bindings::{
@@ -63,8 +63,11 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// What the device node holds for those who open it.
     type Node: Send + Sync;
 
-    /// Opens the node.
-    fn open(node: &Self::Node) -> Result<Pin<KBox<Self>>>;
+    /// Opens the node, for a task with the effective user id `opener`, as the kernel holds it.
+    fn open(node: &Self::Node, opener: u32) -> Result<Pin<KBox<Self>>>;
+
+    /// Called when the last user of the file is gone, before it is dropped.
+    fn release(&self);
 
     /// Reads into `dest` and returns how many bytes.
     fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize>;
@@ -72,8 +75,8 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// Writes from `source` and returns how many bytes.
     fn write(&self, call: Call, source: &mut IovIterSource<'_>) -> Result<usize>;
 
-    /// Returns the queue that is woken when the file becomes readable.
-    fn poll_queue(&self, call: Call) -> &PollQueue;
+    /// Returns the queue for callers of `poll`. `poll` is called after the caller was added.
+    fn poll_queue(&self) -> &WaitQueue;
 
     /// Returns what is possible now. A caller that waits has been added to the queue.
     fn poll(&self, call: Call) -> Events;
@@ -136,10 +139,11 @@ unsafe impl<T: Operations> Send for CharDevice<T> {}
 unsafe impl<T: Operations> Sync for CharDevice<T> {}
 
 impl<T: Operations> CharDevice<T> {
-    /// Registers the device node `/dev/NAME` with the permissions `mode`. It can be opened when
-    /// [`open_for_all`] has been called.
+    /// Registers the device node `/dev/NAME` with the permissions `mode`, and with the minor number
+    /// `minor` or a free one. It can be opened when [`open_for_all`] has been called.
     pub(crate) fn register(
         name: &CStr,
+        minor: Option<u8>,
         mode: u16,
         node: T::Node,
     ) -> impl PinInit<Self, Error> + '_ {
@@ -151,7 +155,7 @@ impl<T: Operations> CharDevice<T> {
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 let fops: &'static bindings::file_operations = &Self::FILE_OPERATIONS;
                 let misc = bindings::miscdevice {
-                    minor: bindings::MISC_DYNAMIC_MINOR as c_int,
+                    minor: minor.map_or(bindings::MISC_DYNAMIC_MINOR as c_int, c_int::from),
                     name: name.as_char_ptr(),
                     fops,
                     mode,
@@ -235,7 +239,9 @@ impl<T: Operations> CharDevice<T> {
         // - It stays registered during this call: `misc_open()` holds `misc_mtx`.
         // - Its other fields were written before it was registered, under the same mutex.
         let device = unsafe { &*misc.cast::<Self>() };
-        match T::open(&device.node) {
+        // SAFETY: As above; the file holds a reference to the credentials it was opened with.
+        let opener = unsafe { (*(*file).f_cred).euid.val };
+        match T::open(&device.node, opener) {
             Ok(opened) => {
                 // SAFETY: As above, nobody else looks at the file yet.
                 unsafe { (*file).private_data = opened.into_foreign() };
@@ -254,7 +260,8 @@ impl<T: Operations> CharDevice<T> {
         // SAFETY: The last user of the file owns its private data.
         let private = unsafe { (*file).private_data };
         // SAFETY: `open` put it there by `into_foreign()`, and no borrow of it is left.
-        drop(unsafe { <Pin<KBox<T>> as ForeignOwnable>::from_foreign(private) });
+        let opened = unsafe { <Pin<KBox<T>> as ForeignOwnable>::from_foreign(private) };
+        opened.release();
         0
     }
 
@@ -324,7 +331,7 @@ impl<T: Operations> CharDevice<T> {
         // - `file` is open and `table` null or valid for the duration of this call.
         // - The kernel removes a file from wait queues before it calls `release`, which alone frees
         //   `opened`. Until then `opened` is borrowed and valid, and with it the queue.
-        unsafe { bindings::poll_wait(file, opened.poll_queue(call).as_ptr(), table) };
+        unsafe { bindings::poll_wait(file, opened.poll_queue().as_ptr(), table) };
         opened.poll(call).bits()
     }
 

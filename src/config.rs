@@ -21,11 +21,14 @@ use kernel::{
 };
 
 use crate::{
+    logs,
     memory,
     param::parameters,
     record,
     ring::Policy,
+    style::Style,
     value::{
+        Minor,
         Mode,
         Size,
         Text,
@@ -47,7 +50,7 @@ mod given {
             description: "longest text of one record",
             default: "1K",
             range: ("1", "64K"),
-            apply: apply_record_max,
+            change: change_record_max,
         }
         mode: Mode {
             description: "permissions of the device nodes",
@@ -59,10 +62,21 @@ mod given {
             default: "overwrite",
             words: ("overwrite or stop"),
         }
+        style: Style {
+            description: "which programs the device nodes are made for",
+            default: "lines",
+            words: ("lines, kmsg or plain"),
+        }
         logs: Text<LOGS_MAX> {
             description: "further logs, /dev/umsg-NAME each",
             default: "",
-            words: ("a list of NAME[:CAPACITY[:POLICY[:MODE]]] with commas between"),
+            words: ("a list of NAME[:CAPACITY][:POLICY][:MODE][:STYLE] with commas between"),
+            change: logs::change,
+        }
+        minor: Minor {
+            description: "minor number of the first device node, further nodes have the next ones",
+            default: "dynamic",
+            words: ("dynamic or from 243 to 254"),
         }
         quiet: bool {
             description: "no lines in the kernel log about loading and unloading",
@@ -73,7 +87,7 @@ mod given {
 }
 
 /// Longest value of the parameter `logs`, in bytes: sysfs shows no more than a page.
-const LOGS_MAX: usize = 4000;
+pub(crate) const LOGS_MAX: usize = 4000;
 
 /// Longest name of a log, in bytes.
 const NAME_MAX: usize = 32;
@@ -102,6 +116,15 @@ fn apply_record_max(size: &Size) -> bool {
     good
 }
 
+/// What a write of `given` to the parameter `record_max` does.
+fn change_record_max(value: &mut Size, given: &[u8]) -> Result {
+    let size = read::<Size>(given)
+        .filter(|size| size.is_within("1", "64K") && apply_record_max(size))
+        .ok_or(EINVAL)?;
+    *value = size;
+    Ok(())
+}
+
 /// What the module was asked to be, checked as a whole.
 ///
 /// # Invariants
@@ -124,6 +147,10 @@ pub(crate) struct LogConfig {
     pub(crate) policy: Policy,
     /// Permission bits of the device node.
     pub(crate) mode: u16,
+    /// What the device node does for files that do not say otherwise.
+    pub(crate) style: Style,
+    /// Minor number of the device node; `None` for a free one.
+    pub(crate) minor: Option<u8>,
 }
 
 impl Config {
@@ -136,6 +163,8 @@ impl Config {
         let capacity = given::capacity.value()?;
         let mode = given::mode.value()?;
         let policy = given::policy.value()?;
+        let style = given::style.value()?;
+        let minor = given::minor.value()?;
         let quiet = given::quiet.value()?;
         // The last one, so that a write through sysfs comes before this or sees what it set.
         given::record_max.value()?;
@@ -147,23 +176,32 @@ impl Config {
                 capacity: capacity.0.next_multiple_of(PAGE_SIZE),
                 policy,
                 mode: mode.0,
+                style,
+                minor: minor.0,
             },
             GFP_KERNEL,
         )?;
         given::logs.with(|list| -> Result {
             for item in list.as_str().split(',').filter(|item| !item.is_empty()) {
-                let log = match LogConfig::parse(item, &logs) {
+                let refuse = |why: &str| {
+                    // A line of printk() has room for about a thousand bytes, the newline included.
+                    let given = Text::<256>::cut(list.as_bytes());
+                    let item = Text::<64>::cut(item.as_bytes());
+                    pr_err!("logs={}: {why} in '{}'\n", given.as_str(), item.as_str());
+                };
+                let default = logs.first().ok_or(EINVAL)?;
+                let mut log = match LogConfig::parse(item, default) {
                     Ok(log) => log,
                     Err(NoLog::Memory) => return Err(ENOMEM),
                     Err(NoLog::Wrong(why)) => {
-                        // A line of printk() has room for about a thousand bytes, the newline
-                        // included.
-                        let given = Text::<256>::cut(list.as_bytes());
-                        let item = Text::<64>::cut(item.as_bytes());
-                        pr_err!("logs={}: {why} in '{}'\n", given.as_str(), item.as_str());
+                        refuse(why);
                         return Err(EINVAL);
                     }
                 };
+                if let Err(why) = log.fit_among(logs.iter()) {
+                    refuse(why);
+                    return Err(EINVAL);
+                }
                 logs.push(log, GFP_KERNEL)?;
             }
             Ok(())
@@ -215,9 +253,9 @@ impl Config {
         Ok(())
     }
 
-    /// The logs, the default one first.
-    pub(crate) fn logs(&self) -> &[LogConfig] {
-        &self.logs
+    /// Returns the logs, the default one first.
+    pub(crate) fn into_logs(self) -> KVec<LogConfig> {
+        self.logs
     }
 
     /// Whether loading and unloading go without a line in the kernel log.
@@ -227,7 +265,7 @@ impl Config {
 }
 
 /// Why there is no [`LogConfig`].
-enum NoLog {
+pub(crate) enum NoLog {
     /// This is wrong with what was given.
     Wrong(&'static str),
     /// There is no memory for it.
@@ -235,10 +273,9 @@ enum NoLog {
 }
 
 impl LogConfig {
-    /// Reads `NAME[:CAPACITY[:POLICY[:MODE]]]`; what is not given is as for the default log, the
-    /// first of `others`.
-    fn parse(item: &str, others: &[LogConfig]) -> core::result::Result<Self, NoLog> {
-        let default = others.first().ok_or(NoLog::Wrong("no default log"))?;
+    /// Reads `NAME[:CAPACITY][:POLICY][:MODE][:STYLE]`, in any order after the name; what is not
+    /// given is as for the `default` log. The node has no minor number of its own yet.
+    pub(crate) fn parse(item: &str, default: &Self) -> core::result::Result<Self, NoLog> {
         let mut fields = item.split(':');
         let name = fields.next().unwrap_or("");
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
@@ -248,40 +285,82 @@ impl LogConfig {
             ));
         }
         let node = CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| NoLog::Memory)?;
-        if others
-            .iter()
-            .any(|other| other.node.to_bytes() == node.to_bytes())
-        {
-            return Err(NoLog::Wrong("the name is there twice"));
+        let (mut capacity, mut policy, mut mode, mut style) = (None, None, None, None);
+        for text in fields.map(str::as_bytes).filter(|text| !text.is_empty()) {
+            let is_first = if let Some(given) = read::<Policy>(text) {
+                policy.replace(given).is_none()
+            } else if let Some(given) = read::<Style>(text) {
+                style.replace(given).is_none()
+            } else if let Some(given) = read::<Mode>(text).filter(|_| text[0] == b'0') {
+                if !given.is_within("0001", "0777") {
+                    return Err(NoLog::Wrong("the mode must be from 0001 to 0777"));
+                }
+                mode.replace(given).is_none()
+            } else if let Some(given) = read::<Size>(text) {
+                if !given.is_within("4K", "1T") {
+                    return Err(NoLog::Wrong(
+                        "the capacity must be from 4K to 1T, and a mode begins with 0,",
+                    ));
+                }
+                capacity.replace(given).is_none()
+            } else {
+                return Err(NoLog::Wrong(
+                    "there is neither a capacity, a policy, a mode nor a style",
+                ));
+            };
+            if !is_first {
+                return Err(NoLog::Wrong("there are two values of a kind"));
+            }
         }
-        let mut capacity = Size(default.capacity);
-        let mut policy = default.policy;
-        let mut mode = Mode(default.mode);
-        let mut field = |slot: &mut dyn FnMut(&[u8]) -> bool| {
-            // An empty field is one that is not given.
-            fields
-                .next()
-                .is_none_or(|text| text.is_empty() || slot(text.as_bytes()))
-        };
-        if !field(&mut |text| capacity.assign(text) && capacity.is_within("4K", "1T")) {
-            return Err(NoLog::Wrong("the capacity must be from 4K to 1T"));
-        }
-        if !field(&mut |text| policy.assign(text)) {
-            return Err(NoLog::Wrong("the policy must be overwrite or stop"));
-        }
-        if !field(&mut |text| mode.assign(text) && mode.is_within("0001", "0777")) {
-            return Err(NoLog::Wrong("the mode must be from 0001 to 0777"));
-        }
-        if fields.next().is_some() {
-            return Err(NoLog::Wrong("there is more than NAME:CAPACITY:POLICY:MODE"));
-        }
+        let capacity = capacity.unwrap_or(Size(default.capacity));
         Ok(Self {
             node,
             capacity: capacity.0.next_multiple_of(PAGE_SIZE),
-            policy,
-            mode: mode.0,
+            policy: policy.unwrap_or(default.policy),
+            mode: mode.map_or(default.mode, |mode| mode.0),
+            style: style.unwrap_or(default.style),
+            minor: None,
         })
     }
+
+    /// Returns the name of the log, if it is not the default one.
+    pub(crate) fn name(&self) -> Option<&[u8]> {
+        self.node.to_bytes().strip_prefix(b"umsg-")
+    }
+
+    /// Gives the log a minor number of its own, if the `others`, of which the first is the default
+    /// log, have one. Fails, and says why, if there is none left or its name is taken.
+    pub(crate) fn fit_among<'a>(
+        &mut self,
+        others: impl Iterator<Item = &'a Self> + Clone,
+    ) -> core::result::Result<(), &'static str> {
+        if others.clone().any(|other| *other.node == *self.node) {
+            return Err("the name is there twice");
+        }
+        if let Some(first) = others.clone().next().and_then(|default| default.minor) {
+            let is_free = |minor: &u8| others.clone().all(|other| other.minor != Some(*minor));
+            let free = (first..=Minor::MAX).find(is_free);
+            self.minor = Some(free.ok_or("there is no minor number left for it")?);
+        }
+        Ok(())
+    }
+
+    /// Takes care that `record_max` does not grow beyond what the log holds. Fails if it is larger
+    /// already.
+    pub(crate) fn limit_records(&self) -> Result {
+        if record::stored_size(record_max()) > self.capacity {
+            return Err(EINVAL);
+        }
+        let limit = RECORD_MAX_LIMIT.load(Relaxed).min(self.capacity);
+        RECORD_MAX_LIMIT.store(limit, Relaxed);
+        Ok(())
+    }
+}
+
+/// Returns the value that `text` is, if it is one of its kind.
+fn read<V: Value>(text: &[u8]) -> Option<V> {
+    let mut value = V::EMPTY;
+    value.assign(text).then_some(value)
 }
 
 /// Shown in the one line that the module prints when it is loaded.
@@ -296,6 +375,8 @@ impl fmt::Display for Config {
             Mode(log.mode).show(f)?;
             f.write_str(" policy=")?;
             log.policy.show(f)?;
+            f.write_str(" style=")?;
+            log.style.show(f)?;
             if !more.is_empty() {
                 write!(f, ", and {} named logs", more.len())?;
             }
@@ -309,41 +390,42 @@ impl fmt::Display for Config {
 mod tests {
     use super::*;
 
-    /// The default log, from which named ones take what they do not say.
-    fn default_log() -> Result<KVec<LogConfig>> {
-        let mut logs = KVec::new();
-        logs.push(
-            LogConfig {
-                node: CString::try_from_fmt(fmt!("umsg"))?,
-                capacity: 1 << 20,
-                policy: Policy::Overwrite,
-                mode: 0o600,
-            },
-            GFP_KERNEL,
-        )?;
-        Ok(logs)
+    /// Returns the default log, from which named ones take what they do not say.
+    fn default_log() -> Result<LogConfig> {
+        Ok(LogConfig {
+            node: CString::try_from_fmt(fmt!("umsg"))?,
+            capacity: 1 << 20,
+            policy: Policy::Overwrite,
+            mode: 0o600,
+            style: Style::Lines,
+            minor: None,
+        })
     }
 
     #[test]
     fn fields_left_out_are_the_default_logs() -> Result {
-        let others = default_log()?;
+        let default = default_log()?;
         for item in ["app", "app:", "app::", "app:::", "app:1M:overwrite:0600"] {
-            let log = LogConfig::parse(item, &others).map_err(|_| EINVAL)?;
+            let log = LogConfig::parse(item, &default).map_err(|_| EINVAL)?;
             assert_eq!(log.node.to_bytes(), b"umsg-app");
             assert_eq!(log.capacity, 1 << 20);
             assert_eq!(log.policy, Policy::Overwrite);
             assert_eq!(log.mode, 0o600);
+            assert_eq!(log.style, Style::Lines);
         }
-        let log = LogConfig::parse("app:4097:stop:0777", &others).map_err(|_| EINVAL)?;
-        assert_eq!(log.capacity, 2 * PAGE_SIZE);
-        assert_eq!(log.policy, Policy::Stop);
-        assert_eq!(log.mode, 0o777);
+        for item in ["app:4097:stop:0777:kmsg", "app:kmsg:0777:stop:4097"] {
+            let log = LogConfig::parse(item, &default).map_err(|_| EINVAL)?;
+            assert_eq!(log.capacity, 2 * PAGE_SIZE);
+            assert_eq!(log.policy, Policy::Stop);
+            assert_eq!(log.mode, 0o777);
+            assert_eq!(log.style, Style::Kmsg);
+        }
         Ok(())
     }
 
     #[test]
     fn names_at_their_bounds() -> Result {
-        let mut others = default_log()?;
+        let default = default_log()?;
         for (name, good) in [
             ("", false),
             ("a", true),
@@ -354,18 +436,42 @@ mod tests {
             ("12345678901234567890123456789012", true),
             ("123456789012345678901234567890123", false),
         ] {
-            assert_eq!(LogConfig::parse(name, &others).is_ok(), good);
+            assert_eq!(LogConfig::parse(name, &default).is_ok(), good);
         }
-        let log = LogConfig::parse("twice", &others).map_err(|_| EINVAL)?;
+        let others = [
+            default,
+            LogConfig::parse("twice", &default_log()?).map_err(|_| EINVAL)?,
+        ];
+        for (name, good) in [("twice", false), ("Twice", true)] {
+            let mut log = LogConfig::parse(name, &others[0]).map_err(|_| EINVAL)?;
+            assert_eq!(log.fit_among(others.iter()).is_ok(), good);
+            assert_eq!(log.minor, None);
+        }
+        Ok(())
+    }
+
+    /// A log gets the lowest number from that of the default log on that is free.
+    #[test]
+    fn minors_are_free_ones() -> Result {
+        let mut others = KVec::new();
+        for (name, minor) in [("umsg", 252), ("a", 254)] {
+            let mut log = default_log()?;
+            log.node = CString::try_from_fmt(fmt!("{name}"))?;
+            log.minor = Some(minor);
+            others.push(log, GFP_KERNEL)?;
+        }
+        let mut log = LogConfig::parse("b", &others[0]).map_err(|_| EINVAL)?;
+        assert!(log.fit_among(others.iter()).is_ok());
+        assert_eq!(log.minor, Some(253));
         others.push(log, GFP_KERNEL)?;
-        assert!(LogConfig::parse("twice", &others).is_err());
-        assert!(LogConfig::parse("Twice", &others).is_ok());
+        let mut log = LogConfig::parse("c", &others[0]).map_err(|_| EINVAL)?;
+        assert!(log.fit_among(others.iter()).is_err());
         Ok(())
     }
 
     #[test]
     fn values_out_of_bounds() -> Result {
-        let others = default_log()?;
+        let default = default_log()?;
         for item in [
             "a:4095",
             "a:1025G",
@@ -374,11 +480,16 @@ mod tests {
             "a:1M:stop:0",
             "a:1M:stop:1000",
             "a:1M:stop:0600:more",
+            "a:1M:2M",
+            "a:stop:overwrite",
+            "a:0600:0600",
+            "a:kmsg:kmsg",
+            "a:640",
         ] {
-            assert!(LogConfig::parse(item, &others).is_err());
+            assert!(LogConfig::parse(item, &default).is_err());
         }
-        for item in ["a:4096", "a:1T", "a:::1"] {
-            assert!(LogConfig::parse(item, &others).is_ok());
+        for item in ["a:4096", "a:1T", "a:::01", "a:0x1000", "a:plain"] {
+            assert!(LogConfig::parse(item, &default).is_ok());
         }
         Ok(())
     }

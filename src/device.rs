@@ -36,21 +36,27 @@ use crate::{
         Place,
         LOCKED_MAX, //
     },
-    poll::{
-        Events,
-        PollQueue, //
-    },
     reader::{
         self,
         Options,
         Reader, //
     },
-    record,
+    record::{
+        self,
+        Binary,
+        Entries,
+        Writer, //
+    },
+    style::Style,
     transfer::{
         self,
         Dest, //
     },
     uapi,
+    wait::{
+        Events,
+        WaitQueue, //
+    },
     writer, //
 };
 
@@ -61,27 +67,35 @@ const WRITE_STACK: usize = 1280;
 impl Operations for Reader {
     type Node = Arc<Log>;
 
-    fn open(log: &Arc<Log>) -> Result<Pin<KBox<Self>>> {
-        KBox::try_pin_init(Self::new(log.clone()), GFP_KERNEL_ACCOUNT)
+    fn open(log: &Arc<Log>, opener: u32) -> Result<Pin<KBox<Self>>> {
+        KBox::try_pin_init(Self::new(log.clone(), opener), GFP_KERNEL_ACCOUNT)
+    }
+
+    fn release(&self) {
+        // What a full log refuses it has counted.
+        let _ = self.stream().finish(self.log(), config::record_max());
     }
 
     fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize> {
         Reader::read(self, call.nonblocking, dest)
     }
 
-    /// Stores one record, entirely or not at all, or in binary format as many as fit. It waits for
-    /// nothing but memory and page faults, and for these before any lock is taken.
+    /// Stores lines; in the styles `kmsg` and `plain` one record, entirely or not at all; in binary
+    /// format as many records as fit. It waits for nothing but memory and page faults, and for page
+    /// faults before any lock is taken.
     fn write(&self, _call: Call, source: &mut IovIterSource<'_>) -> Result<usize> {
         let given = source.len();
         if given == 0 {
             return Ok(0);
         }
         let binary = self.options().has(uapi::UMSG_OPTION_BINARY_WRITE);
+        let lines = !binary && self.style() == Style::Lines;
         // The limit of this call, also if the parameter changes meanwhile.
         let record_max = config::record_max();
-        if !binary && given > record_max + record::DECORATION_MAX {
+        if !binary && !lines && given > record_max + record::DECORATION_MAX {
             return Err(EMSGSIZE);
         }
+        let writer = writer::current(self.opener());
         let mut stack = uninit::<WRITE_STACK>();
         let mut heap;
         let memory = if given <= WRITE_STACK {
@@ -90,54 +104,74 @@ impl Operations for Reader {
             let largest = record::ENTRY_HEADER_MAX + record_max.next_multiple_of(8);
             let most = if binary {
                 largest.max(LOCKED_MAX)
+            } else if lines {
+                LOCKED_MAX
             } else {
                 given
             };
             heap = reader::memory(given.min(most))?;
             heap.spare_capacity_mut()
         };
+        let mut buffer = Buffer::new(memory);
         if binary {
-            let mut buffer = Buffer::new(memory);
-            return write_entries(self.log(), source, &mut buffer, record_max);
+            return write_entries(self, writer, source, &mut buffer, record_max);
         }
-        let data = source.copy_from_iter_raw(&mut memory[..given]);
-        if data.len() < given {
+        if !transfer::fill(&mut buffer, source) {
             return Err(EFAULT);
         }
-        let (priority, text) = record::parse(data);
-        if text.len() > record_max {
-            return Err(EMSGSIZE);
-        }
-        self.log().append(priority, writer::current(), text)?;
+        let (priority, text) = if lines {
+            match self.stream().whole_line(buffer.as_slice(), record_max) {
+                Some(line) => line,
+                None => {
+                    let stream = self.stream();
+                    return stream.write(self.log(), writer, source, &mut buffer, record_max);
+                }
+            }
+        } else {
+            let (priority, text) = record::parse(buffer.as_slice());
+            if text.len() > record_max {
+                return Err(EMSGSIZE);
+            }
+            // What was written before as lines comes before this.
+            self.stream().finish(self.log(), record_max)?;
+            (priority, text)
+        };
+        self.log().append(priority, writer, text)?;
         Ok(given)
     }
 
-    fn poll_queue(&self, call: Call) -> &PollQueue {
-        self.log().pollers(call.may_read)
+    fn poll_queue(&self) -> &WaitQueue {
+        self.relay().waiters()
     }
 
     fn poll(&self, call: Call) -> Events {
+        // No append wakes a file that cannot be read.
+        if call.may_read {
+            self.relay().join();
+        }
         let info = self.log().info();
         let (seq, _) = self.progress();
+        let lost = call.may_read && seq < info.oldest_seq;
         Events::READABLE.when(call.may_read && seq < info.next_seq)
-            | Events::PRIORITY.when(call.may_read && seq < info.oldest_seq)
+            | Events::PRIORITY.when(lost)
+            | Events::ERROR.when(lost && self.style() != Style::Lines)
             | Events::WRITABLE.when(call.may_write)
     }
 
-    /// As `devkmsg_llseek()`, but every seek that it does not know is `EINVAL`.
+    /// As `devkmsg_llseek()`.
     fn seek(&self, offset: i64, whence: u32) -> Result {
         let place = match (offset, whence) {
+            (1.., _) | (..0, _) => return Err(ESPIPE),
             (0, chardev::SEEK_SET) => Place::Oldest,
             (0, chardev::SEEK_DATA) => Place::Cleared,
             (0, chardev::SEEK_END) => Place::Next,
-            _ => return Err(EINVAL),
+            (0, _) => return Err(EINVAL),
         };
         Reader::seek(self, place)
     }
 
     fn ioctl(&self, call: Call, command: u32, argument: UserPtr) -> Result {
         match command {
-            uapi::UMSG_IOC_VERSION => reply(argument, &uapi::UMSG_ABI_VERSION.to_ne_bytes()),
             uapi::UMSG_IOC_INFO => reply(argument, self.log().info().as_bytes()),
             uapi::UMSG_IOC_CLEAR => {
                 if !call.may_write {
@@ -153,6 +187,11 @@ impl Operations for Reader {
             uapi::UMSG_IOC_SET_OPTIONS => {
                 let options = Options::new(ask::<u32>(argument)?).ok_or(EINVAL)?;
                 self.set_options(options);
+                Ok(())
+            }
+            uapi::UMSG_IOC_GET_STYLE => reply(argument, &self.style().number().to_ne_bytes()),
+            uapi::UMSG_IOC_SET_STYLE => {
+                self.set_style(Style::new(ask::<u32>(argument)?).ok_or(EINVAL)?);
                 Ok(())
             }
             // What other records there are is for who may read them.
@@ -184,10 +223,11 @@ impl Operations for Reader {
         };
         seq_print!(
             out,
-            "next-seq:\t{}\nlag:\t{}\nlost:\t{}\nreads:\t{}\nwrites:\t{}\n",
+            "next-seq:\t{}\nlag:\t{}\nlost:\t{}\nstyle:\t{}\nreads:\t{}\nwrites:\t{}\n",
             seq,
             info.next_seq.saturating_sub(seq.max(info.oldest_seq)),
             lost.saturating_add(info.oldest_seq.saturating_sub(seq)),
+            self.style().name(),
             form(uapi::UMSG_OPTION_BINARY_READ),
             form(uapi::UMSG_OPTION_BINARY_WRITE)
         );
@@ -197,19 +237,26 @@ impl Operations for Reader {
 /// Stores entries (`struct umsg_entry`) up to the first that is rejected, through `buffer`, which
 /// has room for the largest one. Fails only if the first of all is rejected.
 fn write_entries(
-    log: &Log,
+    file: &Reader,
+    writer: Writer,
     source: &mut IovIterSource<'_>,
     buffer: &mut Buffer<'_>,
     record_max: usize,
 ) -> Result<usize> {
-    let writer = writer::current();
+    let mut entries = Binary { record_max };
     let mut stored = 0;
     let error = loop {
         let good = transfer::fill(buffer, source);
+        // What was written before as lines comes before this.
+        if entries.first(buffer.as_slice()).is_ok() {
+            if let Err(error) = file.stream().finish(file.log(), record_max) {
+                break error;
+            }
+        }
         let mut taken = 0;
         let ended = loop {
             let rest = &buffer.as_slice()[taken..];
-            let (more, ended) = log.append_all(writer, rest, record_max);
+            let (more, ended) = file.log().append_all(writer, rest, &mut entries);
             taken += more;
             match ended {
                 // No signal cuts a write of a few KiB short.

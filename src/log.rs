@@ -14,27 +14,19 @@
 //!
 //! # Waking
 //!
-//! Readers sleep on `Log::readers`. A reader checks its condition and sets `State::waiting` under
-//! the lock, and is on the queue before the lock is released. [`Log::append`] stores its record and
-//! takes that flag under the lock. So either the reader sees the record, or the append sees the
-//! flag. A reader that goes on waiting after a wake-up sets the flag again.
+//! A waiter, a reader that sleeps or a caller of `poll`, is on the queue of its open file, whose
+//! relay (`kernel/wait.rs`) is on `Log::queue`, before it takes the lock to check its condition. An
+//! append looks at `Log::queue` after it stored its record under the lock. So either the check sees
+//! the record, or the append sees the waiter.
 //!
-//! Callers of `poll` that may read are on `Log::pollers` for as long as they wait, an epoll set
-//! until the file is removed from it. `chardev.rs` adds them to the queue before [`Log::info`]
-//! takes the lock for the check, and an append looks at the queue after it stored its record under
-//! the lock. So either the check sees the record, or the append sees the caller.
-//!
-//! A seek moves the cursor, then acquires and releases the lock, then wakes ([`Log::wake`]): a
-//! reader that checked the old cursor is on its queue by then.
+//! A seek moves the cursor under its lock, then wakes the waiters of its open file alone. Those
+//! check the cursor under the same lock.
 
 #![deny(unsafe_code)]
 
-use core::{
-    mem,
-    ops::{
-        Deref,
-        DerefMut, //
-    }, //
+use core::ops::{
+    Deref,
+    DerefMut, //
 };
 
 use kernel::{
@@ -42,13 +34,11 @@ use kernel::{
         flags::__GFP_NOWARN,
         AllocError, //
     },
-    new_condvar,
     new_spinlock,
     prelude::*,
     static_lock_class,
     sync::{
         lock::spinlock::SpinLockGuard,
-        CondVar,
         SpinLock, //
     },
     time::{
@@ -62,13 +52,10 @@ use crate::{
         self,
         LogConfig, //
     },
-    poll::{
-        Events,
-        PollQueue, //
-    },
+    random,
     record::{
         stored_size,
-        Entry,
+        Entries,
         Header,
         NoEntry,
         Priority,
@@ -76,15 +63,22 @@ use crate::{
     },
     ring::{
         index_len,
+        IndexEntry,
         Policy,
         Position,
         Refused,
         Ring,
         Stored, //
     },
+    style::Style,
     uapi::{
         self,
         umsg_info, //
+    },
+    wait::{
+        Events,
+        HasQueue,
+        WaitQueue, //
     }, //
 };
 
@@ -94,24 +88,19 @@ pub(crate) const LOCKED_MAX: usize = 8192;
 /// A bounded log of records. See the module for its lock and its wake-ups.
 #[pin_data]
 pub(crate) struct Log {
+    /// What its node does for files that do not say otherwise.
+    style: Style,
+    /// A number that no other log has, now or after another load of the module.
+    id: u64,
     #[pin]
     state: SpinLock<State>,
-    /// Readers that sleep until a record is appended.
+    /// The open files that have waiters for a record.
     #[pin]
-    readers: CondVar,
-    /// Callers of `poll` that wait for one.
-    #[pin]
-    pollers: PollQueue,
-    /// Callers of `poll` on files that cannot be read. Nothing wakes them, but io_uring rejects a
-    /// file that is on no queue.
-    #[pin]
-    write_only: PollQueue,
+    queue: WaitQueue,
 }
 
 struct State {
-    ring: Ring<Memory, KVVec<usize>>,
-    /// There are readers on `Log::readers`.
-    waiting: bool,
+    ring: Ring<Memory, KVVec<IndexEntry>>,
 }
 
 /// How [`Log::append_all`] ended.
@@ -126,14 +115,7 @@ pub(crate) enum Ended {
 
 impl State {
     #[inline(always)]
-    fn append(&mut self, time_ns: u64, priority: Priority, writer: Writer, text: &[u8]) -> Result {
-        let header = Header {
-            seq: 0,
-            time_ns,
-            text_len: 0,
-            priority,
-            writer,
-        };
+    fn append(&mut self, header: Header, text: &[u8]) -> Result {
         match self.ring.append(header, text) {
             Ok(_) => Ok(()),
             Err(Refused::Full) => Err(ENOSPC),
@@ -168,14 +150,16 @@ impl Log {
             pr_err!("capacity={capacity}: the machine cannot allocate that much memory\n")
         };
         let memory = Memory::new(capacity).inspect_err(refused)?;
-        let index = KVVec::from_elem(0, index_len(capacity), GFP_KERNEL | __GFP_NOWARN)
+        let flags = GFP_KERNEL | __GFP_NOWARN;
+        let index = KVVec::from_elem(IndexEntry::default(), index_len(capacity), flags)
             .inspect_err(refused)?;
         let ring = Ring::new(memory, index, config.policy);
+        let (style, id) = (config.style, random::number());
         Ok(try_pin_init!(Self {
-            state <- new_spinlock!(State { ring, waiting: false }, "umsg::log"),
-            readers <- new_condvar!("umsg::readers"),
-            pollers <- PollQueue::new(c"umsg::pollers", static_lock_class!()),
-            write_only <- PollQueue::new(c"umsg::write_only", static_lock_class!()),
+            style,
+            id,
+            state <- new_spinlock!(State { ring }, "umsg::log"),
+            queue <- WaitQueue::new(c"umsg::queue", static_lock_class!()),
         }))
     }
 
@@ -189,43 +173,65 @@ impl Log {
     pub(crate) fn append(&self, priority: Priority, writer: Writer, text: &[u8]) -> Result {
         let mut state = self.state.lock();
         let oldest = state.ring.oldest();
-        // Under the lock, so that time never falls from one record to the next.
-        let time_ns = Monotonic::ktime_get() as u64;
-        state.append(time_ns, priority, writer, text)?;
+        let header = Header {
+            seq: 0,
+            // Under the lock, so that records are in the order of their times.
+            time_ns: now(),
+            text_len: 0,
+            priority,
+            continues: false,
+            writer,
+        };
+        state.append(header, text)?;
         self.wake_after_append(state, oldest);
         Ok(())
     }
 
-    /// Appends the records of the entries in `data`, each with at most `record_max` bytes of text,
-    /// and wakes waiters. Returns how many bytes of `data` were stored, and what ended it: also
-    /// that [`LOCKED_MAX`] bytes of the ring were filled under the lock.
+    /// Appends a record that was written at the time in `header`, and wakes waiters. Errors as
+    /// [`Log::append`].
+    pub(crate) fn append_late(&self, header: Header, text: &[u8]) -> Result {
+        let mut state = self.state.lock();
+        let oldest = state.ring.oldest();
+        state.append(header, text)?;
+        self.wake_after_append(state, oldest);
+        Ok(())
+    }
+
+    /// Appends the records of `entries` in `data`, and wakes waiters. Returns how many bytes of
+    /// `data` were stored, and what ended it: also that [`LOCKED_MAX`] bytes of the ring were
+    /// filled under the lock.
     pub(crate) fn append_all(
         &self,
         writer: Writer,
         data: &[u8],
-        record_max: usize,
+        entries: &mut impl Entries,
     ) -> (usize, Ended) {
         let mut taken = 0;
         let mut stored = 0;
         let mut state = self.state.lock();
         let oldest = state.ring.oldest();
-        let time_ns = Monotonic::ktime_get() as u64;
+        let time_ns = now();
         let ended = loop {
             if stored >= LOCKED_MAX {
                 break Ended::Paused;
             }
-            match Entry::first(&data[taken..], record_max) {
-                Ok(Entry {
-                    priority,
-                    text,
-                    size,
-                }) => match state.append(time_ns, priority, writer, text) {
-                    Ok(()) => {
-                        taken += size;
-                        stored += stored_size(text.len());
+            match entries.first(&data[taken..]) {
+                Ok(entry) => {
+                    let header = Header {
+                        seq: 0,
+                        time_ns,
+                        text_len: 0,
+                        priority: entry.priority,
+                        continues: entry.continues,
+                        writer,
+                    };
+                    if let Err(error) = state.append(header, entry.text) {
+                        break Ended::Refused(error);
                     }
-                    Err(error) => break Ended::Refused(error),
-                },
+                    entries.stored(&entry);
+                    taken += entry.size;
+                    stored += stored_size(entry.text.len());
+                }
                 Err(NoEntry::Cut) => break Ended::Cut,
                 Err(NoEntry::Invalid) => break Ended::Refused(EINVAL),
                 Err(NoEntry::TooLong) => break Ended::Refused(EMSGSIZE),
@@ -239,16 +245,12 @@ impl Log {
 
     /// Releases the lock after records were appended, and wakes waiters. `oldest` is the position
     /// before the oldest record at the time before that.
-    fn wake_after_append(&self, mut state: SpinLockGuard<'_, State>, oldest: Position) {
-        let waiting = mem::take(&mut state.waiting);
+    fn wake_after_append(&self, state: SpinLockGuard<'_, State>, oldest: Position) {
         let dropped = state.ring.oldest() != oldest;
         drop(state);
-        if waiting {
-            self.readers.notify_all();
-        }
-        if self.pollers.is_active() {
-            self.pollers
-                .wake(Events::READABLE | Events::PRIORITY.when(dropped));
+        if self.queue.is_active() {
+            self.queue
+                .wake(Events::READABLE | (Events::PRIORITY | Events::ERROR).when(dropped));
         }
     }
 
@@ -268,39 +270,9 @@ impl Log {
         }
     }
 
-    /// Sleeps while there is no record at or after `from`, and `unmoved` says, with the log locked,
-    /// that the caller wants one from there. Code that changes its answer must call [`Log::wake`].
-    ///
-    /// # Errors
-    ///
-    /// `ERESTARTSYS`: a signal is pending, and there is no record.
-    pub(crate) fn wait(&self, from: Position, unmoved: impl Fn() -> bool) -> Result {
-        let mut state = self.state.lock();
-        while from.seq() >= state.ring.next().seq() && unmoved() {
-            state.waiting = true;
-            if self.readers.wait_interruptible(&mut state) && from.seq() >= state.ring.next().seq()
-            {
-                return Err(ERESTARTSYS);
-            }
-        }
-        Ok(())
-    }
-
-    /// Wakes all sleeping readers and `poll` callers; each of them checks its condition again.
-    pub(crate) fn wake(&self) {
-        // A reader that holds the lock may have checked its condition, and is not asleep yet.
-        drop(self.state.lock());
-        self.readers.notify_all();
-        self.pollers.wake(Events::READABLE | Events::PRIORITY);
-    }
-
-    /// Returns the queue for callers of `poll`, on a file that can be read or not.
-    pub(crate) fn pollers(&self, may_read: bool) -> &PollQueue {
-        if may_read {
-            &self.pollers
-        } else {
-            &self.write_only
-        }
+    /// Returns whether there is a record at or after `from`.
+    pub(crate) fn has(&self, from: Position) -> bool {
+        from.seq() < self.state.lock().ring.next().seq()
     }
 
     /// Returns the position at `place`.
@@ -338,14 +310,33 @@ impl Log {
             records_dropped: totals.records_dropped,
             bytes_dropped: totals.bytes_dropped,
             records_refused: totals.records_refused,
+            log_id: self.id,
             record_max: config::record_max() as u32,
             policy: match ring.policy() {
                 Policy::Overwrite => uapi::UMSG_POLICY_OVERWRITE,
                 Policy::Stop => uapi::UMSG_POLICY_STOP,
             },
-            reserved: [0; 6],
+            style: self.style.number(),
+            reserved_word: 0,
+            reserved: [0; 4],
         }
     }
+
+    /// Returns what its node does for files that do not say otherwise.
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+}
+
+impl HasQueue for Log {
+    fn queue(&self) -> &WaitQueue {
+        &self.queue
+    }
+}
+
+/// Returns the time for a record that is written now, in nanoseconds of `CLOCK_MONOTONIC`.
+pub(crate) fn now() -> u64 {
+    Monotonic::ktime_get() as u64
 }
 
 /// Size of the elements of [`Memory`] in bytes.

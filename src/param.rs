@@ -13,7 +13,7 @@
 //!
 //! At load, `set` takes it down and says nothing, so that a later good value of the same parameter
 //! wins, and the module's `init` can refuse the load with one line that says what is allowed
-//! ([`Parameter::with`]). A write through sysfs fails with `EINVAL` and changes nothing.
+//! ([`Parameter::with`]). A write through sysfs fails and changes nothing.
 //!
 //! # Locking
 //!
@@ -47,22 +47,22 @@ use crate::{
 /// Declares the parameters of the module. Each becomes a static [`Parameter`] of its name.
 ///
 /// The values there are: `range` with two bounds, or `words` that say it. The default and the
-/// bounds are written as a user would write them. A parameter with `apply` can be written through
-/// sysfs when the module is loaded; the function gets the new value, with the parameter lock held,
-/// and says whether it can be used.
+/// bounds are written as a user would write them. A parameter with `change` can be written through
+/// sysfs when the module is loaded: the function gets the value and what was written, with the
+/// parameter lock held, and changes the value or fails.
 macro_rules! parameters {
     (@allowed range ($min:literal, $max:literal)) => { concat!("from ", $min, " to ", $max) };
     (@allowed words ($words:expr)) => { $words };
     (@bounds range ($min:literal, $max:literal)) => { Some(($min, $max)) };
     (@bounds words ($words:expr)) => { None };
-    (@apply) => { None };
-    (@apply $apply:path) => { Some($apply) };
+    (@change) => { None };
+    (@change $change:path) => { Some($change) };
 
     ($($name:ident: $type:ty {
         description: $description:literal,
         default: $default:literal,
         $kind:ident: $values:tt,
-        $(apply: $apply:path,)?
+        $(change: $change:path,)?
     })*) => { $(
         #[allow(non_upper_case_globals, reason = "it is named as users know it")]
         pub(crate) static $name: $crate::param::Parameter<$type> = $crate::param::Parameter::new(
@@ -70,7 +70,7 @@ macro_rules! parameters {
             $crate::param::parameters!(@allowed $kind $values),
             $default,
             $crate::param::parameters!(@bounds $kind $values),
-            $crate::param::parameters!(@apply $($apply)?),
+            $crate::param::parameters!(@change $($change)?),
         );
 
         #[allow(unsafe_code, reason = "sections that the kernel reads, with what it expects there")]
@@ -112,9 +112,12 @@ pub(crate) struct Parameter<T: Value> {
     allowed: &'static str,
     default: &'static str,
     range: Option<(&'static str, &'static str)>,
-    apply: Option<fn(&T) -> bool>,
+    change: Option<Change<T>>,
     state: UnsafeCell<State<T>>,
 }
+
+/// What a write through sysfs does to the value.
+type Change<T> = fn(&mut T, &[u8]) -> Result;
 
 /// What was given.
 struct State<T> {
@@ -149,14 +152,14 @@ impl<T: Value> Parameter<T> {
         allowed: &'static str,
         default: &'static str,
         range: Option<(&'static str, &'static str)>,
-        apply: Option<fn(&T) -> bool>,
+        change: Option<Change<T>>,
     ) -> Self {
         Self {
             name,
             allowed,
             default,
             range,
-            apply,
+            change,
             state: UnsafeCell::new(State {
                 value: T::EMPTY,
                 trial: T::EMPTY,
@@ -172,7 +175,7 @@ impl<T: Value> Parameter<T> {
             name: name.as_ptr().cast(),
             mod_: THIS_MODULE,
             ops: Self::OPERATIONS,
-            perm: if self.apply.is_some() { 0o644 } else { 0o444 },
+            perm: if self.change.is_some() { 0o644 } else { 0o444 },
             level: -1,
             flags: 0,
             __bindgen_anon_1: bindings::kernel_param__bindgen_ty_1 {
@@ -260,17 +263,30 @@ impl<T: Value> Parameter<T> {
         let given = given.as_bytes().trim_ascii();
         // SAFETY: The lock is held.
         let state = unsafe { &mut *this.state.get() };
-        let mut good = state.trial.assign(given)
+        if state.adopted {
+            // Only parameters with `change` can be written by then, and it has a value.
+            let changed = this
+                .change
+                .map_or(Err(EPERM), |change| change(&mut state.value, given));
+            return match changed {
+                Ok(()) => {
+                    state.status = Status::Given;
+                    0
+                }
+                Err(error) => error.to_errno(),
+            };
+        }
+        // Sysfs shows the parameter before `init`. A change then must not make the load fail.
+        if given
+            .first()
+            .is_some_and(|first| T::CHANGES.contains(first))
+        {
+            return EINVAL.to_errno();
+        }
+        let good = state.trial.assign(given)
             && this
                 .range
                 .is_none_or(|(min, max)| state.trial.is_within(min, max));
-        if state.adopted {
-            // Only parameters with `apply` can be written by then.
-            good = good && this.apply.is_some_and(|apply| apply(&state.trial));
-            if !good {
-                return EINVAL.to_errno();
-            }
-        }
         if good {
             core::mem::swap(&mut state.value, &mut state.trial);
             state.status = Status::Given;

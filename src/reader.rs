@@ -49,10 +49,19 @@ use crate::{
         Position,
         Stored, //
     },
-    text::TextForm,
+    stream::Stream,
+    style::Style,
+    text::{
+        Keys,
+        TextForm, //
+    },
     transfer::Dest,
     uapi,
-    writer, //
+    wait::{
+        Events,
+        Relay, //
+    },
+    writer::View, //
 };
 
 /// Size of the memory on the stack for the copy of one record, or of a few small ones.
@@ -82,10 +91,18 @@ impl Options {
 /// An open file of a log.
 #[pin_data]
 pub(crate) struct Reader {
-    log: Arc<Log>,
+    /// The waiters of this open file; it also holds the log.
+    #[pin]
+    relay: Relay<Log>,
+    /// Effective user id of the task that opened it, as the kernel holds it.
+    opener: u32,
     options: Atomic<u32>,
+    /// A [`Style`], by its number.
+    style: Atomic<u32>,
     #[pin]
     cursor: SpinLock<Cursor>,
+    #[pin]
+    stream: Stream,
 }
 
 /// The read position of an open file.
@@ -101,6 +118,8 @@ struct Cursor {
 struct How {
     /// The options of the file when the read began.
     options: Options,
+    /// Its style then.
+    style: Style,
     /// The read must not sleep.
     nonblocking: bool,
 }
@@ -115,6 +134,11 @@ enum Next {
     None,
 }
 
+/// Returns the events that a file of this style reports when there is something to read.
+fn events(style: Style) -> Events {
+    Events::READABLE | Events::PRIORITY | Events::ERROR.when(style != Style::Lines)
+}
+
 /// Allocates `size` bytes, charged to the memory cgroup of the caller.
 pub(crate) fn memory(size: usize) -> Result<KVVec<u8>> {
     let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
@@ -122,22 +146,32 @@ pub(crate) fn memory(size: usize) -> Result<KVVec<u8>> {
 }
 
 impl Reader {
-    /// Creates a reader of `log` at its oldest record.
-    pub(crate) fn new(log: Arc<Log>) -> impl PinInit<Self, Error> {
+    /// Creates an open file of `log`, before its oldest record, for a task with the effective user
+    /// id `opener`, as the kernel holds it.
+    pub(crate) fn new(log: Arc<Log>, opener: u32) -> impl PinInit<Self, Error> {
         let cursor = Cursor {
             position: Position::before_gone(log.info().oldest_seq),
             lost: 0,
         };
+        let style = log.style();
         try_pin_init!(Self {
-            log,
+            relay <- Relay::new(log, events(style)),
+            opener,
             options: Atomic::new(0),
+            style: Atomic::new(style.number()),
             cursor <- new_spinlock!(cursor, "umsg::cursor"),
+            stream <- Stream::new(),
         })
     }
 
     /// Returns the log.
     pub(crate) fn log(&self) -> &Log {
-        &self.log
+        self.relay.source()
+    }
+
+    /// Returns the waiters of this open file.
+    pub(crate) fn relay(&self) -> &Relay<Log> {
+        &self.relay
     }
 
     /// Returns the options of the file.
@@ -150,20 +184,42 @@ impl Reader {
         self.options.store(options.0, Relaxed);
     }
 
+    /// Returns the effective user id of the task that opened the file, as the kernel holds it.
+    pub(crate) fn opener(&self) -> u32 {
+        self.opener
+    }
+
+    /// Returns the style of the file.
+    pub(crate) fn style(&self) -> Style {
+        Style::new(self.style.load(Relaxed)).unwrap_or(Style::Lines)
+    }
+
+    /// Sets the style for the calls that begin from now on.
+    pub(crate) fn set_style(&self, style: Style) {
+        self.style.store(style.number(), Relaxed);
+        self.relay.set_mask(events(style));
+    }
+
+    /// Returns what is written to the file in the style `lines`.
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     /// Reads the next record in text format, or as many as fit in binary format, and returns the
     /// number of bytes.
     ///
     /// # Errors
     ///
-    /// None of these consumes the record.
+    /// None of these consumes the record, except where it says so.
     ///
     /// - `EAGAIN`: there is no record, and the read must not sleep;
     /// - `ERESTARTSYS`: a signal is pending, and there is no record yet, or other readers of the
     ///   file were faster each time;
-    /// - `EINVAL`: the record does not fit `dest`;
+    /// - `EINVAL`: the record does not fit `dest`, not even without its text in text format. In the
+    ///   styles `kmsg` and `plain` it is consumed then, and counts as lost;
     /// - `EFAULT`: `dest` cannot be written;
-    /// - `EPIPE`: records were lost, and the file reports that by this error; the next read gets
-    ///   the oldest record;
+    /// - `EPIPE`: records were lost, and the style is `kmsg` or `plain`; the next read gets the
+    ///   oldest record;
     /// - `ENOMEM`: no memory for the copy of a large record;
     /// - `EIO`: the record in the ring has no header, which is a bug.
     pub(crate) fn read(&self, nonblocking: bool, dest: &mut Dest<'_, '_>) -> Result<usize> {
@@ -172,6 +228,7 @@ impl Reader {
         }
         let how = How {
             options: self.options(),
+            style: self.style(),
             nonblocking,
         };
         if how.options.has(uapi::UMSG_OPTION_BINARY_READ) {
@@ -183,6 +240,7 @@ impl Reader {
 
     /// Reads one record in text format.
     fn read_text(&self, how: How, dest: &mut Dest<'_, '_>) -> Result<usize> {
+        let view = View::of_current();
         let mut stack = uninit::<STACK>();
         let mut heap;
         let mut copy = Buffer::new(&mut stack);
@@ -203,11 +261,12 @@ impl Reader {
             if found.lost > 0 && !self.tell_of_loss(start, &found, how)? {
                 continue;
             }
-            let (header, text) = Header::split(copy.as_slice()).ok_or(EIO)?;
-            let uid = writer::uid_for_reader(header.writer.uid);
-            let form = TextForm::new(&header, text, uid, found.lost);
-            if !form.fits(dest.room()) {
-                return Err(EINVAL);
+            let (mut header, text) = Header::split(copy.as_slice()).ok_or(EIO)?;
+            header.writer.ids = view.ids(header.writer.ids);
+            let mut form = TextForm::new(&header, text, how.keys(&found));
+            if !form.fit(dest.room()) {
+                self.skip(start, &found, how)?;
+                continue;
             }
             if !form.write(|chunk| dest.write(chunk)) {
                 dest.rewind(0);
@@ -226,7 +285,7 @@ impl Reader {
     fn copy_next(&self, start: Cursor, buffer: &mut Buffer<'_>) -> Next {
         let mut next = Next::None;
         buffer.clear();
-        self.log.look(start.position, |stored| {
+        self.log().look(start.position, |stored| {
             next = if buffer.push(stored.bytes) {
                 Next::Copied(stored.detached())
             } else {
@@ -239,6 +298,7 @@ impl Reader {
 
     /// Reads as many records in binary format as fit.
     fn read_binary(&self, how: How, dest: &mut Dest<'_, '_>) -> Result<usize> {
+        let view = View::of_current();
         let mut stack = uninit::<STACK>();
         let mut heap;
         let mut frames = Buffer::new(&mut stack);
@@ -252,7 +312,7 @@ impl Reader {
             frames.clear();
             let capacity = frames.room();
             let room = capacity.min(dest.room());
-            self.log.look(start.position, |stored| {
+            self.log().look(start.position, |stored| {
                 // The text with its padding, which is that of the frame.
                 let (header, text) = stored.bytes.split_at(HEADER_SIZE);
                 first.get_or_insert(stored.detached());
@@ -261,8 +321,7 @@ impl Reader {
                     next_size = size;
                     return false;
                 }
-                let uid = writer::uid_for_reader(Header::uid_of(header));
-                frames.push(&Header::frame(header, uid, stored.lost));
+                frames.push(&Header::frame(header, |ids| view.ids(ids), stored.lost));
                 frames.push(text);
                 after = stored.after;
                 frames.len() < LOCKED_MAX
@@ -274,7 +333,7 @@ impl Reader {
                 self.wait(start, how)?;
                 continue;
             };
-            if first.lost > 0 && how.options.has(uapi::UMSG_OPTION_EPIPE) && before > 0 {
+            if first.lost > 0 && how.style != Style::Lines && before > 0 {
                 return Ok(before);
             }
             if first.lost > 0 && !self.tell_of_loss(start, &first, how)? {
@@ -301,7 +360,11 @@ impl Reader {
                     return Ok(dest.written());
                 }
             } else if !fits {
-                return if before > 0 { Ok(before) } else { Err(EINVAL) };
+                if before > 0 {
+                    return Ok(before);
+                }
+                self.skip(start, &first, how)?;
+                continue;
             }
             // There are more records than this buffer has room for.
             let wanted = next_size.max(LOCKED_MAX.min(dest.room()));
@@ -320,14 +383,14 @@ impl Reader {
         if how.nonblocking {
             return Err(EAGAIN);
         }
-        self.log
-            .wait(start.position, || *self.cursor.lock() == start)
+        self.relay
+            .wait_interruptible(|| self.log().has(start.position) || *self.cursor.lock() != start)
     }
 
-    /// Fails with `EPIPE` if the file has that option, once for a loss. Returns whether the read
-    /// continues with the record; if not, the read starts again.
+    /// Fails with `EPIPE` in the styles `kmsg` and `plain`, once for a loss. Returns whether the
+    /// read continues with the record; if not, the read starts again.
     fn tell_of_loss(&self, start: Cursor, found: &Stored<'_>, how: How) -> Result<bool> {
-        if !how.options.has(uapi::UMSG_OPTION_EPIPE) {
+        if how.style == Style::Lines {
             return Ok(true);
         }
         if self.advance(start, start.moved(found.at, found.lost)) {
@@ -335,6 +398,18 @@ impl Reader {
         }
         faster()?;
         Ok(false)
+    }
+
+    /// Fails with `EINVAL` for a record that does not fit, which is consumed and counts as lost in
+    /// the styles `kmsg` and `plain`. If another reader of the file was faster, the read starts
+    /// again.
+    #[cold]
+    fn skip(&self, start: Cursor, found: &Stored<'_>, how: How) -> Result {
+        let after = start.moved(found.after, found.lost.saturating_add(1));
+        if how.style == Style::Lines || self.advance(start, after) {
+            return Err(EINVAL);
+        }
+        faster()
     }
 
     /// Moves the cursor from `start` to `after`; returns false if it is not at `start` any more.
@@ -350,7 +425,11 @@ impl Reader {
     /// Returns the buffer size in bytes that the next read needs, or `None` if there is no record.
     /// Fails with `ENOMEM` and `EIO` as [`Reader::read`].
     pub(crate) fn next_size(&self) -> Result<Option<usize>> {
-        let options = self.options();
+        let how = How {
+            options: self.options(),
+            style: self.style(),
+            nonblocking: true,
+        };
         let start = *self.cursor.lock();
         // Count the escapes in a copy, not under the log's lock.
         let mut stack = uninit::<STACK>();
@@ -366,15 +445,12 @@ impl Reader {
                 }
             }
         };
-        let (header, text) = Header::split(copy.as_slice()).ok_or(EIO)?;
-        if options.has(uapi::UMSG_OPTION_BINARY_READ) {
+        let (mut header, text) = Header::split(copy.as_slice()).ok_or(EIO)?;
+        if how.options.has(uapi::UMSG_OPTION_BINARY_READ) {
             return Ok(Some(frame_size(text.len())));
         }
-        let uid = writer::uid_for_reader(header.writer.uid);
-        // With that option, the record does not report the loss.
-        let silent = options.has(uapi::UMSG_OPTION_EPIPE);
-        let lost = if silent { 0 } else { found.lost };
-        Ok(Some(TextForm::new(&header, text, uid, lost).len()))
+        header.writer.ids = View::of_current().ids(header.writer.ids);
+        Ok(Some(TextForm::new(&header, text, how.keys(&found)).len()))
     }
 
     /// Moves to `place`. Records in between are skipped, not lost.
@@ -383,10 +459,10 @@ impl Reader {
     ///
     /// `EINVAL` as [`Log::position`].
     pub(crate) fn seek(&self, place: Place) -> Result {
-        let position = self.log.position(place)?;
+        let position = self.log().position(place)?;
         self.cursor.lock().position = position;
-        // Another thread may be asleep in a read of this file at the old position.
-        self.log.wake();
+        // Another thread may wait for a record at the old position.
+        self.relay.wake(events(self.style()));
         Ok(())
     }
 
@@ -410,6 +486,18 @@ fn faster() -> Result {
         return Err(ERESTARTSYS);
     }
     Ok(())
+}
+
+impl How {
+    /// Returns the keys of the record `found` in text format. What an error reports is not among
+    /// them.
+    fn keys(self, found: &Stored<'_>) -> Keys {
+        match self.style {
+            Style::Lines => Keys::All(found.lost),
+            Style::Kmsg => Keys::All(0),
+            Style::Plain => Keys::None,
+        }
+    }
 }
 
 impl Cursor {

@@ -6,9 +6,11 @@
 
 #![forbid(unsafe_code)]
 
-/// Longest prefix and suffix of a write that are not part of the record's text, in bytes:
-/// `<2047>` and a newline.
-pub(crate) const DECORATION_MAX: usize = 7;
+/// Longest prefix of a write that is not part of the record's text, in bytes: `<2047>`.
+pub(crate) const PREFIX_MAX: usize = 6;
+
+/// The same, and a newline.
+pub(crate) const DECORATION_MAX: usize = PREFIX_MAX + 1;
 
 /// Size of a stored header in bytes. A multiple of [`ALIGN`].
 pub(crate) const HEADER_SIZE: usize = 56;
@@ -69,59 +71,117 @@ impl Priority {
 /// that begins with `<` is text. One trailing newline is dropped.
 #[inline(always)]
 pub(crate) fn parse(data: &[u8]) -> (Priority, &[u8]) {
-    let (priority, text) = match data {
-        [b'<', rest @ ..] => split_prefix(rest).unwrap_or((Priority::DEFAULT, data)),
-        _ => (Priority::DEFAULT, data),
+    let (priority, text) = match priority_prefix(data) {
+        Prefix::Is(priority, text) => (priority, text),
+        Prefix::None | Prefix::Cut => (Priority::DEFAULT, data),
     };
     (priority, text.strip_suffix(b"\n").unwrap_or(text))
 }
 
-/// The priority and what follows it, from behind the `<`.
-fn split_prefix(mut rest: &[u8]) -> Option<(Priority, &[u8])> {
+/// What a text begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prefix<'a> {
+    /// A priority; the text follows it.
+    Is(Priority, &'a [u8]),
+    /// No priority.
+    None,
+    /// The beginning of one, perhaps: that depends on what follows.
+    Cut,
+}
+
+/// Looks for a priority, `<N>`, at the beginning of `data`.
+#[inline(always)]
+pub(crate) fn priority_prefix(data: &[u8]) -> Prefix<'_> {
+    match data {
+        [b'<', rest @ ..] => priority_number(rest),
+        _ => Prefix::None,
+    }
+}
+
+/// The same, from behind the `<`.
+fn priority_number(mut rest: &[u8]) -> Prefix<'_> {
     let mut value = 0;
-    let mut digits = 0;
-    while let [digit @ b'0'..=b'9', tail @ ..] = rest {
-        if digits == 4 {
-            return None;
+    for digits in 0..=4 {
+        match rest {
+            [] => return Prefix::Cut,
+            [digit @ b'0'..=b'9', tail @ ..] if digits < 4 => {
+                value = value * 10 + u16::from(*digit - b'0');
+                rest = tail;
+            }
+            [b'>', text @ ..] if digits > 0 => {
+                return Priority::new(value).map_or(Prefix::None, |it| Prefix::Is(it, text));
+            }
+            _ => break,
         }
-        value = value * 10 + u16::from(*digit - b'0');
-        digits += 1;
-        rest = tail;
     }
-    if digits == 0 {
-        return None;
+    Prefix::None
+}
+
+/// The ids of who wrote a record. In a stored record they are those of the initial pid and user
+/// namespaces, in what a reader gets those of the reader's namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ids {
+    /// Process id (thread group).
+    pub(crate) pid: u32,
+    /// Thread id.
+    pub(crate) tid: u32,
+    /// Real user id of the writer.
+    pub(crate) uid: u32,
+    /// Effective user id of the task that opened the file.
+    pub(crate) opener: u32,
+}
+
+impl Ids {
+    /// Size in bytes where they are stored.
+    const SIZE: usize = 16;
+
+    /// Returns the ids as they are stored.
+    fn encode(self) -> [u8; Self::SIZE] {
+        let mut out = [0; Self::SIZE];
+        out[0..4].copy_from_slice(&self.pid.to_ne_bytes());
+        out[4..8].copy_from_slice(&self.tid.to_ne_bytes());
+        out[8..12].copy_from_slice(&self.uid.to_ne_bytes());
+        out[12..16].copy_from_slice(&self.opener.to_ne_bytes());
+        out
     }
-    Some((Priority::new(value)?, rest.strip_prefix(b">")?))
+
+    /// Reads back what [`Ids::encode`] wrote.
+    fn decode(stored: &[u8]) -> Self {
+        let word = |at: usize| u32::from_ne_bytes(array(&stored[at..at + 4]));
+        Self {
+            pid: word(0),
+            tid: word(4),
+            uid: word(8),
+            opener: word(12),
+        }
+    }
 }
 
 /// Who wrote a record, as the kernel saw it at the time of the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Writer {
-    /// Process id (thread group) in the initial pid namespace.
-    pub(crate) pid: u32,
-    /// Thread id in the initial pid namespace.
-    pub(crate) tid: u32,
-    /// Effective user id, as the kernel holds it (`kuid_t`), not seen from any user namespace.
-    pub(crate) uid: u32,
+    /// The ids of the writer.
+    pub(crate) ids: Ids,
     /// Command name of the thread, padded with zeros.
     pub(crate) comm: [u8; COMM_LEN],
 }
 
 /// What is stored beside the text of a record.
 ///
-/// In the ring it is before the text, as `struct umsg_record` of `uapi/umsg.h` without `lost` and
-/// `reserved`, so that [`Header::frame`] has little to do.
+/// In the ring it is before the text, as `struct umsg_record` of `uapi/umsg.h` without `lost`, so
+/// that [`Header::frame`] has little to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     /// Sequence number: the first record of a log is 0, each further one is one more.
     pub(crate) seq: u64,
-    /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`; never falls from one record to the
-    /// next.
+    /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) time_ns: u64,
     /// Length of the text in bytes.
     pub(crate) text_len: u32,
     /// Facility and level.
     pub(crate) priority: Priority,
+    /// It continues the line of the record that its writer stored before.
+    pub(crate) continues: bool,
     /// Who wrote it.
     pub(crate) writer: Writer,
 }
@@ -130,14 +190,13 @@ impl Header {
     /// The header as it is stored.
     pub(crate) fn encode(&self) -> [u8; HEADER_SIZE] {
         let mut out = [0; HEADER_SIZE];
-        out[0..2].copy_from_slice(&(FRAME_HEADER_SIZE as u16).to_ne_bytes());
+        out[0] = FRAME_HEADER_SIZE as u8;
+        out[1] = if self.continues { FLAG_CONTINUES } else { 0 };
         out[2..4].copy_from_slice(&self.priority.0.to_ne_bytes());
         out[4..8].copy_from_slice(&self.text_len.to_ne_bytes());
         out[8..16].copy_from_slice(&self.seq.to_ne_bytes());
         out[16..24].copy_from_slice(&self.time_ns.to_ne_bytes());
-        out[24..28].copy_from_slice(&self.writer.pid.to_ne_bytes());
-        out[28..32].copy_from_slice(&self.writer.tid.to_ne_bytes());
-        out[32..36].copy_from_slice(&self.writer.uid.to_ne_bytes());
+        out[24..40].copy_from_slice(&self.writer.ids.encode());
         out[40..56].copy_from_slice(&self.writer.comm);
         out
     }
@@ -152,11 +211,6 @@ impl Header {
         u64::from_ne_bytes(array(&stored[16..24]))
     }
 
-    /// Effective user id of the writer, from a stored header.
-    pub(crate) fn uid_of(stored: &[u8]) -> u32 {
-        u32::from_ne_bytes(array(&stored[32..36]))
-    }
-
     /// Splits a stored record into its header and its text; `None` if the record is incomplete.
     pub(crate) fn split(stored: &[u8]) -> Option<(Self, &[u8])> {
         let (header, body) = stored.split_first_chunk()?;
@@ -166,18 +220,16 @@ impl Header {
 
     /// Reads back what [`Header::encode`] wrote.
     pub(crate) fn decode(stored: &[u8; HEADER_SIZE]) -> Self {
-        let word = |at: usize| u32::from_ne_bytes(array(&stored[at..at + 4]));
         let long = |at: usize| u64::from_ne_bytes(array(&stored[at..at + 8]));
         Self {
             seq: long(8),
             time_ns: long(16),
-            text_len: word(4),
+            text_len: Self::text_len_of(stored) as u32,
+            continues: stored[1] == FLAG_CONTINUES,
             // INVARIANT: `encode` stored a priority that held it.
             priority: Priority(u16::from_ne_bytes(array(&stored[2..4]))),
             writer: Writer {
-                pid: word(24),
-                tid: word(28),
-                uid: word(32),
+                ids: Ids::decode(&stored[24..40]),
                 comm: array(&stored[40..56]),
             },
         }
@@ -187,22 +239,30 @@ impl Header {
 /// Size of the header of a frame in bytes: `struct umsg_record` of `uapi/umsg.h`.
 pub(crate) const FRAME_HEADER_SIZE: usize = 64;
 
+/// `UMSG_RECORD_CONTINUES` of `uapi/umsg.h`, the only flag of a record.
+pub(crate) const FLAG_CONTINUES: u8 = 1 << 0;
+
 /// Bytes of the frame of a record with `text_len` bytes of text, padding included.
 pub(crate) const fn frame_size(text_len: usize) -> usize {
     padded(FRAME_HEADER_SIZE + text_len)
 }
 
 impl Header {
-    /// The header of the record's frame, the binary form that a reader gets: `struct umsg_record`;
-    /// from a stored header.
+    /// Returns the header of the record's frame, which a reader gets in binary format: `struct
+    /// umsg_record`; from a stored header.
     ///
-    /// `uid` and `lost` are as in [`TextForm::new`](crate::text::TextForm::new).
-    pub(crate) fn frame(stored: &[u8], uid: u32, lost: u64) -> [u8; FRAME_HEADER_SIZE] {
+    /// `seen` returns the ids as the reader is to see them. `lost` is the number of records that
+    /// the reader missed just before this one.
+    #[inline]
+    pub(crate) fn frame(
+        stored: &[u8],
+        seen: impl FnOnce(Ids) -> Ids,
+        lost: u64,
+    ) -> [u8; FRAME_HEADER_SIZE] {
         let mut out = [0; FRAME_HEADER_SIZE];
         out[0..24].copy_from_slice(&stored[0..24]);
         out[24..32].copy_from_slice(&lost.to_ne_bytes());
-        out[32..40].copy_from_slice(&stored[24..32]);
-        out[40..44].copy_from_slice(&uid.to_ne_bytes());
+        out[32..48].copy_from_slice(&seen(Ids::decode(&stored[24..40])).encode());
         out[48..64].copy_from_slice(&stored[40..56]);
         out
     }
@@ -215,15 +275,42 @@ pub(crate) const ENTRY_HEADER_SIZE: usize = 8;
 /// The largest header that is taken there: what is behind the known fields must be zero.
 pub(crate) const ENTRY_HEADER_MAX: usize = 64;
 
-/// One record that a writer gives in binary form.
+/// One of the records that a writer gives in one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry<'a> {
     /// Facility and level.
     pub(crate) priority: Priority,
+    /// It continues the line of the record before.
+    pub(crate) continues: bool,
+    /// The next record continues its line.
+    pub(crate) goes_on: bool,
     /// The text, as it is to be stored.
     pub(crate) text: &'a [u8],
-    /// Bytes that it takes among others, header and padding included.
+    /// Bytes that it takes in what was written, with what is around the text.
     pub(crate) size: usize,
+}
+
+/// How a write gives its records.
+pub(crate) trait Entries {
+    /// Returns the first record in `data`.
+    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, NoEntry>;
+
+    /// Takes note that `entry` was stored.
+    fn stored(&mut self, _entry: &Entry<'_>) {}
+}
+
+/// The records of a write in binary format: `struct umsg_entry` of `uapi/umsg.h`.
+#[derive(Clone, Copy)]
+pub(crate) struct Binary {
+    /// Longest text of one record in bytes.
+    pub(crate) record_max: usize,
+}
+
+impl Entries for Binary {
+    #[inline]
+    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, NoEntry> {
+        Entry::first(data, self.record_max)
+    }
 }
 
 /// Why there is no [`Entry`].
@@ -239,15 +326,17 @@ pub(crate) enum NoEntry {
 
 impl<'a> Entry<'a> {
     /// Reads the first of the entries in `data`, with at most `record_max` bytes of text.
+    #[inline]
     pub(crate) fn first(data: &'a [u8], record_max: usize) -> Result<Self, NoEntry> {
         let header = data
             .first_chunk::<ENTRY_HEADER_SIZE>()
             .ok_or(NoEntry::Cut)?;
-        let header_size = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let header_size = usize::from(header[0]);
         let priority = u16::from_ne_bytes([header[2], header[3]]);
         let text_len = u32::from_ne_bytes(array(&header[4..8])) as usize;
         if !(ENTRY_HEADER_SIZE..=ENTRY_HEADER_MAX).contains(&header_size)
             || header_size % ALIGN != 0
+            || header[1] != 0
         {
             return Err(NoEntry::Invalid);
         }
@@ -263,6 +352,8 @@ impl<'a> Entry<'a> {
         }
         Ok(Self {
             priority,
+            continues: false,
+            goes_on: false,
             text: &text[..text_len],
             size,
         })

@@ -36,9 +36,10 @@
 //!
 //! # Searching
 //!
-//! An index holds the offset of every [`INDEX_STEP`]th record. A search by sequence number or by
-//! time, which both only rise, looks at an entry or at a few of them by bisection, then at fewer
-//! than [`INDEX_STEP`] records. An append writes one entry for [`INDEX_STEP`] records.
+//! An index holds the offset of every [`INDEX_STEP`]th record, and the latest time of all records
+//! up to it, because some records are stored later than they were written. A search by sequence
+//! number or by time looks at an entry or at a few of them by bisection, then at no more than
+//! [`INDEX_STEP`] records. An append writes one entry for [`INDEX_STEP`] records.
 
 #![forbid(unsafe_code)]
 
@@ -158,6 +159,15 @@ pub(crate) struct Totals {
 /// The index has an entry for every record whose sequence number is a multiple of this.
 const INDEX_STEP: u64 = 64;
 
+/// An entry of the index.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IndexEntry {
+    /// The offset of the record.
+    offset: usize,
+    /// The latest time of this record and all before it, in nanoseconds.
+    latest_ns: u64,
+}
+
 /// How many entries the index of a ring of `capacity` bytes has: one for each record that can be
 /// in the ring and has an entry.
 pub(crate) const fn index_len(capacity: usize) -> usize {
@@ -167,8 +177,10 @@ pub(crate) const fn index_len(capacity: usize) -> usize {
 /// The bounded ring of whole records in the memory `B`, with an index in the memory `I`.
 pub(crate) struct Ring<B, I> {
     memory: B,
-    /// The offset of the record `n * INDEX_STEP`, at `n` modulo the length.
+    /// The entry of the record `n * INDEX_STEP`, at `n` modulo the length.
     index: I,
+    /// The latest time of all records, in nanoseconds.
+    latest_ns: u64,
     policy: Policy,
     runs: Runs,
     /// The position after the newest record at the time of the last clear.
@@ -197,13 +209,14 @@ struct Runs {
 impl<B, I> Ring<B, I>
 where
     B: DerefMut<Target = [u8]>,
-    I: DerefMut<Target = [usize]>,
+    I: DerefMut<Target = [IndexEntry]>,
 {
     /// An empty ring in `memory`, with an `index` of [`index_len`] entries.
     pub(crate) fn new(memory: B, index: I, policy: Policy) -> Self {
         Self {
             memory,
             index,
+            latest_ns: 0,
             policy,
             runs: Runs {
                 oldest: Position::default(),
@@ -287,9 +300,11 @@ where
         head.copy_from_slice(&header.encode());
         copy(&mut body[..text.len()], text);
 
+        let latest_ns = header.time_ns.max(self.latest_ns);
+        self.latest_ns = latest_ns;
         if seq % INDEX_STEP == 0 {
             let entry = self.entry(seq);
-            self.index[entry] = offset;
+            self.index[entry] = IndexEntry { offset, latest_ns };
         }
         self.runs.push(offset, size);
         self.bytes_written += text.len() as u64;
@@ -379,26 +394,26 @@ where
         }))
     }
 
-    /// The position before the first record that was written at `time_ns` or later, or after the
-    /// newest one.
+    /// The position before the first record of the time `time_ns` or later, or after the newest
+    /// one. It may be up to [`INDEX_STEP`] records before the first one if a record as late is gone
+    /// that was followed by earlier ones.
     pub(crate) fn position_at(&self, time_ns: u64) -> Position {
         let Runs { oldest, next, .. } = self.runs;
-        let is_later = |stored: &Stored<'_>| Header::time_of(stored.bytes) >= time_ns;
-        // All indexed records before `low` are earlier, those from `high` on are not.
+        // All records up to the indexed ones before `low` are earlier. Up to each one from `high`
+        // on there is one that is not.
         let mut low = oldest.seq.div_ceil(INDEX_STEP);
         let mut high = next.seq.div_ceil(INDEX_STEP);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self
-                .read(self.indexed(middle))
-                .is_some_and(|stored| is_later(&stored))
-            {
+            if self.index[self.entry(middle * INDEX_STEP)].latest_ns >= time_ns {
                 high = middle;
             } else {
                 low = middle + 1;
             }
         }
-        self.walk(self.indexed(low.saturating_sub(1)), is_later)
+        self.walk(self.indexed(low.saturating_sub(1)), |stored| {
+            Header::time_of(stored.bytes) >= time_ns || stored.at.seq >= low * INDEX_STEP
+        })
     }
 
     /// The position before the record `n * INDEX_STEP`, or before the oldest one if that is later.
@@ -409,7 +424,7 @@ where
         }
         Position {
             seq,
-            offset: self.index[self.entry(seq)],
+            offset: self.index[self.entry(seq)].offset,
         }
     }
 
@@ -471,22 +486,23 @@ impl Runs {
 mod tests {
     use super::*;
     use crate::record::{
+        Ids,
         Priority,
         Writer, //
     };
     use kernel::prelude::*;
 
     /// A ring of `capacity` bytes.
-    fn ring(capacity: usize, policy: Policy) -> Result<Ring<KVec<u8>, KVec<usize>>> {
+    fn ring(capacity: usize, policy: Policy) -> Result<Ring<KVec<u8>, KVec<IndexEntry>>> {
         Ok(Ring::new(
             KVec::from_elem(0xee, capacity, GFP_KERNEL)?,
-            KVec::from_elem(0, index_len(capacity), GFP_KERNEL)?,
+            KVec::from_elem(IndexEntry::default(), index_len(capacity), GFP_KERNEL)?,
             policy,
         ))
     }
 
     fn append(
-        ring: &mut Ring<KVec<u8>, KVec<usize>>,
+        ring: &mut Ring<KVec<u8>, KVec<IndexEntry>>,
         text: &[u8],
     ) -> core::result::Result<u64, Refused> {
         let header = Header {
@@ -494,10 +510,14 @@ mod tests {
             time_ns: 0,
             text_len: 0,
             priority: Priority::DEFAULT,
+            continues: false,
             writer: Writer {
-                pid: 1,
-                tid: 1,
-                uid: 0,
+                ids: Ids {
+                    pid: 1,
+                    tid: 1,
+                    uid: 0,
+                    opener: 0,
+                },
                 comm: [0; 16],
             },
         };
@@ -505,7 +525,7 @@ mod tests {
     }
 
     /// The text of the first record from `at` on, and how many were lost before it.
-    fn text(ring: &Ring<KVec<u8>, KVec<usize>>, at: Position) -> Option<(&[u8], u64)> {
+    fn text(ring: &Ring<KVec<u8>, KVec<IndexEntry>>, at: Position) -> Option<(&[u8], u64)> {
         ring.read(at)
             .map(|stored| (&stored.bytes[HEADER_SIZE..], stored.lost))
     }

@@ -23,39 +23,50 @@ use crate::{
 /// `kernel/printk/printk.c`):
 ///
 /// ```text
-/// prio,seq,usec,-[,lost=N];text\n
-///  PID=..\n TID=..\n UID=..\n COMM=..\n
+/// prio,seq,usec,flag;text\n
+///  PID=..\n TID=..\n UID=..\n COMM=..\n[ OPENER=..\n][ LOST=..\n][ CUT=..\n]
 /// ```
 ///
-/// Bytes outside printable ASCII and `\` are written as `\xNN`.
+/// The flag is `c` where the record continues the line of the one before, otherwise `-`. Bytes
+/// outside printable ASCII and `\` are written as `\xNN`.
 pub(crate) struct TextForm<'a> {
     header: &'a Header,
     text: &'a [u8],
-    uid: u32,
-    lost: u64,
+    keys: Keys,
+    /// How many bytes at the end of the text were left out.
+    cut: usize,
 }
 
-/// `2047,` and two numbers of 20 digits with their commas, `-`, `,lost=` with a number, `;`.
-const HEAD_MAX: usize = 5 + 21 + 21 + 1 + 26 + 1;
+/// Which lines of keys follow the text.
+#[derive(Clone, Copy)]
+pub(crate) enum Keys {
+    /// None.
+    None,
+    /// Those of the writer, and LOST with this number of records that the reader missed just before
+    /// this one, if it is not 0.
+    All(u64),
+}
 
-/// The newline of the text, three keys with numbers of 10 digits, and an all-escaped command name.
-const TAIL_MAX: usize = 1 + 3 * (5 + 10 + 1) + 6 + 4 * COMM_LEN + 1;
+/// `2047,` and two numbers of 20 digits with their commas, the flag, `;`.
+const HEAD_MAX: usize = 5 + 21 + 21 + 1 + 1;
+
+/// The newline of the text; PID, TID and UID, OPENER and LOST with numbers of 10 and 20 digits; and
+/// COMM with a name of which each byte is escaped.
+const TAIL_MAX: usize = 1 + 3 * (5 + 10 + 1) + 8 + 10 + 1 + 6 + 20 + 1 + 6 + 4 * COMM_LEN + 1;
 
 /// Size of the chunks that [`TextForm::write`] hands on, each a copy to user memory: the text form
 /// of a usual record is one.
 const CHUNK_SIZE: usize = 512;
 
 impl<'a> TextForm<'a> {
-    /// The text form of the record `header` with its `text`.
-    ///
-    /// `uid` is the writer's user id as the reader is to see it, `lost` the number of records that
-    /// the reader missed just before this one.
-    pub(crate) fn new(header: &'a Header, text: &'a [u8], uid: u32, lost: u64) -> Self {
+    /// Returns the text form of the record `header`, whose ids are as the reader is to see them,
+    /// with its `text`.
+    pub(crate) fn new(header: &'a Header, text: &'a [u8], keys: Keys) -> Self {
         Self {
             header,
             text,
-            uid,
-            lost,
+            keys,
+            cut: 0,
         }
     }
 
@@ -69,9 +80,38 @@ impl<'a> TextForm<'a> {
         len
     }
 
-    /// Whether it has at most `room` bytes. Nearly always cheaper than its length.
-    pub(crate) fn fits(&self, room: usize) -> bool {
-        HEAD_MAX + 4 * self.text.len() + TAIL_MAX <= room || self.len() <= room
+    /// Leaves out the end of the text so that the whole has at most `room` bytes. Returns false if
+    /// `room` is too small for what is around the text.
+    pub(crate) fn fit(&mut self, room: usize) -> bool {
+        // Nearly always true, and cheaper than the length.
+        if HEAD_MAX + 4 * self.text.len() + TAIL_MAX <= room {
+            return true;
+        }
+        let len = self.len();
+        if len <= room {
+            return true;
+        }
+        let escaped_len = |text: &[u8]| text.iter().map(|byte| escape_len(*byte)).sum::<usize>();
+        let cut_key = match self.keys {
+            Keys::None => 0,
+            // The number has at most as many digits as that of all bytes.
+            Keys::All(_) => b" CUT=\n".len() + self.text.len().max(1).ilog10() as usize + 1,
+        };
+        let around = len - escaped_len(self.text) + cut_key;
+        let Some(mut left) = room.checked_sub(around) else {
+            return false;
+        };
+        let fits = |byte: &&u8| match left.checked_sub(escape_len(**byte)) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
+        let kept = self.text.iter().take_while(fits).count();
+        self.cut += self.text.len() - kept;
+        self.text = &self.text[..kept];
+        true
     }
 
     /// Hands the text form to `sink` in chunks. Stops and returns false when `sink` returns false.
@@ -88,23 +128,31 @@ impl<'a> TextForm<'a> {
         out.decimal(header.seq);
         out.push(b",");
         out.decimal(header.time_ns / 1000);
-        if self.lost == 0 {
-            out.push(b",-;");
-        } else {
-            out.push(b",-,lost=");
-            out.decimal(self.lost);
-            out.push(b";");
-        }
+        out.push(if header.continues { b",c;" } else { b",-;" });
         out.escaped(self.text);
-        let writer = &header.writer;
-        out.push(b"\n PID=");
-        out.decimal(writer.pid.into());
-        out.push(b"\n TID=");
-        out.decimal(writer.tid.into());
-        out.push(b"\n UID=");
-        out.decimal(self.uid.into());
-        out.push(b"\n COMM=");
-        out.name(&writer.comm);
+        if let Keys::All(lost) = self.keys {
+            let ids = header.writer.ids;
+            out.push(b"\n PID=");
+            out.decimal(ids.pid.into());
+            out.push(b"\n TID=");
+            out.decimal(ids.tid.into());
+            out.push(b"\n UID=");
+            out.decimal(ids.uid.into());
+            out.push(b"\n COMM=");
+            out.name(&header.writer.comm);
+            if ids.opener != ids.uid {
+                out.push(b"\n OPENER=");
+                out.decimal(ids.opener.into());
+            }
+            if lost > 0 {
+                out.push(b"\n LOST=");
+                out.decimal(lost);
+            }
+            if self.cut > 0 {
+                out.push(b"\n CUT=");
+                out.decimal(self.cut as u64);
+            }
+        }
         out.push(b"\n");
         out.flush();
         out.good
@@ -208,7 +256,7 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
     fn escape_each(&mut self, text: &[u8]) {
         for byte in text {
             let escape = ESCAPES[usize::from(*byte)];
-            self.push_first(escape, if escape[0] == b'\\' { 4 } else { 1 });
+            self.push_first(escape, escape_len(*byte));
         }
     }
 }
@@ -222,6 +270,15 @@ fn four_digits(value: u64) -> [u8; 4] {
 /// Returns whether `byte` is outside printable ASCII, or the escape character itself.
 const fn needs_escape(byte: u8) -> bool {
     byte < b' ' || byte > b'~' || byte == b'\\'
+}
+
+/// Returns the length of `byte` in the text form.
+fn escape_len(byte: u8) -> usize {
+    if ESCAPES[usize::from(byte)][0] == b'\\' {
+        4
+    } else {
+        1
+    }
 }
 
 /// For each byte `\xNN` if it needs an escape, otherwise the byte itself and zeros.
@@ -284,6 +341,7 @@ fn is_plain(word: u64) -> bool {
 mod tests {
     use super::*;
     use crate::record::{
+        Ids,
         Priority,
         Writer, //
     };
@@ -355,9 +413,12 @@ mod tests {
     #[test]
     fn chunks_are_the_whole() {
         let writer = Writer {
-            pid: 1,
-            tid: 2,
-            uid: 3,
+            ids: Ids {
+                pid: 1,
+                tid: 2,
+                uid: 3,
+                opener: 3,
+            },
             comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
         };
         let header = Header {
@@ -365,12 +426,13 @@ mod tests {
             time_ns: 5000,
             text_len: 0,
             priority: Priority::DEFAULT,
+            continues: false,
             writer,
         };
         let text = [b'x'; CHUNK_SIZE + 1];
-        let around = TextForm::new(&header, b"", 3, 0).len();
+        let around = TextForm::new(&header, b"", Keys::All(0)).len();
         for len in CHUNK_SIZE - 250..=text.len() {
-            let form = TextForm::new(&header, &text[..len], 3, 0);
+            let form = TextForm::new(&header, &text[..len], Keys::All(0));
             let mut written = 0;
             let complete = form.write(|chunk| {
                 written += chunk.len();

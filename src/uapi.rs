@@ -19,35 +19,32 @@ use zerocopy_derive::Immutable;
 /// What the numbers of all ioctls have in common.
 pub(crate) const UMSG_IOC_MAGIC: u32 = 0xe6;
 
-/// What `UMSG_IOC_VERSION` returns.
-pub(crate) const UMSG_ABI_VERSION: u32 = 1;
-/// Gets the version of this ABI.
-pub(crate) const UMSG_IOC_VERSION: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 0);
 /// Gets the state and counters of the log, a [`umsg_info`].
-pub(crate) const UMSG_IOC_INFO: u32 = _IOR::<umsg_info>(UMSG_IOC_MAGIC, 1);
+pub(crate) const UMSG_IOC_INFO: u32 = _IOR::<umsg_info>(UMSG_IOC_MAGIC, 0);
 /// Marks all records as cleared.
-pub(crate) const UMSG_IOC_CLEAR: u32 = _IO(UMSG_IOC_MAGIC, 2);
+pub(crate) const UMSG_IOC_CLEAR: u32 = _IO(UMSG_IOC_MAGIC, 1);
 
 /// Gets the options of the file, a set of `UMSG_OPTION_*`.
-pub(crate) const UMSG_IOC_GET_OPTIONS: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 3);
+pub(crate) const UMSG_IOC_GET_OPTIONS: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 2);
 /// Sets the options of the file.
-pub(crate) const UMSG_IOC_SET_OPTIONS: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 4);
+pub(crate) const UMSG_IOC_SET_OPTIONS: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 3);
+/// Gets the style of the file, `UMSG_STYLE_*`, which [`Style`](crate::style::Style) has.
+pub(crate) const UMSG_IOC_GET_STYLE: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 4);
+/// Sets the style of the file.
+pub(crate) const UMSG_IOC_SET_STYLE: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 5);
 /// Seeks to a sequence number.
-pub(crate) const UMSG_IOC_SEEK_SEQ: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 5);
+pub(crate) const UMSG_IOC_SEEK_SEQ: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 6);
 /// Seeks to a time.
-pub(crate) const UMSG_IOC_SEEK_TIME: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 6);
+pub(crate) const UMSG_IOC_SEEK_TIME: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 7);
 /// Gets the size of the next record.
-pub(crate) const UMSG_IOC_NEXT_SIZE: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 7);
+pub(crate) const UMSG_IOC_NEXT_SIZE: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 8);
 
 /// Reads are in binary form.
 pub(crate) const UMSG_OPTION_BINARY_READ: u32 = 1 << 0;
 /// Writes are in binary form.
 pub(crate) const UMSG_OPTION_BINARY_WRITE: u32 = 1 << 1;
-/// A read that finds a loss fails with `EPIPE`.
-pub(crate) const UMSG_OPTION_EPIPE: u32 = 1 << 2;
 /// All options there are.
-pub(crate) const UMSG_OPTIONS: u32 =
-    UMSG_OPTION_BINARY_READ | UMSG_OPTION_BINARY_WRITE | UMSG_OPTION_EPIPE;
+pub(crate) const UMSG_OPTIONS: u32 = UMSG_OPTION_BINARY_READ | UMSG_OPTION_BINARY_WRITE;
 
 /// A full log drops its oldest records.
 pub(crate) const UMSG_POLICY_OVERWRITE: u32 = 0;
@@ -71,9 +68,12 @@ pub(crate) struct umsg_info {
     pub(crate) records_dropped: u64,
     pub(crate) bytes_dropped: u64,
     pub(crate) records_refused: u64,
+    pub(crate) log_id: u64,
     pub(crate) record_max: u32,
     pub(crate) policy: u32,
-    pub(crate) reserved: [u64; 6],
+    pub(crate) style: u32,
+    pub(crate) reserved_word: u32,
+    pub(crate) reserved: [u64; 4],
 }
 
 const _: () = assert!(size_of::<umsg_info>() == 128);

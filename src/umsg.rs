@@ -13,16 +13,22 @@ mod memory;
 #[path = "kernel/module.rs"]
 mod module;
 mod param;
-#[path = "kernel/poll.rs"]
-mod poll;
+#[path = "kernel/random.rs"]
+mod random;
+#[path = "kernel/registry.rs"]
+mod registry;
 #[path = "kernel/transfer.rs"]
 mod transfer;
+#[path = "kernel/wait.rs"]
+mod wait;
 #[path = "kernel/writer.rs"]
 mod writer;
 
 // Data: pure Rust that needs no kernel, and also compiles on the host for its tests.
+mod line;
 mod record;
 mod ring;
+mod style;
 mod text;
 mod value;
 
@@ -30,19 +36,19 @@ mod value;
 mod config;
 mod device;
 mod log;
+mod logs;
 mod reader;
+mod stream;
 mod uapi;
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    str::CString, //
 };
 
 use crate::{
-    chardev::CharDevice,
     config::Config,
-    log::Log,
-    reader::Reader, //
+    logs::Logs, //
 };
 
 module! {
@@ -53,49 +59,39 @@ module! {
     license: "GPL v2",
 }
 
-/// The loaded module: the logs, each behind its device node.
+/// The loaded module.
 struct Umsg {
-    /// The default log first, then the named ones, for as long as the module is loaded.
-    logs: KVec<Pin<KBox<CharDevice<Reader>>>>,
     /// Say nothing at unload.
     quiet: bool,
 }
 
 impl kernel::Module for Umsg {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        registry::init();
         let config = Config::from_parameters()?;
-        // All memory first: registering comes last, because a node can be seen at once.
-        let mut ready = KVec::with_capacity(config.logs().len(), GFP_KERNEL)?;
-        for log in config.logs() {
-            ready.push(Arc::pin_init(Log::new(log)?, GFP_KERNEL)?, GFP_KERNEL)?;
-        }
-        let mut logs = KVec::with_capacity(config.logs().len(), GFP_KERNEL)?;
-        for (log, node) in config.logs().iter().zip(ready) {
-            let device = CharDevice::register(&log.node, log.mode, node);
-            logs.push(KBox::pin_init(device, GFP_KERNEL)?, GFP_KERNEL)?;
-        }
+        let quiet = config.quiet();
+        let ready = CString::try_from_fmt(fmt!("/dev/umsg is ready: {config}"))?;
+        let logs = Logs::new(config)?;
+        // Nothing can fail any more.
+        *registry::LOGS.lock() = Some(logs);
         chardev::open_for_all();
-        if !config.quiet() {
-            pr_info!("/dev/umsg is ready: {config}\n");
+        if !quiet {
+            pr_info!("{}\n", ready.to_str().unwrap_or(""));
         }
-        Ok(Self {
-            logs,
-            quiet: config.quiet(),
-        })
+        Ok(Self { quiet })
     }
 }
 
 impl Drop for Umsg {
     fn drop(&mut self) {
-        if self.quiet {
+        let Some(logs) = registry::LOGS.lock().take() else {
             return;
+        };
+        if !self.quiet {
+            let (written, dropped) = logs.totals();
+            pr_info!(
+                "unloading /dev/umsg: {written} records written, {dropped} of them overwritten\n"
+            );
         }
-        let (mut written, mut dropped) = (0, 0);
-        for log in &self.logs {
-            let info = log.node().info();
-            written += info.records_written;
-            dropped += info.records_dropped;
-        }
-        pr_info!("unloading /dev/umsg: {written} records written, {dropped} of them overwritten\n");
     }
 }

@@ -24,6 +24,10 @@ pub(crate) trait Value: PartialOrd + Sized + 'static {
     /// refused.
     const BARE: Option<&'static str> = None;
 
+    /// The first bytes of what is not a value but a change of one, which only a write through sysfs
+    /// may give.
+    const CHANGES: &'static [u8] = b"";
+
     /// Reads a value in place; `text` has no white space around it. Returns whether it is a value
     /// of this kind; if not, `self` may hold anything.
     fn assign(&mut self, text: &[u8]) -> bool;
@@ -118,6 +122,41 @@ impl Value for Mode {
     }
 }
 
+/// A minor number of `/dev`, or a free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) struct Minor(pub(crate) Option<u8>);
+
+impl Minor {
+    /// The first of the numbers that Linux leaves for local use
+    /// (`Documentation/admin-guide/devices.txt`).
+    const MIN: u8 = 243;
+
+    /// The last of them.
+    pub(crate) const MAX: u8 = 254;
+}
+
+impl Value for Minor {
+    const TYPE: &'static str = "minor";
+    const EMPTY: Self = Self(None);
+
+    fn assign(&mut self, text: &[u8]) -> bool {
+        *self = Self(match text {
+            b"dynamic" => None,
+            _ => digits(text).and_then(|number| u8::try_from(number).ok()),
+        });
+        self.0
+            .is_none_or(|number| (Self::MIN..=Self::MAX).contains(&number))
+            && (self.0.is_some() || text == b"dynamic")
+    }
+
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        match self.0 {
+            Some(number) => write!(out, "{number}"),
+            None => out.write_str("dynamic"),
+        }
+    }
+}
+
 /// Yes or no, in the words of the kernel's own boolean parameters (`kstrtobool()`), each whole.
 impl Value for bool {
     const TYPE: &'static str = "bool";
@@ -173,6 +212,7 @@ impl<const N: usize> Text<N> {
 
 impl<const N: usize> Value for Text<N> {
     const TYPE: &'static str = "text";
+    const CHANGES: &'static [u8] = b"+-";
 
     const EMPTY: Self = Self {
         bytes: [0; N],

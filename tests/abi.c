@@ -27,11 +27,12 @@ int main(void)
 	int fd = open("/dev/null", O_RDWR);
 
 	/* Another device refuses all of the calls. */
-	if (!unknown(ioctl(fd, UMSG_IOC_VERSION, &word)) ||
-	    !unknown(ioctl(fd, UMSG_IOC_INFO, &info)) ||
+	if (!unknown(ioctl(fd, UMSG_IOC_INFO, &info)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_CLEAR)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_GET_OPTIONS, &word)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_SET_OPTIONS, &word)) ||
+	    !unknown(ioctl(fd, UMSG_IOC_GET_STYLE, &word)) ||
+	    !unknown(ioctl(fd, UMSG_IOC_SET_STYLE, &word)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_SEEK_SEQ, &number)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_SEEK_TIME, &number)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_NEXT_SIZE, &word)))

@@ -43,15 +43,23 @@ mod prelude {
 }
 use std::clone::Clone as Immutable;
 
+// What the styles need of parameters is of no matter here.
 #[path = "../src/record.rs"]
 #[allow(dead_code, reason = "the tests need only its binary forms")]
 mod record;
+#[path = "../src/style.rs"]
+#[allow(dead_code, reason = "the tests need only its numbers")]
+mod style;
+#[path = "../src/value.rs"]
+#[allow(dead_code, reason = "the tests need nothing of it")]
+mod value;
 // A constant of the module's that no test looks at is dead code here.
 #[path = "../src/uapi.rs"]
 #[deny(dead_code)]
 mod uapi;
 
-use record::{Entry, Header, Priority, Writer};
+use record::{Entry, Header, Ids, Priority, Writer};
+use style::Style;
 
 /// Offset and size of a field in bytes.
 type Place = (usize, usize);
@@ -113,29 +121,32 @@ fn same<T: Copy + PartialEq + std::fmt::Debug>(
 #[ignore = "needs what tests/abi makes of the header"]
 fn constants() {
     macro_rules! named {
-        ($($name:ident)*) => { [$((stringify!($name), u64::from(uapi::$name))),*] };
+        ($($name:ident)*) => { vec![$((stringify!($name), u64::from(uapi::$name))),*] };
     }
-    same(
-        &Abi::of_header().constants,
-        named! {
-            UMSG_IOC_MAGIC
-            UMSG_ABI_VERSION
-            UMSG_POLICY_OVERWRITE
-            UMSG_POLICY_STOP
-            UMSG_IOC_VERSION
-            UMSG_IOC_INFO
-            UMSG_IOC_CLEAR
-            UMSG_IOC_GET_OPTIONS
-            UMSG_IOC_SET_OPTIONS
-            UMSG_OPTION_BINARY_READ
-            UMSG_OPTION_BINARY_WRITE
-            UMSG_OPTION_EPIPE
-            UMSG_OPTIONS
-            UMSG_IOC_SEEK_SEQ
-            UMSG_IOC_SEEK_TIME
-            UMSG_IOC_NEXT_SIZE
-        },
-    );
+    let mut module = named! {
+        UMSG_IOC_MAGIC
+        UMSG_POLICY_OVERWRITE
+        UMSG_POLICY_STOP
+        UMSG_IOC_INFO
+        UMSG_IOC_CLEAR
+        UMSG_IOC_GET_OPTIONS
+        UMSG_IOC_SET_OPTIONS
+        UMSG_OPTION_BINARY_READ
+        UMSG_OPTION_BINARY_WRITE
+        UMSG_OPTIONS
+        UMSG_IOC_GET_STYLE
+        UMSG_IOC_SET_STYLE
+        UMSG_IOC_SEEK_SEQ
+        UMSG_IOC_SEEK_TIME
+        UMSG_IOC_NEXT_SIZE
+    };
+    module.extend([
+        ("UMSG_STYLE_LINES", Style::Lines.number().into()),
+        ("UMSG_STYLE_KMSG", Style::Kmsg.number().into()),
+        ("UMSG_STYLE_PLAIN", Style::Plain.number().into()),
+        ("UMSG_RECORD_CONTINUES", record::FLAG_CONTINUES.into()),
+    ]);
+    same(&Abi::of_header().constants, module);
 }
 
 #[test]
@@ -188,8 +199,11 @@ fn info() {
             records_dropped
             bytes_dropped
             records_refused
+            log_id
             record_max
             policy
+            style
+            reserved_word
             reserved
         },
     );
@@ -198,6 +212,7 @@ fn info() {
 /// `bytes` as the number they are.
 fn number(bytes: &[u8]) -> u64 {
     match bytes.len() {
+        1 => bytes[0].into(),
         2 => u16::from_ne_bytes(bytes.try_into().unwrap()).into(),
         4 => u32::from_ne_bytes(bytes.try_into().unwrap()).into(),
         8 => u64::from_ne_bytes(bytes.try_into().unwrap()),
@@ -215,9 +230,11 @@ fn records() {
         time_ns: 0x2122_2324_2526_2728,
         text_len: 0x3132_3334,
         priority: Priority::new(0x0742).expect("a priority"),
-        writer: Writer { pid: 0x4142_4344, tid: 0x5152_5354, uid: 0, comm },
+        continues: true,
+        writer: Writer { ids: Ids { pid: 1, tid: 2, uid: 3, opener: 4 }, comm },
     };
-    let frame = Header::frame(&header.encode(), 0x6162_6364, 0x7172_7374_7576_7778);
+    let ids = Ids { pid: 0x4142_4344, tid: 0x5152_5354, uid: 0x6162_6364, opener: 0x6566_6768 };
+    let frame = Header::frame(&header.encode(), |_| ids, 0x7172_7374_7576_7778);
     for (name, &(offset, size)) in &Abi::of_header().fields["umsg_record"] {
         let bytes = &frame[offset..offset + size];
         let value = match name.as_str() {
@@ -226,15 +243,16 @@ fn records() {
                 continue;
             }
             "header_size" => frame.len() as u64,
+            "flags" => record::FLAG_CONTINUES.into(),
             "priority" => 0x0742,
             "text_size" => header.text_len.into(),
             "seq" => header.seq,
             "time_ns" => header.time_ns,
             "lost" => 0x7172_7374_7576_7778,
-            "pid" => header.writer.pid.into(),
-            "tid" => header.writer.tid.into(),
-            "uid" => 0x6162_6364,
-            "reserved" => 0,
+            "pid" => ids.pid.into(),
+            "tid" => ids.tid.into(),
+            "uid" => ids.uid.into(),
+            "opener" => ids.opener.into(),
             _ => panic!("the header has umsg_record.{name}, the module has not"),
         };
         assert_eq!(number(bytes), value, "umsg_record.{name}: {frame:02x?}");
@@ -253,6 +271,7 @@ fn entries() {
     for (name, &(offset, len)) in &abi.fields["umsg_entry"] {
         let value = match name.as_str() {
             "header_size" => size as u64,
+            "reserved" => 0,
             "priority" => priority.into(),
             "text_size" => text_size.into(),
             _ => panic!("the header has umsg_entry.{name}, the module has not"),
@@ -263,7 +282,8 @@ fn entries() {
     }
     let text = &data[size..][..text_size as usize];
     let priority = Priority::new(priority).expect("a priority");
-    assert_eq!(Entry::first(&data, 4096), Ok(Entry { priority, text, size: data.len() }));
+    let entry = Entry { priority, continues: false, goes_on: false, text, size: data.len() };
+    assert_eq!(Entry::first(&data, 4096), Ok(entry));
 }
 
 /// `UMSG_SIZE()`

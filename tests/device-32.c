@@ -34,7 +34,7 @@ static void put_later(int fd)
 {
 	if (!fork()) {
 		usleep(50000);
-		put(fd, "text");
+		put(fd, "text\n");
 		_exit(0);
 	}
 }
@@ -43,10 +43,12 @@ static void put_later(int fd)
 static void info(void)
 {
 	struct umsg_info want = { .capacity = 4096, .record_max = 2048,
-				  .policy = UMSG_POLICY_STOP };
+				  .policy = UMSG_POLICY_STOP, .style = UMSG_STYLE_PLAIN };
 	int fd = device(O_RDWR);
 	struct umsg_info got = get_info(fd);
 
+	EQUAL(1, (__u32)got.log_id && got.log_id >> 32);
+	want.log_id = got.log_id;
 	BYTES(&want, &got, sizeof(want));
 	for (int i = 0; i < 4096 / 72; i++)
 		put(fd, "0123456789");
@@ -55,7 +57,9 @@ static void info(void)
 	EXPECT(0, ioctl(fd, UMSG_IOC_CLEAR, 1));	/* the argument is ignored */
 	for (int i = 0; i < 5; i++)
 		put(fd, "0123456789");
-	want = (struct umsg_info){ 4096, 5, 61, 56, 61, 610, 5, 50, 3, 2048, UMSG_POLICY_STOP, {} };
+	set_style(fd, UMSG_STYLE_KMSG);			/* of the file, not of the log */
+	want = (struct umsg_info){ 4096, 5, 61, 56, 61, 610, 5, 50, 3, want.log_id, 2048,
+				   UMSG_POLICY_STOP, UMSG_STYLE_PLAIN, 0, {} };
 	got = get_info(fd);
 	BYTES(&want, &got, sizeof(want));
 }
@@ -63,32 +67,38 @@ static void info(void)
 static void ioctl_errors(void)
 {
 	static const unsigned int unknown[] = {
-		_IO(UMSG_IOC_MAGIC, 8), _IO(UMSG_IOC_MAGIC, 255), _IO('U', 2), TCGETS,
-		_IO(UMSG_IOC_MAGIC, 1), _IOWR(UMSG_IOC_MAGIC, 1, struct umsg_info),
-		_IOR(UMSG_IOC_MAGIC, 2, __u32), _IOR(UMSG_IOC_MAGIC, 1, char[124]),
-		_IOR(UMSG_IOC_MAGIC, 0, __u64), _IOW(UMSG_IOC_MAGIC, 5, __u32),
+		_IO(UMSG_IOC_MAGIC, 9), _IO(UMSG_IOC_MAGIC, 255), _IO('U', 1), TCGETS,
+		_IO(UMSG_IOC_MAGIC, 0), _IOWR(UMSG_IOC_MAGIC, 0, struct umsg_info),
+		_IOR(UMSG_IOC_MAGIC, 0, __u32), _IOR(UMSG_IOC_MAGIC, 0, __u64),
+		_IOR(UMSG_IOC_MAGIC, 0, char[124]), _IOR(UMSG_IOC_MAGIC, 1, __u32),
+		_IOW(UMSG_IOC_MAGIC, 4, __u32), _IOR(UMSG_IOC_MAGIC, 5, __u32),
+		_IOR(UMSG_IOC_MAGIC, 4, __u64), _IOW(UMSG_IOC_MAGIC, 5, __u8),
+		_IOW(UMSG_IOC_MAGIC, 6, __u32), _IOR(UMSG_IOC_MAGIC, 8, __u64),
 	};
 	int fd = device(O_RDWR | O_NONBLOCK), reader = device(O_RDONLY), writer = device(O_WRONLY);
 
 	memset(area, POISON, MOST);
 	EXPECT(-EAGAIN, ioctl(fd, UMSG_IOC_NEXT_SIZE, area));
 	BYTES(poison, area, MOST);
-	put(fd, "zero");
-	put(fd, "one");
+	put(fd, "zero\none\n");
 	EXPECT(0, seek_seq(fd, 1));
 	for (size_t i = 0; i < COUNT(unknown); i++) {
 		CONTEXT("command %#x", unknown[i]);
 		EXPECT(-ENOTTY, ioctl(fd, unknown[i], area));
 		EXPECT(-ENOTTY, ioctl(fd, unknown[i], NULL));
 	}
-	for (int bit = 3; bit < 32; bit++) {
-		__u32 options = 1U << bit | UMSG_OPTION_EPIPE;
+	for (int bit = 2; bit < 32; bit++) {
+		__u32 options = 1U << bit | UMSG_OPTION_BINARY_READ, style = 1U << bit | (bit & 1);
 
 		CONTEXT("bit %d", bit);
 		EXPECT(-EINVAL, ioctl(fd, UMSG_IOC_SET_OPTIONS, &options));
+		EXPECT(-EINVAL, ioctl(fd, UMSG_IOC_SET_STYLE, &style));
 	}
 	*context = 0;
+	EXPECT(-EINVAL, ioctl(fd, UMSG_IOC_SET_STYLE, &(__u32){ 3 }));
+	EXPECT(-EINVAL, ioctl(fd, UMSG_IOC_SET_STYLE, &(__u32){ ~0U }));
 	EQUAL(0, get(fd, UMSG_IOC_GET_OPTIONS));
+	EQUAL(UMSG_STYLE_LINES, get(fd, UMSG_IOC_GET_STYLE));
 	EXPECT(-EINVAL, seek_seq(fd, 3));
 	EXPECT(-EINVAL, seek_seq(fd, HIGH(1)));
 	EXPECT(-EINVAL, seek_seq(fd, ~0ULL));
@@ -115,12 +125,140 @@ static void options(void)
 		EQUAL(bits, get(copy, UMSG_IOC_GET_OPTIONS));
 		EQUAL(0, get(other, UMSG_IOC_GET_OPTIONS));
 	}
-	set_options(fd, UMSG_OPTION_EPIPE);
+}
+
+/* The parameters make plain the style of the log. A style belongs to an open file. */
+static void styles(void)
+{
+	static const char *const names[] = { "lines", "kmsg", "plain" };
+	int fd = device(O_RDONLY), other = device(O_WRONLY), copy = dup(fd);
+
+	EQUAL(UMSG_STYLE_PLAIN, get(fd, UMSG_IOC_GET_STYLE));
+	for (__u32 style = UMSG_STYLE_LINES; style <= UMSG_STYLE_PLAIN; style++) {
+		CONTEXT("style %s", names[style]);
+		set_style(fd, style);
+		EQUAL(style, get(fd, UMSG_IOC_GET_STYLE));
+		EQUAL(style, get(copy, UMSG_IOC_GET_STYLE));
+		expect_fdinfo(fd, "style:", names[style]);
+		EQUAL(UMSG_STYLE_PLAIN, get(other, UMSG_IOC_GET_STYLE));
+		expect_fdinfo(other, "style:", "plain");
+		EQUAL(0, get(fd, UMSG_IOC_GET_OPTIONS));
+	}
+	set_style(other, UMSG_STYLE_LINES);
+	put(other, "one\ntwo");
+	set_style(other, UMSG_STYLE_KMSG);
+	put(other, "<30>a\nb\n\n");
+	set_style(other, UMSG_STYLE_PLAIN);
+	put(other, "c\nd");
+	for (__u32 style = UMSG_STYLE_LINES; style <= UMSG_STYLE_PLAIN; style++) {
+		const char *keys = style == UMSG_STYLE_PLAIN ? NULL : "";
+
+		CONTEXT("style %s", names[style]);
+		set_style(fd, style);
+		EXPECT(0, lseek(fd, 0, SEEK_SET));
+		expect_text(fd, area, 14, 0, keys, "one");
+		expect_text(fd, area, 14, 1, keys, "two");
+		expect_text(fd, area, 30, 2, keys, "a\\x0ab\\x0a");
+		expect_text(fd, area, 14, 3, keys, "c\\x0ad");
+	}
+}
+
+/* The log of 4 KiB has 56 of the 60 records. */
+static void loss(void)
+{
+	int writer = device(O_WRONLY), fd[3], binary[3];
+
+	for (__u32 style = UMSG_STYLE_LINES; style <= UMSG_STYLE_PLAIN; style++) {
+		fd[style] = device_in(style, O_RDONLY | O_NONBLOCK);
+		binary[style] = device_in(style, O_RDONLY | O_NONBLOCK);
+		set_options(binary[style], UMSG_OPTION_BINARY_READ);
+	}
 	for (int i = 0; i < 60; i++)
-		put(fd, "0123456789");
-	EXPECT(-EPIPE, get_record(fd, area, MOST));
-	expect_text(fd, area, 14, 4, "", "0123456789");
-	expect_text(other, area, 14, 4, ",lost=4", "0123456789");
+		put(writer, "0123456789\n");
+	expect_text(fd[UMSG_STYLE_LINES], area, 14, 4, " LOST=4\n", "0123456789");
+	expect_text(fd[UMSG_STYLE_LINES], area, 14, 5, "", "0123456789");
+	expect_fdinfo(fd[UMSG_STYLE_LINES], "lost:", "4");
+	EXPECT(80, get_record(binary[UMSG_STYLE_LINES], area, 80));
+	expect_record(area, 14, 4, 4, "0123456789");
+	for (__u32 style = UMSG_STYLE_KMSG; style <= UMSG_STYLE_PLAIN; style++) {
+		const char *keys = style == UMSG_STYLE_PLAIN ? NULL : "";
+
+		CONTEXT("style %u", style);
+		EXPECT(-EPIPE, get_record(fd[style], area, MOST));
+		expect_text(fd[style], area, 14, 4, keys, "0123456789");
+		expect_text(fd[style], area, 14, 5, keys, "0123456789");
+		expect_fdinfo(fd[style], "lost:", "4");
+		EXPECT(-EPIPE, get_record(binary[style], area, MOST));
+		EXPECT(80, get_record(binary[style], area, 80));
+		expect_record(area, 14, 4, 0, "0123456789");
+	}
+	for (int i = 0; i < 57; i++)
+		put(writer, "0123456789\n");
+	expect_text(fd[UMSG_STYLE_LINES], area, 14, 61, " LOST=55\n", "0123456789");
+	EXPECT(-EPIPE, get_record(fd[UMSG_STYLE_KMSG], area, MOST));
+	expect_text(fd[UMSG_STYLE_KMSG], area, 14, 61, "", "0123456789");
+}
+
+/*
+ * Text that is longer than the buffer is cut. A buffer without room for head and keys is EINVAL,
+ * which consumes the record in the styles kmsg and plain.
+ */
+static void cut(void)
+{
+	int fd = device(O_RDWR | O_NONBLOCK);
+	char most[1025] = "", key[16];
+	__u32 size, missing;
+
+	memset(most, 'x', 1024);
+	put(fd, "\\ \x01\xff\n");
+	put(fd, "next\n");
+	size = get(fd, UMSG_IOC_NEXT_SIZE);
+	expect_cut(size, fd, area, 14, 0, "", "\\x5c \\x01\\xff");
+	EXPECT(0, seek_seq(fd, 0));
+	expect_cut(size - 1, fd, area, 14, 0, " CUT=2\n", "\\x5c ");
+	EXPECT(0, seek_seq(fd, 0));
+	expect_cut(size - 6, fd, area, 14, 0, " CUT=4\n", "");
+	EXPECT(0, seek_seq(fd, 0));
+	EXPECT(-EINVAL, get_record(fd, area, size - 7));
+	EXPECT(-EINVAL, get_record(fd, area, 1));
+	EXPECT(-EINVAL, get_record(fd, area, 0));
+	EQUAL(size, get(fd, UMSG_IOC_NEXT_SIZE));
+	expect_fdinfo(fd, "lost:", "0");
+	set_style(fd, UMSG_STYLE_KMSG);
+	EQUAL(size, get(fd, UMSG_IOC_NEXT_SIZE));
+	expect_cut(size - 1, fd, area, 14, 0, " CUT=2\n", "\\x5c ");
+	EXPECT(0, seek_seq(fd, 0));
+	EXPECT(-EINVAL, get_record(fd, area, size - 7));
+	expect_fdinfo(fd, "lost:", "1");
+	expect_text(fd, area, 14, 1, "", "next");
+	set_style(fd, UMSG_STYLE_PLAIN);
+	EXPECT(0, seek_seq(fd, 0));
+	size = get(fd, UMSG_IOC_NEXT_SIZE);
+	expect_cut(size, fd, area, 14, 0, NULL, "\\x5c \\x01\\xff");
+	EXPECT(0, seek_seq(fd, 0));
+	expect_cut(size - 1, fd, area, 14, 0, NULL, "\\x5c \\x01");
+	EXPECT(0, seek_seq(fd, 0));
+	expect_cut(size - 13, fd, area, 14, 0, NULL, "");
+	EXPECT(0, seek_seq(fd, 0));
+	EXPECT(-EINVAL, get_record(fd, area, size - 14));
+	expect_fdinfo(fd, "lost:", "2");
+	expect_text(fd, area, 14, 1, NULL, "next");
+	set_options(fd, UMSG_OPTION_BINARY_READ);
+	EXPECT(0, seek_seq(fd, 0));
+	EXPECT(-EINVAL, get_record(fd, area, 71));
+	expect_fdinfo(fd, "lost:", "3");
+	EXPECT(72, get_record(fd, area, MOST));
+	expect_record(area, 14, 1, 0, "next");
+	/* The longest text, in the buffer of 1 KiB that a reader may have. */
+	set_options(fd, 0);
+	put(fd, most);
+	set_style(fd, UMSG_STYLE_LINES);
+	size = get(fd, UMSG_IOC_NEXT_SIZE);
+	missing = size + strlen(" CUT=1234\n") - 1024;
+	snprintf(key, sizeof(key), " CUT=%u\n", missing);
+	most[1024 - missing] = 0;
+	expect_cut(1024, fd, area, 14, 2, key, most);
+	EXPECT(-EAGAIN, get_record(fd, area, MOST));
 }
 
 /* A time in nanoseconds needs more than 32 bits from 4.3 s after the boot on. */
@@ -133,7 +271,7 @@ static void seek(void)
 		usleep(10000);
 	for (int i = 0; i < 3; i++) {
 		time[i] = now();
-		put(fd, "text");
+		put(fd, "text\n");
 	}
 	for (int i = 0; i < 3; i++) {
 		CONTEXT("record %d", i);
@@ -158,17 +296,18 @@ static void lseek_offsets(void)
 {
 	static const struct { int whence, next; long long offset; int want; } cases[] = {
 		{ SEEK_SET, 0, 0, 0 }, { SEEK_DATA, 2, 0, 0 }, { SEEK_END, 3, 0, 0 },
-		{ SEEK_SET, 1, 1, -EINVAL }, { SEEK_SET, 1, -1, -EINVAL },
-		{ SEEK_SET, 1, HIGH(1), -EINVAL }, { SEEK_DATA, 1, HIGH(0x7fffffff), -EINVAL },
-		{ SEEK_END, 1, HIGH(0x80000000), -EINVAL }, { SEEK_END, 1, -1, -EINVAL },
+		{ SEEK_SET, 1, 1, -ESPIPE }, { SEEK_SET, 1, -1, -ESPIPE },
+		{ SEEK_SET, 1, HIGH(1), -ESPIPE }, { SEEK_DATA, 1, HIGH(0x7fffffff), -ESPIPE },
+		{ SEEK_END, 1, HIGH(0x80000000), -ESPIPE }, { SEEK_END, 1, -1, -ESPIPE },
+		{ SEEK_CUR, 1, 1, -ESPIPE }, { SEEK_HOLE, 1, HIGH(1), -ESPIPE },
 		{ SEEK_CUR, 1, 0, -EINVAL }, { SEEK_HOLE, 1, 0, -EINVAL }, { -1, 1, 0, -EINVAL },
+		{ SEEK_HOLE + 1, 1, 0, -EINVAL }, { -1, 1, 1, -EINVAL },
 	};
 	int fd = device(O_RDWR | O_NONBLOCK);
 
-	put(fd, "text");
-	put(fd, "text");
+	put(fd, "text\ntext\n");
 	EXPECT(0, ioctl(fd, UMSG_IOC_CLEAR));
-	put(fd, "text");
+	put(fd, "text\n");
 	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
 		long long offset = cases[i / 2].offset, reached = -2;
 		int whence = cases[i / 2].whence, next = cases[i / 2].next;
@@ -196,7 +335,7 @@ static void text(void)
 {
 	struct iovec from[] = { { "<30>", 4 }, { NULL, 0 }, { "par", 3 }, { "ts\n", 3 } };
 	struct iovec into[] = { { area, 5 }, { area + 100, MOST } };
-	int fd = device(O_RDWR | O_NONBLOCK);
+	int fd = device_in(UMSG_STYLE_KMSG, O_RDWR | O_NONBLOCK);
 	long size;
 
 	EXPECT(0, write(fd, NULL, 0));
@@ -206,12 +345,15 @@ static void text(void)
 	EXPECT(10, writev(fd, from, COUNT(from)));
 	EXPECT(-EMSGSIZE, write(fd, area, 1025));
 	EXPECT(-EMSGSIZE, call(CODE_32, WRITE, fd, (unsigned long)area, 0x7fffffff));
+	set_style(fd, UMSG_STYLE_PLAIN);
+	EXPECT(-EMSGSIZE, write(fd, area, 1025));
+	EXPECT(-EMSGSIZE, call(CODE_32, WRITE, fd, (unsigned long)area, 0x7fffffff));
+	set_style(fd, UMSG_STYLE_LINES);
 	EQUAL(4, get_info(fd).next_seq);
 	expect_text(fd, area, 14, 0, "", "");
 	size = get(fd, UMSG_IOC_NEXT_SIZE);
-	EXPECT(-EINVAL, get_record(fd, area, size - 1));
 	EXPECT(-EINVAL, get_record(fd, area, 0));
-	expect_text(fd, area, 2047, 1, "", "\\x5c \\x01\\xff");
+	expect_cut(size, fd, area, 2047, 1, "", "\\x5c \\x01\\xff");
 	size = get(fd, UMSG_IOC_NEXT_SIZE);
 	EXPECT(size, readv(fd, into, COUNT(into)));
 	BYTES("11,2,", area, 5);
@@ -220,28 +362,208 @@ static void text(void)
 	EXPECT(-EAGAIN, get_record(fd, area, MOST));
 }
 
+/* Reads the records of the stream in lines() from sequence number `seq` on, in both formats. */
+static void expect_lines(int reader, int binary, __u64 seq)
+{
+	static const struct { int priority, flags; const char *text; } records[] = {
+		{ 11, 0, "one" }, { 12, 0, "exactly 10" }, { 14, 0, "two" }, { 14, 0, "" },
+		{ 13, 0, "longer tha" }, { 13, UMSG_RECORD_CONTINUES, "n ten byte" },
+		{ 13, UMSG_RECORD_CONTINUES, "s" }, { 14, 0, "end" },
+	};
+	unsigned char *at = area;
+
+	for (size_t i = 0; i < COUNT(records); i++)
+		expect_flag(records[i].flags ? "c" : "-", reader, area, records[i].priority,
+			    seq + i, "", records[i].text);
+	EXPECT(-EAGAIN, get_record(reader, area, MOST));
+	EXPECT(8 * 64 + 8 + 16 + 8 + 16 + 16 + 8 + 8, get_record(binary, area, MOST));
+	for (size_t i = 0; i < COUNT(records); i++) {
+		expect_flags(records[i].flags, at, records[i].priority, seq + i, 0,
+			     records[i].text);
+		at += UMSG_SIZE((struct umsg_record *)at);
+	}
+}
+
+/* A stream by two calls, by one call with two segments, cut at each byte; and byte by byte. */
+static void lines(void)
+{
+	static char stream[] = "<11>one\n<12>exactly 10\ntwo\n\n<13>longer than ten bytes\nend\n";
+	const long len = strlen(stream);
+	int fd = device(O_WRONLY), reader = device(O_RDONLY | O_NONBLOCK);
+	int binary = device(O_RDONLY | O_NONBLOCK);
+	__u64 seq = 0;
+
+	set_options(binary, UMSG_OPTION_BINARY_READ);
+	for (long first = 0; first <= len; first++) {
+		struct iovec from[] = { { stream, first }, { stream + first, len - first } };
+
+		CONTEXT("cut at %ld", first);
+		EXPECT(first, write(fd, stream, first));
+		EXPECT(len - first, write(fd, stream + first, len - first));
+		expect_lines(reader, binary, seq);
+		EXPECT(len, writev(fd, from, COUNT(from)));
+		expect_lines(reader, binary, seq + 8);
+		seq += 16;
+	}
+	CONTEXT("byte by byte");
+	for (long i = 0; i < len; i++)
+		EXPECT(1, write(fd, stream + i, 1));
+	expect_lines(reader, binary, seq);
+}
+
+/* A line without its newline becomes a record for one of four reasons. */
+static void lines_without_newline(void)
+{
+	int fd = device(O_RDWR | O_NONBLOCK), other = device(O_WRONLY), copy = dup(other), status;
+	pid_t self = pid, child;
+
+	/* Another process writes. */
+	put(fd, "<9>half");
+	EXPECT(-EAGAIN, get_record(fd, area, MOST));
+	child = fork();
+	if (!child) {
+		put(fd, "<10>the child's\nand its half");
+		_exit(0);
+	}
+	EXPECT(child, waitpid(child, &status, 0));
+	EQUAL(0, status);
+	expect_text(fd, area, 9, 0, "", "half");
+	pid = tid = child;
+	expect_text(fd, area, 10, 1, "", "the child's");
+	EXPECT(-EAGAIN, get_record(fd, area, MOST));
+	put(other, "of another file\n");
+	put(fd, "mine\n");
+	pid = tid = self;
+	expect_text(fd, area, 14, 2, "", "of another file");
+	pid = tid = child;
+	expect_text(fd, area, 14, 3, "", "and its half");
+	pid = tid = self;
+	expect_text(fd, area, 14, 4, "", "mine");
+	/* Another real user id writes; another effective one does not matter. */
+	put(fd, "root's half");
+	EXPECT(0, setresuid(1234, -1, -1));
+	put(fd, "<11>a user's half");
+	expect_text(fd, area, 14, 5, "", "root's half");
+	EXPECT(0, seteuid(1234));
+	put(fd, " and the rest\n");
+	EXPECT(0, seteuid(0));
+	EXPECT(0, setresuid(0, -1, -1));
+	uid = 1234;
+	expect_text(fd, area, 11, 6, "", "a user's half and the rest");
+	uid = 0;
+	/* Another kind of write follows: in another style, or in the binary format. */
+	put(fd, "half");
+	set_style(fd, UMSG_STYLE_KMSG);
+	EXPECT(-EAGAIN, get_record(fd, area, MOST));
+	put(fd, "a\nb");
+	expect_text(fd, area, 14, 7, "", "half");
+	expect_text(fd, area, 14, 8, "", "a\\x0ab");
+	set_style(fd, UMSG_STYLE_LINES);
+	put(fd, "again half");
+	set_options(fd, UMSG_OPTION_BINARY_WRITE);
+	EXPECT(16, write(fd, area, entry(area, 8, 31, 4, "data")));
+	expect_text(fd, area, 14, 9, "", "again half");
+	expect_text(fd, area, 31, 10, "", "data");
+	/* The file is released. */
+	put(other, "<12>half");
+	EXPECT(0, close(other));
+	EXPECT(-EAGAIN, get_record(fd, area, MOST));
+	EXPECT(0, close(copy));
+	expect_text(fd, area, 12, 11, "", "half");
+	EXPECT(-EAGAIN, get_record(fd, area, MOST));
+}
+
+/* A log of 4 KiB that is full takes the lines that fit, here 56. */
+static void lines_when_full(void)
+{
+	int fd = device(O_RDWR | O_NONBLOCK);
+
+	for (int i = 0; i < 100; i++)
+		memcpy(area + 17 * i, "0123456789abcdef\n", 17);
+	EXPECT(56 * 17, write(fd, area, 100 * 17));
+	EXPECT(-ENOSPC, write(fd, area, 17));
+	put(fd, "half");
+	EXPECT(-ENOSPC, write(fd, " a line\n", 8));
+	EXPECT(0, ioctl(fd, UMSG_IOC_CLEAR));
+	EXPECT(0, lseek(fd, 0, SEEK_DATA));
+	put(fd, " a line\n");
+	expect_text(fd, area, 14, 56, "", "half a line");
+}
+
+/* A write of the largest size ends where the memory does. */
+static void lines_of_2g(void)
+{
+	char *at = mmap(NULL, 4 * 4096 + 4096, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = device(O_RDWR | O_NONBLOCK);
+
+	for (int i = 0; i < 4 * 4096; i += 16)
+		memcpy(at + i, "0123456789abcde\n", 16);
+	EXPECT(0, munmap(at + 4 * 4096, 4096));
+	EXPECT(4 * 4096, call(CODE_32, WRITE, fd, (unsigned long)at, 0x7fffffff));
+	EXPECT(-EFAULT, call(CODE_32, WRITE, fd, (unsigned long)at + 3 * 4096, 0x7fffffff));
+	EQUAL(1024, get_info(fd).next_seq);
+	EXPECT(0, seek_seq(fd, 1023));
+	expect_text(fd, area, 14, 1023, "", "0123456789abcde");
+	put(fd, "end\n");
+	expect_text(fd, area, 14, 1024, "", "end");
+}
+
+/* UID is the real user id of the writer, OPENER the effective one that opened the file. */
+static void identity(void)
+{
+	int fd = device(O_RDWR | O_NONBLOCK), own;
+
+	EXPECT(0, setresuid(70001, 70002, -1));
+	own = device(O_WRONLY);
+	put(fd, "one\n");
+	put(own, "two\n");
+	EXPECT(0, seteuid(0));
+	EXPECT(0, setresuid(70002, 70003, -1));
+	put(own, "three\n");
+	for (__u32 options = 0; options <= UMSG_OPTION_BINARY_READ; options++) {
+		CONTEXT("options %u", options);
+		set_options(fd, options);
+		for (__u64 i = 0; i < 3; i++) {
+			static const char *const texts[] = { "one", "two", "three" };
+
+			uid = i < 2 ? 70001 : 70002;
+			opener = i < 1 ? 0 : 70002;
+			if (!options) {
+				expect_text(fd, area, 14, i, "", texts[i]);
+				continue;
+			}
+			EXPECT(72, get_record(fd, area, 72));
+			expect_record(area, 14, i, 0, texts[i]);
+		}
+		EXPECT(0, lseek(fd, 0, SEEK_SET));
+	}
+}
+
 static void *put_from_thread(void *fd)
 {
 	tid = gettid();
 	uid = 1234;
-	EXPECT(0, syscall(SYS_setresuid32, -1, uid, -1));	/* of this thread alone */
+	EXPECT(0, syscall(SYS_setresuid32, uid, -1, -1));	/* of this thread alone */
 	put(*(int *)fd, "one");
 	return NULL;
 }
 
 static void binary_read(void)
 {
-	int fd = device(O_RDWR | O_NONBLOCK);
+	int fd = device_in(UMSG_STYLE_KMSG, O_RDWR | O_NONBLOCK);
 	__u64 before = now(), time;
 	pthread_t thread;
 
 	put(fd, "<2047>exactly8");
 	set_options(fd, UMSG_OPTION_BINARY_READ);
 	EQUAL(72, get(fd, UMSG_IOC_NEXT_SIZE));
+	set_style(fd, UMSG_STYLE_LINES);
 	EXPECT(-EINVAL, get_record(fd, area, 71));
 	EXPECT(72, get_record(fd, area, 72 + 7));
 	time = expect_record(area, 2047, 0, 0, "exactly8");
 	EQUAL(1, before <= time && time <= now());
+	set_style(fd, UMSG_STYLE_KMSG);
 	EQUAL(0, pthread_create(&thread, NULL, put_from_thread, &fd));
 	EQUAL(0, pthread_join(thread, NULL));
 	EXPECT(72, get_record(fd, area, MOST));
@@ -250,6 +572,7 @@ static void binary_read(void)
 	uid = 0;
 	for (int i = 2; i < 100; i++)
 		put(fd, "0123456789");
+	set_style(fd, UMSG_STYLE_LINES);
 	EXPECT(56 * 80, get_record(fd, area, sizeof(area)));
 	for (int i = 0; i < 56; i++)
 		expect_record(area + i * 80, 14, 44 + i, i ? 0 : 42, "0123456789");
@@ -274,6 +597,9 @@ static void binary_write(void)
 	EXPECT(-EINVAL, write(fd, area, 15));
 	area[88 + 15] = 1;				/* a field that the module does not know */
 	EXPECT(-EINVAL, write(fd, area + 88, 16));
+	entry(area, 8, 14, 1, "x");
+	((struct umsg_entry *)area)->reserved = 1;
+	EXPECT(-EINVAL, write(fd, area, 16));
 	for (size_t i = 0; i < COUNT(errors); i++) {
 		CONTEXT("entry %zu", i);
 		entry(area, errors[i].header_size, errors[i].priority, errors[i].len, "");
@@ -307,18 +633,21 @@ static void good_addresses(void)
 		__u64 address = HIGH(cases[i / 32].high) | (unsigned long)at;
 		enum call read = i & 16 ? READV : READ, write = i & 16 ? WRITEV : WRITE;
 		enum way way = cases[i / 32].way;
+		__u32 style = i % 3;
 		struct umsg_info want;
 
-		CONTEXT("%s, address %#llx, %s", ways[way], address, calls[read]);
+		CONTEXT("%s, address %#llx, %s, style %u", ways[way], address, calls[read], style);
 		set_options(fd, 0);
-		memcpy(at, "<30>text", 8);
-		EXPECT(8, call(way, write, fd, address, 8));
+		*(__u32 *)at = style;
+		EXPECT(0, call(way, IOCTL, fd, address, UMSG_IOC_SET_STYLE));
+		EQUAL(style, *(__u32 *)get_by(way, fd, UMSG_IOC_GET_STYLE, address));
+		memcpy(at, "<30>text\n", 9);
+		EXPECT(9, call(way, write, fd, address, 9));
 		*(__u32 *)at = BINARY;
 		EXPECT(0, call(way, IOCTL, fd, address, UMSG_IOC_SET_OPTIONS));
 		EQUAL(BINARY, *(__u32 *)get_by(way, fd, UMSG_IOC_GET_OPTIONS, address));
 		entry(at, 8, 31, 4, "data");
 		EXPECT(16, call(way, write, fd, address, 16));
-		EQUAL(UMSG_ABI_VERSION, *(__u32 *)get_by(way, fd, UMSG_IOC_VERSION, address));
 		EQUAL(72, *(__u32 *)get_by(way, fd, UMSG_IOC_NEXT_SIZE, address));
 		want = get_info(fd);
 		BYTES(&want, get_by(way, fd, UMSG_IOC_INFO, address), sizeof(want));
@@ -330,7 +659,7 @@ static void good_addresses(void)
 		*(__u64 *)at = 2 * i;
 		EXPECT(0, call(way, IOCTL, fd, address, UMSG_IOC_SEEK_SEQ));
 		set_options(fd, 0);
-		expect_text(fd, at, 30, 2 * i, "", "text");
+		expect_text(fd, at, 30, 2 * i, style == UMSG_STYLE_PLAIN ? NULL : "", "text");
 		*(__u64 *)at = ~0ULL;
 		EXPECT(0, call(way, IOCTL, fd, address, UMSG_IOC_SEEK_TIME));
 		EXPECT(-EAGAIN, get_record(fd, at, MOST));
@@ -341,11 +670,11 @@ static void good_addresses(void)
  * Makes every call that takes an address, with a bad one. `cut` is 0, or a good mapping ends at
  * `address` and has the first byte (1), half (2), or all but the last byte (3) of the data.
  */
-static void bad_address(enum way way, int fd, __u32 options, __u64 address, int cut)
+static void bad_address(enum way way, int fd, __u32 style, __u32 options, __u64 address, int cut)
 {
 	static const unsigned int commands[] = {
-		UMSG_IOC_VERSION, UMSG_IOC_INFO, UMSG_IOC_GET_OPTIONS, UMSG_IOC_SET_OPTIONS,
-		UMSG_IOC_SEEK_SEQ, UMSG_IOC_SEEK_TIME, UMSG_IOC_NEXT_SIZE,
+		UMSG_IOC_INFO, UMSG_IOC_GET_OPTIONS, UMSG_IOC_SET_OPTIONS, UMSG_IOC_GET_STYLE,
+		UMSG_IOC_SET_STYLE, UMSG_IOC_SEEK_SEQ, UMSG_IOC_SEEK_TIME, UMSG_IOC_NEXT_SIZE,
 	};
 	/* Two sizes of each: the module copies a write of 512 bytes of text to another place. */
 	static const struct { enum call call; size_t size; } transfers[] = {
@@ -362,14 +691,15 @@ static void bad_address(enum way way, int fd, __u32 options, __u64 address, int 
 		size_t data = ioctl ? _IOC_SIZE(size) : kind < WRITE ? next_size : size;
 		__u64 at = address - (cut == 3 ? data - 1 : cut == 2 ? data / 2 : (size_t)cut);
 
-		CONTEXT("%s, options %#x, %s %#x, address %#llx", ways[way], options, calls[kind],
-			size, at);
+		CONTEXT("%s, style %u, options %#x, %s %#x, address %#llx", ways[way], style,
+			options, calls[kind], size, at);
 		if (cut > 1 && !ioctl)		/* a valid entry, as far as the mapping goes */
-			memcpy((void *)(long)at, &(struct umsg_entry){ 8, 14, size - 8 }, 8);
+			memcpy((void *)(long)at, &(struct umsg_entry){ 8, 0, 14, size - 8 }, 8);
 		EXPECT(-EFAULT, call(way, kind, fd, at, size));
 		after = get_info(fd);
 		BYTES(&before, &after, sizeof(before));
 		EQUAL(options, get(fd, UMSG_IOC_GET_OPTIONS));
+		EQUAL(style, get(fd, UMSG_IOC_GET_STYLE));
 		EQUAL(next_size, get(fd, UMSG_IOC_NEXT_SIZE));
 	}
 }
@@ -384,7 +714,12 @@ static void bad_addresses(enum way way, __u64 high)
 	const __u64 wide[] = { HIGH(1), HIGH(1) | (unsigned long)good, 0x7fffffffe000,
 			       0x7ffffffffffd, HIGH(0x8000), 1ULL << 63 | (unsigned long)good,
 			       HIGH(0xffff8880), HIGH(~0U) | (unsigned long)good, -4096, ~0ULL };
-	int fd = device(O_RDWR | O_NONBLOCK);
+	/* A binary write is the same in each style. */
+	static const struct { __u32 style, options; } files[] = {
+		{ UMSG_STYLE_LINES, 0 }, { UMSG_STYLE_KMSG, 0 }, { UMSG_STYLE_PLAIN, 0 },
+		{ UMSG_STYLE_LINES, BINARY }, { UMSG_STYLE_KMSG, BINARY },
+	};
+	int fd = device_in(UMSG_STYLE_KMSG, O_RDWR | O_NONBLOCK);
 	char middle[601] = "";
 
 	EXPECT(0, munmap(end, 4096));
@@ -393,18 +728,25 @@ static void bad_addresses(enum way way, __u64 high)
 	put(fd, memset(middle, 'm', 600));
 	put(fd, "two");
 	EXPECT(0, seek_seq(fd, 1));
-	for (__u32 options = 0; options <= BINARY; options += BINARY) {
+	for (size_t i = 0; i < COUNT(files); i++) {
+		__u32 style = files[i].style, options = files[i].options;
+
+		set_style(fd, style);
 		set_options(fd, options);
-		for (size_t i = 0; i < COUNT(low); i++)
-			bad_address(way, fd, options, high | (__u32)low[i], 0);
+		for (size_t j = 0; j < COUNT(low); j++)
+			bad_address(way, fd, style, options, high | (__u32)low[j], 0);
 		for (int cut = 1; cut <= 3; cut++)
-			bad_address(way, fd, options, high | (unsigned long)end, cut);
-		for (size_t i = 0; way == SYSCALL_64 && i < COUNT(wide); i++)
-			bad_address(way, fd, options, wide[i], 0);
+			bad_address(way, fd, style, options, high | (unsigned long)end, cut);
+		for (size_t j = 0; way == SYSCALL_64 && j < COUNT(wide); j++)
+			bad_address(way, fd, style, options, wide[j], 0);
 	}
 	*context = 0;
 	set_options(fd, 0);
+	set_style(fd, UMSG_STYLE_LINES);
 	expect_text(fd, area, 14, 1, "", middle);
+	expect_text(fd, area, 14, 2, "", "two");
+	put(fd, "three\n");				/* no bytes of a line before it */
+	expect_text(fd, area, 14, 3, "", "three");
 }
 
 static void bad_addresses_32(void)
@@ -448,7 +790,10 @@ static int ready(int fd, int number, int asked, const void *timeout)
 	return events;
 }
 
-/* POLLPRI is a loss. The log of 4 KiB has 56 records. */
+/*
+ * POLLPRI is a loss, to which the style kmsg adds POLLERR; select() has no set for it. The log
+ * of 4 KiB has 56 records.
+ */
 static void poll_events(void)
 {
 	static const int numbers[] = { SYS_poll, SYS_ppoll, SYS_ppoll_time64, SYS__newselect,
@@ -457,18 +802,24 @@ static void poll_events(void)
 	const int all = POLLIN | POLLOUT | POLLPRI;
 	int fd = device(O_RDWR | O_NONBLOCK);
 
-	for (size_t i = 0; i < COUNT(numbers); i++) {
-		CONTEXT("system call %d", numbers[i]);
+	for (size_t i = 0; i < 2 * COUNT(numbers); i++) {
+		int number = numbers[i / 2], error = i % 2 && i / 2 < 3 ? POLLERR : 0;
+
+		CONTEXT("system call %d, style %zu", number, i % 2);
+		set_style(fd, i % 2 ? UMSG_STYLE_KMSG : UMSG_STYLE_LINES);
 		EXPECT(0, lseek(fd, 0, SEEK_END));
-		EQUAL(POLLOUT, ready(fd, numbers[i], all, zero));
+		EQUAL(POLLOUT, ready(fd, number, all, zero));
 		put_later(fd);
-		EQUAL(POLLIN, ready(fd, numbers[i], POLLIN | POLLPRI, NULL));
-		EQUAL(POLLIN | POLLOUT, ready(fd, numbers[i], all, zero));
+		EQUAL(POLLIN, ready(fd, number, POLLIN | POLLPRI, NULL));
+		EQUAL(POLLIN | POLLOUT, ready(fd, number, all, zero));
 		for (int j = 0; j < 57; j++)
-			put(fd, "0123456789");
-		EQUAL(all, ready(fd, numbers[i], all, zero));
-		EXPECT(1, get_record(fd, area, MOST) > 0);
-		EQUAL(POLLIN | POLLOUT, ready(fd, numbers[i], all, zero));
+			put(fd, "0123456789\n");
+		EQUAL(all | error, ready(fd, number, all, zero));
+		if (i % 2)
+			EXPECT(-EPIPE, get_record(fd, area, MOST));
+		else
+			EXPECT(1, get_record(fd, area, MOST) > 0);
+		EQUAL(POLLIN | POLLOUT, ready(fd, number, all, zero));
 	}
 }
 
@@ -489,12 +840,20 @@ static void nonblock(void)
 int main(void)
 {
 	static const struct test tests[] = {
-		{ "info", "capacity=4K policy=stop record_max=2K", info },
+		{ "info", "capacity=4K policy=stop record_max=2K style=plain", info },
 		{ "ioctl_errors", "", ioctl_errors },
-		{ "options", "capacity=4K", options },
+		{ "options", "", options },
+		{ "styles", "style=plain", styles },
+		{ "loss", "capacity=4K", loss },
+		{ "cut", "", cut },
 		{ "seek", "", seek },
 		{ "lseek_offsets", "", lseek_offsets },
 		{ "text", "", text },
+		{ "lines", "record_max=10", lines },
+		{ "lines_without_newline", "", lines_without_newline },
+		{ "lines_when_full", "capacity=4K policy=stop", lines_when_full },
+		{ "lines_of_2g", "", lines_of_2g },
+		{ "identity", "mode=0666", identity },
 		{ "binary_read", "capacity=4K", binary_read },
 		{ "binary_write", "", binary_write },
 		{ "good_addresses", "", good_addresses },

@@ -28,8 +28,8 @@
 
 static unsigned char area[16384] __attribute__((aligned(8)));
 static unsigned char poison[sizeof(area)];
-static pid_t tid;	/* of the writer of the expected records */
-static uid_t uid;
+static pid_t pid, tid;	/* of the writer of the expected records */
+static uid_t uid, opener;
 
 /* The case of a loop, for the message of a failed check. */
 static char context[128];
@@ -134,11 +134,26 @@ static long call(enum way way, enum call call, int fd, __u64 address, __u64 size
 	return -1;
 }
 
+/* Opens the device in the style of the log, which is lines by default. */
 static int device(int flags)
 {
 	int fd = open("/dev/umsg", flags);
 
 	EQUAL(1, fd >= 0);
+	return fd;
+}
+
+static void set_style(int fd, __u32 style)
+{
+	EXPECT(0, ioctl(fd, UMSG_IOC_SET_STYLE, &style));
+}
+
+/* Opens the device in another style than that of the log. */
+static int device_in(__u32 style, int flags)
+{
+	int fd = device(flags);
+
+	set_style(fd, style);
 	return fd;
 }
 
@@ -195,45 +210,80 @@ static long get_record(int fd, unsigned char *at, size_t len)
 	return got;
 }
 
-/* Reads a record in the text format, and returns its time in microseconds. */
-static __u64 expect_text_at(const char *place, int fd, unsigned char *at, int priority,
-			    __u64 seq, const char *lost, const char *text)
+/*
+ * Reads a record in the text format into `room` bytes, and returns its time in microseconds. `keys`
+ * are the lines after those of the writer; NULL if there must be no lines of keys.
+ */
+static __u64 expect_text_at(const char *place, const char *flag, size_t room, int fd,
+			    unsigned char *at, int priority, __u64 seq, const char *keys,
+			    const char *text)
 {
-	char want[MOST];
+	char want[MOST], *end = want, *limit = want + sizeof(want);
 	unsigned long long usec = 0;
-	long len = get_record(fd, at, MOST);
+	long len = get_record(fd, at, room);
 
 	if (len < 0)
 		len = -errno;
 	sscanf((char *)at, "%*u,%*u,%llu,", &usec);
-	snprintf(want, sizeof(want), "%d,%llu,%llu,-%s;%s\n PID=%d\n TID=%d\n UID=%u\n COMM=%s\n",
-		 priority, seq, usec, lost, text, getpid(), tid, uid, NAME);
-	check(place, "length of the text record", strlen(want), len);
+	end += snprintf(end, limit - end, "%d,%llu,%llu,%s;%s\n", priority, seq, usec, flag, text);
+	if (keys)
+		end += snprintf(end, limit - end, " PID=%d\n TID=%d\n UID=%u\n COMM=%s\n", pid, tid,
+				uid, NAME);
+	if (keys && opener != uid)
+		end += snprintf(end, limit - end, " OPENER=%u\n", opener);
+	if (keys)
+		end += snprintf(end, limit - end, "%s", keys);
+	check(place, "length of the text record", end - want, len);
 	check_bytes(place, "the text record", want, at, len);
 	return usec;
 }
-#define expect_text(...) expect_text_at(HERE, __VA_ARGS__)
+#define expect_text(...) expect_text_at(HERE, "-", MOST, __VA_ARGS__)
+#define expect_cut(room, ...) expect_text_at(HERE, "-", room, __VA_ARGS__)
+#define expect_flag(flag, ...) expect_text_at(HERE, flag, MOST, __VA_ARGS__)
 
 /* Checks a record in the binary format, and returns its time in nanoseconds. */
-static __u64 expect_record_at(const char *place, unsigned char *at, int priority, __u64 seq,
-			      __u64 lost, const char *text)
+static __u64 expect_record_at(const char *place, int flags, unsigned char *at, int priority,
+			      __u64 seq, __u64 lost, const char *text)
 {
 	__u64 time_ns = ((struct umsg_record *)at)->time_ns;
 	__u32 len = strlen(text);
-	struct umsg_record want = { sizeof(want), priority, len, seq, time_ns, lost,
-				    getpid(), tid, uid, 0, NAME };
+	struct umsg_record want = { sizeof(want), flags, priority, len, seq, time_ns, lost,
+				    pid, tid, uid, opener, NAME };
 
 	check_bytes(place, "struct umsg_record", &want, at, sizeof(want));
 	check_bytes(place, "the text", text, at + sizeof(want), len);
 	check_bytes(place, "the padding", "\0\0\0\0\0\0\0", at + sizeof(want) + len, -len & 7);
 	return time_ns;
 }
-#define expect_record(...) expect_record_at(HERE, __VA_ARGS__)
+#define expect_record(...) expect_record_at(HERE, 0, __VA_ARGS__)
+#define expect_flags(flags, ...) expect_record_at(HERE, flags, __VA_ARGS__)
+
+/* Checks that the state of an open file in /proc has the line `key`, a tab and `value`. */
+static void expect_fdinfo_at(const char *place, int fd, const char *key, const char *value)
+{
+	char path[64], line[128], got[128] = "no such line";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	check(place, path, 1, !!file);
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = 0;
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == '\t')
+			strcpy(got, line + strlen(key) + 1);
+	}
+	fclose(file);
+	if (strcmp(got, value)) {
+		printf("# %s: fdinfo %s: got %s, expected %s%s\n", place, key, got, value, context);
+		exit(1);
+	}
+}
+#define expect_fdinfo(...) expect_fdinfo_at(HERE, __VA_ARGS__)
 
 /* Makes an entry for a binary write, and returns its size. */
 static size_t entry(unsigned char *at, int header_size, int priority, __u32 len, const char *text)
 {
-	struct umsg_entry header = { header_size, priority, len };
+	struct umsg_entry header = { header_size, 0, priority, len };
 
 	memset(at, 0, 64);
 	memcpy(at, &header, sizeof(header));
@@ -279,7 +329,7 @@ static int passes(const struct test *test, int module, int kmsg)
 	fflush(stdout);
 	child = fork();
 	if (!child) {
-		tid = getpid();
+		pid = tid = getpid();
 		alarm(120);
 		test->run();
 		exit(0);

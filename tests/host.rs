@@ -9,7 +9,8 @@ use pure::*;
 
 mod value_tests {
     use crate::ring::Policy;
-    use crate::value::{join, joined_len, Mode, Size, Text, Value};
+    use crate::style::Style;
+    use crate::value::{join, joined_len, Minor, Mode, Size, Text, Value};
     use proptest::prelude::*;
 
     fn parse<T: Value>(text: &[u8]) -> Option<T> {
@@ -71,6 +72,9 @@ mod value_tests {
             if let Some(value) = parse::<Policy>(&bytes) {
                 prop_assert_eq!(show(&value).into_bytes(), bytes.clone());
             }
+            if let Some(value) = parse::<Style>(&bytes) {
+                prop_assert_eq!(show(&value).into_bytes(), bytes.clone());
+            }
             let text = parse::<Text<16>>(&bytes);
             let fits = bytes.len() <= 16 && bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
             prop_assert_eq!(text.is_some(), fits);
@@ -83,10 +87,36 @@ mod value_tests {
     }
 
     #[test]
+    fn styles_have_their_names_and_numbers() {
+        for (name, number) in [("lines", 0), ("kmsg", 1), ("plain", 2)] {
+            let style: Style = parse(name.as_bytes()).unwrap();
+            assert_eq!((style.number(), Style::new(number)), (number, Some(style)));
+            assert_eq!(show(&style), name);
+        }
+        assert_eq!(Style::new(3), None);
+        assert_eq!(parse::<Style>(b"Lines"), None);
+    }
+
+    #[test]
     fn strings_are_joined() {
         const PARTS: &[&str] = &["parm=", "", "name:", "\0"];
         assert_eq!(joined_len(PARTS), 11);
         assert_eq!(&join::<11>(PARTS), b"parm=name:\0");
+    }
+
+    #[test]
+    fn every_minor() {
+        for number in 0..1000u32 {
+            let minor = parse::<Minor>(number.to_string().as_bytes());
+            let want = u8::try_from(number).ok().filter(|number| (243..=254).contains(number));
+            assert_eq!(minor, want.map(|number| Minor(Some(number))));
+            assert!(minor.is_none_or(|minor| show(&minor) == number.to_string()));
+        }
+        assert_eq!(parse(b"dynamic"), Some(Minor(None)));
+        assert_eq!(show(&Minor(None)), "dynamic");
+        for bad in ["", "dynami", "Dynamic", "0xf", "-243", "250 "] {
+            assert_eq!(parse::<Minor>(bad.as_bytes()), None, "{bad}");
+        }
     }
 
     #[test]
@@ -104,8 +134,8 @@ mod value_tests {
 
 mod record_tests {
     use crate::model::{self, parsed};
-    use crate::record::{parse, Header, Priority, Writer, HEADER_SIZE};
-    use crate::text::TextForm;
+    use crate::record::{parse, Header, Ids, Priority, Writer, HEADER_SIZE};
+    use crate::text::{Keys, TextForm};
     use proptest::prelude::*;
 
     fn header(seq: u64, time_ns: u64, priority: u16, comm: [u8; 16]) -> Header {
@@ -114,12 +144,16 @@ mod record_tests {
             time_ns,
             text_len: 0,
             priority: Priority::new(priority).unwrap(),
-            writer: Writer { pid: 11, tid: 12, uid: 13, comm },
+            continues: false,
+            writer: Writer { ids: Ids { pid: 11, tid: 12, uid: 13, opener: 13 }, comm },
         }
     }
 
-    fn text_form(header: &Header, text: &[u8], uid: u32, lost: u64) -> Vec<u8> {
-        let form = TextForm::new(header, text, uid, lost);
+    fn text_form(header: &Header, text: &[u8], lost: u64) -> Vec<u8> {
+        written(&TextForm::new(header, text, Keys::All(lost)))
+    }
+
+    fn written(form: &TextForm<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         assert!(form.write(|piece| {
             out.extend_from_slice(piece);
@@ -166,24 +200,29 @@ mod record_tests {
     fn longest_line_fits() {
         // Every field at its widest, the command name all escapes: nothing is cut off.
         let mut widest = header(u64::MAX, u64::MAX, Priority::MAX, [0xff; 16]);
-        widest.writer.pid = u32::MAX;
-        widest.writer.tid = u32::MAX;
+        let id = u32::MAX;
+        widest.writer.ids = Ids { pid: id, tid: id, uid: id, opener: id - 1 };
         let want = format!(
-            "2047,{seq},{usec},-,lost={lost};x\n PID={id}\n TID={id}\n UID={id}\n COMM={comm}\n",
+            "2047,{seq},{usec},-;x\n PID={id}\n TID={id}\n UID={id}\n COMM={comm}\n OPENER={opener}\n LOST={lost}\n",
+            opener = id - 1,
             seq = u64::MAX,
             usec = u64::MAX / 1000,
             lost = u64::MAX,
-            id = u32::MAX,
             comm = "\\xff".repeat(16),
         );
-        assert_eq!(text_form(&widest, b"x", u32::MAX, u64::MAX), want.as_bytes());
+        assert_eq!(text_form(&widest, b"x", u64::MAX), want.as_bytes());
+        // So that it is known to fit where it does.
+        let mut form = TextForm::new(&widest, b"\n", Keys::All(u64::MAX));
+        let len = form.len();
+        assert!(form.fit(len));
+        assert_eq!(written(&form).len(), len);
     }
 
     #[test]
     fn failing_sink_ends_it() {
         let header = header(0, 0, 14, [b'c'; 16]);
         let text = vec![b'x'; 5000];
-        let form = TextForm::new(&header, &text, 0, 0);
+        let form = TextForm::new(&header, &text, Keys::All(0));
         let mut pieces = 0;
         assert!(!form.write(|_| {
             pieces += 1;
@@ -195,30 +234,53 @@ mod record_tests {
     proptest! {
         #[test]
         fn header_survives_storing(
-            seq: u64, time_ns: u64, text_len: u32, priority in 8..=Priority::MAX,
-            pid: u32, tid: u32, uid: u32, comm: [u8; 16],
+            seq: u64, time_ns: u64, text_len: u32, priority in 8..=Priority::MAX, continues: bool,
+            pid: u32, tid: u32, uid: u32, opener: u32, comm: [u8; 16],
         ) {
             let priority = Priority::new(priority).unwrap();
-            let writer = Writer { pid, tid, uid, comm };
-            let header = Header { seq, time_ns, text_len, priority, writer };
+            let writer = Writer { ids: Ids { pid, tid, uid, opener }, comm };
+            let header = Header { seq, time_ns, text_len, priority, continues, writer };
             let stored: [u8; HEADER_SIZE] = header.encode();
             prop_assert_eq!(Header::decode(&stored), header);
             prop_assert_eq!(Header::text_len_of(&stored), text_len as usize);
             prop_assert_eq!(Header::time_of(&stored), header.time_ns);
-            prop_assert_eq!(Header::uid_of(&stored), header.writer.uid);
         }
 
         #[test]
         fn text_form_is_the_documented_one(
-            seq: u64, time_ns: u64, priority in 0..=Priority::MAX, uid: u32,
+            seq: u64, time_ns: u64, priority in 0..=Priority::MAX, continues: bool, uid: u32,
+            opener in prop_oneof![Just(13), any::<u32>()],
             lost in prop_oneof![Just(0), any::<u64>()],
             text in proptest::collection::vec(any::<u8>(), 0..2000),
         ) {
             let mut header = header(seq, time_ns, priority, *b"some\x01name\0\0\0\0\0\0\0");
-            header.writer.uid = uid;
+            header.continues = continues;
+            header.writer.ids = Ids { uid, opener, ..header.writer.ids };
             let number = if priority < 8 { priority + 8 } else { priority };
-            let want = model::text_form(number, &header, &text, lost);
-            prop_assert_eq!(text_form(&header, &text, uid, lost), want.into_bytes());
+            let want = model::text_form(number, &header, &text, Some(lost));
+            prop_assert_eq!(text_form(&header, &text, lost), want.into_bytes());
+            let plain = TextForm::new(&header, &text, Keys::None);
+            let want = model::text_form(number, &header, &text, None);
+            prop_assert_eq!(written(&plain), want.into_bytes());
+        }
+
+        /// In a buffer of any size, there is as much of the text as fits.
+        #[test]
+        fn text_form_fits_the_buffer(
+            text in proptest::collection::vec(
+                prop_oneof![Just(b'x'), Just(b'\\'), any::<u8>()], 0..300,
+            ),
+            lost in prop_oneof![Just(None), Just(Some(0)), Just(Some(1234))],
+            room in 0..1500usize,
+        ) {
+            let header = header(1, 1000, 14, *b"sixteen bytes !!");
+            let keys = lost.map_or(Keys::None, Keys::All);
+            let mut form = TextForm::new(&header, &text, keys);
+            let got = form.fit(room).then(|| String::from_utf8(written(&form)).unwrap());
+            if let Some(form) = &got {
+                prop_assert!(form.len() <= room);
+            }
+            prop_assert_eq!(got, model::fitted(14, &header, &text, lost, room));
         }
 
         /// Text that is plain for long, as most is.
@@ -233,8 +295,8 @@ mod record_tests {
                 text.extend((0..plain).map(|i| b' ' + (i % 60) as u8));
                 text.push(byte);
             }
-            let want = model::text_form(14, &header, &text, 0);
-            prop_assert_eq!(text_form(&header, &text, 13, 0), want.into_bytes());
+            let want = model::text_form(14, &header, &text, Some(0));
+            prop_assert_eq!(text_form(&header, &text, 0), want.into_bytes());
         }
 
         #[test]
@@ -254,21 +316,26 @@ mod record_tests {
 
         #[test]
         fn frames_hold_the_header(
-            seq: u64, time_ns: u64, text_len: u32, pid: u32, tid: u32, uid: u32, lost: u64,
-            comm: [u8; 16],
+            seq: u64, time_ns: u64, text_len: u32, continues: bool, lost: u64,
+            pid: u32, tid: u32, uid: u32, opener: u32, comm: [u8; 16],
         ) {
             let mut header = header(seq, time_ns, 30, comm);
             header.text_len = text_len;
-            header.writer.pid = pid;
-            header.writer.tid = tid;
-            let mut want = Vec::new();
-            want.extend(64u16.to_ne_bytes());
+            header.continues = continues;
+            let seen = Ids { pid, tid, uid, opener };
+            let mut want = vec![64, u8::from(continues)];
             want.extend(30u16.to_ne_bytes());
             want.extend(text_len.to_ne_bytes());
             [seq, time_ns, lost].iter().for_each(|word| want.extend(word.to_ne_bytes()));
-            [pid, tid, uid, 0].iter().for_each(|word| want.extend(word.to_ne_bytes()));
+            [pid, tid, uid, opener].iter().for_each(|word| want.extend(word.to_ne_bytes()));
             want.extend(comm);
-            prop_assert_eq!(Header::frame(&header.encode(), uid, lost).to_vec(), want);
+            let stored = header.encode();
+            let seen_ids = |ids| {
+                assert_eq!(ids, header.writer.ids);
+                seen
+            };
+            let frame = Header::frame(&stored, seen_ids, lost);
+            prop_assert_eq!(frame.to_vec(), want);
         }
 
         #[test]
@@ -281,6 +348,50 @@ mod record_tests {
             let mut windows = data.windows(text.len().max(1));
             prop_assert!(windows.any(|window| window == text) || text.is_empty());
             prop_assert!(data.len() - text.len() <= crate::record::DECORATION_MAX);
+        }
+    }
+}
+
+mod line_tests {
+    use crate::line::{is_line, newline};
+    use crate::model::{lines, split_lines};
+    use proptest::prelude::*;
+
+    /// Bytes of which many mean something.
+    fn stream() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            3 => Just(b'\n'), 3 => Just(b'<'), 3 => Just(b'>'), 4 => b'0'..=b'9',
+            8 => Just(b'x'), 1 => any::<u8>(),
+        ];
+        proptest::collection::vec(byte, 0..200)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 16 } else { 5000 }))]
+
+        /// However a stream is cut into writes, its records are the same.
+        #[test]
+        fn lines_do_not_depend_on_the_writes(
+            stream in stream(), record_max in 1..40usize,
+            cuts in proptest::collection::vec(0..200usize, 0..8),
+        ) {
+            let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < stream.len()).collect();
+            cuts.extend([0, stream.len()]);
+            cuts.sort();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &stream[cut[0]..cut[1]]).collect();
+            let want = lines(&stream, record_max);
+            prop_assert_eq!(split_lines(&pieces, record_max), want.clone());
+            let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+            prop_assert_eq!(split_lines(&bytes, record_max), want);
+        }
+
+        #[test]
+        fn first_newline(bytes in proptest::collection::vec(prop_oneof![
+            20 => any::<u8>(), 1 => Just(b'\n'),
+        ], 0..60)) {
+            let first = bytes.iter().position(|&byte| byte == b'\n');
+            prop_assert_eq!(newline(&bytes), first);
+            prop_assert_eq!(is_line(&bytes), first.is_some_and(|at| at + 1 == bytes.len()));
         }
     }
 }
@@ -321,7 +432,7 @@ fn buffers() {
 
 mod ring_tests {
     use crate::model::{Model, Op, READERS};
-    use crate::ring::{index_len, Policy, Ring};
+    use crate::ring::{index_len, IndexEntry, Policy, Ring};
     use crate::value::Value;
     use proptest::prelude::*;
 
@@ -377,7 +488,8 @@ mod ring_tests {
             let mut shown = String::new();
             policy.show(&mut shown).unwrap();
             assert_eq!(shown, name);
-            assert_eq!(Ring::new(vec![0; 64], vec![0; index_len(64)], policy).policy(), policy);
+            let index = vec![IndexEntry::default(); index_len(64)];
+            assert_eq!(Ring::new(vec![0; 64], index, policy).policy(), policy);
         }
     }
 

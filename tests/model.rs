@@ -2,8 +2,9 @@
 
 //! Plain models of the module's pure code: what the tests and the fuzz targets hold it against.
 
-use crate::record::{stored_size, Header, Priority, Writer, HEADER_SIZE};
-use crate::ring::{index_len, Policy, Position, Refused, Ring};
+use crate::line::Lines;
+use crate::record::{stored_size, Entries, Header, Ids, NoEntry, Priority, Writer, HEADER_SIZE};
+use crate::ring::{index_len, IndexEntry, Policy, Position, Refused, Ring};
 
 /// What [`crate::record::parse`] is to give, written a second time: the priority as a number.
 pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
@@ -32,8 +33,9 @@ pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize
     if data.len() < 8 {
         return Ok(None);
     }
-    let (header, priority, len) = (number(0, 2), number(2, 2), number(4, 4));
-    if ![8, 16, 24, 32, 40, 48, 56, 64].contains(&header) || priority > 2047 {
+    let (header, reserved, priority, len) =
+        (number(0, 1), number(1, 1), number(2, 2), number(4, 4));
+    if reserved != 0 || ![8, 16, 24, 32, 40, 48, 56, 64].contains(&header) || priority > 2047 {
         return Err("a field");
     }
     if len > record_max {
@@ -52,17 +54,64 @@ pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize
 
 /// Holds [`crate::record::Entry::first`] against [`entry`].
 pub fn check_entry(data: &[u8], record_max: usize) {
-    use crate::record::{Entry, NoEntry};
-    let got = Entry::first(data, record_max);
+    use crate::record::{Binary, Entry, NoEntry};
+    let got = Binary { record_max }.first(data);
     match entry(data, record_max) {
         Ok(Some((priority, text, size))) => {
             let priority = Priority::new(priority).unwrap();
-            assert_eq!(got, Ok(Entry { priority, text, size }));
+            let want = Entry { priority, continues: false, goes_on: false, text, size };
+            assert_eq!(got, Ok(want));
         }
         Ok(None) => assert_eq!(got, Err(NoEntry::Cut)),
         Err("the length") => assert_eq!(got, Err(NoEntry::TooLong)),
         Err(_) => assert_eq!(got, Err(NoEntry::Invalid)),
     }
+}
+
+/// A record that the lines of a stream are to become, written a second time: priority, whether it
+/// continues a line, text.
+pub type Line = (u16, bool, Vec<u8>);
+
+/// What a stream of bytes is to become, all of it at once, written a second time.
+pub fn lines(stream: &[u8], record_max: usize) -> Vec<Line> {
+    let mut records = Vec::new();
+    for line in stream.split_inclusive(|&byte| byte == b'\n') {
+        let (priority, text) = parsed(line);
+        let pieces: Vec<&[u8]> = text.chunks(record_max).collect();
+        if pieces.is_empty() {
+            records.push((priority, false, Vec::new()));
+        }
+        for (index, piece) in pieces.into_iter().enumerate() {
+            records.push((priority, index > 0, piece.to_vec()));
+        }
+    }
+    records
+}
+
+/// Gives [`Lines`] the stream in these pieces, as writes do, and returns the records. What is left
+/// over of one piece is given again with the next one.
+pub fn split_lines(pieces: &[&[u8]], record_max: usize) -> Vec<Line> {
+    let mut lines = Lines { record_max, continued: None };
+    let mut records = Vec::new();
+    let mut left = Vec::new();
+    let mut take = |left: &mut Vec<u8>, is_all: bool| {
+        while let Ok(entry) = if is_all { lines.next(left, true) } else { lines.first(left) } {
+            assert!(entry.text.len() <= record_max && entry.size > 0);
+            records.push((entry.priority.value(), entry.continues, entry.text.to_vec()));
+            lines.stored(&entry);
+            let size = entry.size;
+            left.drain(..size);
+        }
+        assert_eq!(lines.next(left, is_all), Err(NoEntry::Cut));
+    };
+    for piece in pieces {
+        left.extend_from_slice(piece);
+        take(&mut left, false);
+        assert!(left.len() < crate::line::decided_len(record_max), "{left:?} is undecided");
+    }
+    take(&mut left, true);
+    assert!(left.is_empty());
+    records
 }
 
 /// The escaping of the text form, written a second time in the plainest way.
@@ -76,18 +125,63 @@ pub fn escaped(text: &[u8]) -> String {
         .collect()
 }
 
-/// The text form of a record, `number` its priority, written a second time.
-pub fn text_form(number: u16, header: &Header, text: &[u8], lost: u64) -> String {
-    let Writer { pid, tid, uid, comm } = header.writer;
-    let name = comm.split(|&byte| byte == 0).next().unwrap();
-    format!(
-        "{number},{},{},-{};{}\n PID={pid}\n TID={tid}\n UID={uid}\n COMM={}\n",
-        header.seq,
-        header.time_ns / 1000,
-        if lost > 0 { format!(",lost={lost}") } else { String::new() },
-        escaped(text),
-        escaped(name),
-    )
+/// The text form of a record, `number` its priority, written a second time; without keys if `lost`
+/// is `None`.
+pub fn text_form(number: u16, header: &Header, text: &[u8], lost: Option<u64>) -> String {
+    text_form_cut(number, header, text, lost, 0)
+}
+
+/// The same, without so many bytes at the end of `text`.
+fn text_form_cut(
+    number: u16,
+    header: &Header,
+    text: &[u8],
+    lost: Option<u64>,
+    cut: usize,
+) -> String {
+    let Writer { ids: Ids { pid, tid, uid, opener }, comm } = header.writer;
+    let name = escaped(comm.split(|&byte| byte == 0).next().unwrap());
+    let flag = if header.continues { 'c' } else { '-' };
+    let text = escaped(&text[..text.len() - cut]);
+    let mut form = format!("{number},{},{},{flag};{text}\n", header.seq, header.time_ns / 1000);
+    let Some(lost) = lost else {
+        return form;
+    };
+    form += &format!(" PID={pid}\n TID={tid}\n UID={uid}\n COMM={name}\n");
+    if opener != uid {
+        form += &format!(" OPENER={opener}\n");
+    }
+    if lost > 0 {
+        form += &format!(" LOST={lost}\n");
+    }
+    if cut > 0 {
+        form += &format!(" CUT={cut}\n");
+    }
+    form
+}
+
+/// What a reader with `room` bytes is to get of a record, written a second time; `None` if there is
+/// not even room for what is around the text.
+pub fn fitted(
+    number: u16,
+    header: &Header,
+    text: &[u8],
+    lost: Option<u64>,
+    room: usize,
+) -> Option<String> {
+    let whole = text_form(number, header, text, lost);
+    if whole.len() <= room {
+        return Some(whole);
+    }
+    // Where it is cut, there must be room for a number as long as that of all bytes.
+    let spare = |cut: usize| match lost {
+        Some(_) => text.len().to_string().len() - cut.to_string().len(),
+        None => 0,
+    };
+    (1..=text.len())
+        .map(|cut| (cut, text_form_cut(number, header, text, lost, cut)))
+        .find(|(cut, form)| form.len() + spare(*cut) <= room)
+        .map(|(_, form)| form)
 }
 
 /// Readers of a [`Model`].
@@ -121,7 +215,7 @@ struct Reader {
 
 /// The ring, and beside it every text it ever took.
 pub struct Model {
-    ring: Ring<Vec<u8>, Vec<usize>>,
+    ring: Ring<Vec<u8>, Vec<IndexEntry>>,
     policy: Policy,
     taken: Vec<Vec<u8>>,
     refused: u64,
@@ -133,7 +227,11 @@ impl Model {
     /// An empty ring of `capacity` bytes.
     pub fn new(capacity: usize, policy: Policy) -> Self {
         Self {
-            ring: Ring::new(vec![0xee; capacity], vec![0; index_len(capacity)], policy),
+            ring: Ring::new(
+                vec![0xee; capacity],
+                vec![IndexEntry::default(); index_len(capacity)],
+                policy,
+            ),
             policy,
             taken: Vec::new(),
             refused: 0,
@@ -154,18 +252,26 @@ impl Model {
         self.taken[from as usize..].iter().map(|text| stored_size(text.len())).sum()
     }
 
+    /// The time of a record: some are stored later than they were written.
+    fn time(seq: u64) -> u64 {
+        if seq % 7 == 3 {
+            (seq * 10).saturating_sub(395)
+        } else {
+            seq * 10
+        }
+    }
+
     fn append(&mut self, text_len: usize) {
         let seq = self.written();
         let text: Vec<u8> = (0..text_len).map(|i| (seq as usize * 31 + i) as u8).collect();
         let header = Header {
             seq: 0,
-            time_ns: seq * 10,
+            time_ns: Self::time(seq),
             text_len: 0,
             priority: Priority::DEFAULT,
+            continues: seq % 5 == 2,
             writer: Writer {
-                pid: seq as u32,
-                tid: 2,
-                uid: 3,
+                ids: Ids { pid: seq as u32, tid: 2, uid: 3, opener: 4 },
                 comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
             },
         };
@@ -227,8 +333,9 @@ impl Model {
         assert_eq!(stored.lost, header.seq - at);
         assert_eq!(text, self.taken[header.seq as usize]);
         assert_eq!(header.text_len as usize, text.len());
-        assert_eq!(header.time_ns, header.seq * 10);
-        assert_eq!(u64::from(header.writer.pid), header.seq);
+        assert_eq!(header.time_ns, Self::time(header.seq));
+        assert_eq!(header.continues, header.seq % 5 == 2);
+        assert_eq!(u64::from(header.writer.ids.pid), header.seq);
         assert_eq!(stored.after.seq(), header.seq + 1);
         me.received += 1;
         me.lost += stored.lost;
@@ -274,15 +381,30 @@ impl Model {
         while let Some(stored) = ring.read(at) {
             let seq = stored.at.seq();
             assert_eq!(ring.position_of(seq), Some(stored.at));
-            // Its time is ten times its number.
-            assert_eq!(ring.position_at(seq * 10), stored.at);
-            assert_eq!(ring.position_at((seq * 10).saturating_sub(9)), stored.at);
+            self.search_time(seq * 10);
+            self.search_time((seq * 10).saturating_sub(9));
             at = stored.after;
         }
-        assert_eq!(ring.position_at(0), ring.oldest());
+        self.search_time(0);
         assert_eq!(ring.position_at(self.written() * 10), ring.next());
         assert_eq!(ring.position_of(self.written()), Some(ring.next()));
         assert_eq!(ring.position_of(self.written() + 1), None);
+    }
+
+    /// Checks where a search for a time ends.
+    fn search_time(&self, time_ns: u64) {
+        let (oldest, written) = (self.oldest(), self.written());
+        let is_later = |seq: &u64| Self::time(*seq) >= time_ns;
+        let first = (oldest..written).find(is_later).unwrap_or(written);
+        let found = self.ring.position_at(time_ns);
+        if (0..oldest).any(|seq| is_later(&seq)) {
+            assert!(found.seq() <= first && first - found.seq() <= 64, "{time_ns}: {found:?}");
+        } else {
+            assert_eq!(found.seq(), first, "{time_ns}");
+        }
+        // It is a position that the ring has: what is read there is that record.
+        let there = self.ring.read(found).map(|stored| stored.at);
+        assert_eq!(there, (found.seq() < written).then_some(found));
     }
 
     /// What must hold at any moment.

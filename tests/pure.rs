@@ -7,10 +7,14 @@
 
 #[path = "../src/kernel/buffer.rs"]
 pub(crate) mod buffer;
+#[path = "../src/line.rs"]
+pub(crate) mod line;
 #[path = "../src/record.rs"]
 pub(crate) mod record;
 #[path = "../src/ring.rs"]
 pub(crate) mod ring;
+#[path = "../src/style.rs"]
+pub(crate) mod style;
 #[path = "../src/text.rs"]
 pub(crate) mod text;
 #[path = "../src/value.rs"]

@@ -14,4 +14,5 @@ static_assert((__force u32)FMODE_WRITE == 1u << 1);
 static_assert((__force u32)FMODE_NOWAIT == 1u << 27);
 static_assert((__force u32)(EPOLLIN | EPOLLRDNORM) == (0x001 | 0x040));
 static_assert((__force u32)EPOLLPRI == 0x002);
+static_assert((__force u32)EPOLLERR == 0x008);
 static_assert((__force u32)(EPOLLOUT | EPOLLWRNORM) == (0x004 | 0x100));

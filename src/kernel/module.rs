@@ -14,6 +14,13 @@ use kernel::time::{
 #[cfg(MODULE)]
 use kernel::types::Opaque;
 
+/// What `modinfo -F version` shows, and `/sys/module/umsg/version`: `module!` has no field for it.
+/// C counterpart: `MODULE_VERSION`.
+#[cfg(MODULE)]
+#[link_section = ".modinfo"]
+#[used(compiler)]
+static VERSION: [u8; 14] = *b"version=1.0.0\0";
+
 /// This module, null where it is built in: what C calls `THIS_MODULE` (`include/linux/init.h`).
 pub(crate) const THIS_MODULE: *mut bindings::module = this_module();
 

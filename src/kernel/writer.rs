@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who the current task is, and what it may do. The kernel crate shows no command name, no
-//! capability and no munged user id yet.
+//! Who the current task is, what it may see and what it may do. The kernel crate shows no command
+//! name, no real user id of the current credentials, no capability and no munged user id yet.
 
-use core::ptr::addr_of;
+use core::ptr::{
+    addr_of,
+    eq, //
+};
 
 use kernel::{
     bindings,
@@ -13,18 +16,55 @@ use kernel::{
 };
 
 use crate::record::{
+    Ids,
     Writer,
     COMM_LEN, //
 };
 
-/// The current task, as it is recorded with what it writes.
-pub(crate) fn current() -> Writer {
+/// Returns the current task, as it is recorded with what it writes to a file that `opener` opened.
+pub(crate) fn current(opener: u32) -> Writer {
     let task = current!();
     Writer {
-        pid: task.group_leader().pid() as u32,
-        tid: task.pid() as u32,
-        uid: Kuid::current_euid().into_raw().val,
+        ids: Ids {
+            pid: task.group_leader().pid() as u32,
+            tid: task.pid() as u32,
+            uid: current_uid(),
+            opener,
+        },
         comm: comm(),
+    }
+}
+
+/// Returns the real user id of the current task, as the kernel holds it. C counterpart:
+/// `current_uid()`, which is what `SO_PASSCRED` gives.
+///
+/// These are the credentials that the task acts with: a thread of io_uring acts with those of the
+/// process it works for.
+fn current_uid() -> u32 {
+    let task = current!().as_ptr();
+    // SAFETY: `task` is the current task, and nobody else changes its `cred`.
+    let cred = unsafe { (*task).cred };
+    // SAFETY: The task holds a reference to its credentials, and they do not change.
+    unsafe { (*cred).uid.val }
+}
+
+/// A process, told from all others: also from a later one with the same id.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process {
+    pid: u32,
+    started_ns: u64,
+}
+
+/// Returns the process that the current task is a thread of.
+pub(crate) fn current_process() -> Process {
+    let task = current!();
+    let leader = task.group_leader();
+    Process {
+        pid: leader.pid() as u32,
+        // SAFETY: The leader's structure lives for as long as its threads. Its time changes only
+        // when another thread becomes the leader, which has the same time then; a torn value would
+        // be taken for another process, and is not to be had on a 64-bit machine.
+        started_ns: unsafe { addr_of!((*leader.as_ptr()).start_boottime).read_volatile() },
     }
 }
 
@@ -48,16 +88,46 @@ fn comm() -> [u8; COMM_LEN] {
     comm
 }
 
-/// The recorded user id `uid`, as the current task is to see it: in its user namespace, and as the
-/// overflow user id when it is not mapped there. C counterpart: `from_kuid_munged()`, which is not
-/// there without `CONFIG_USER_NS`.
-pub(crate) fn uid_for_reader(uid: u32) -> u32 {
-    // SAFETY: Returns a pointer, which is only compared.
-    let namespace = unsafe { bindings::current_user_ns() };
-    if core::ptr::eq(namespace, addr_of!(bindings::init_user_ns)) {
-        // There every one is itself: most readers are spared a search.
-        return uid;
+/// What a task sees of the ids of writers.
+#[derive(Clone, Copy)]
+pub(crate) struct View {
+    /// It is in the initial pid namespace.
+    sees_pids: bool,
+    /// It is in the initial user namespace, where every user id is itself.
+    sees_uids: bool,
+}
+
+impl View {
+    /// Returns the view of the current task.
+    pub(crate) fn of_current() -> Self {
+        // SAFETY: Returns a pointer, which is only compared.
+        let user_ns = unsafe { bindings::current_user_ns() };
+        // SAFETY: As above; the current task is valid.
+        let pid_ns = unsafe { bindings::task_active_pid_ns(current!().as_ptr()) };
+        Self {
+            sees_pids: eq(pid_ns, addr_of!(bindings::init_pid_ns)),
+            sees_uids: eq(user_ns, addr_of!(bindings::init_user_ns)),
+        }
     }
+
+    /// Returns recorded ids as the task sees them: user ids in its user namespace, the ids of
+    /// process and thread as 0 outside of the initial pid namespace.
+    #[inline]
+    pub(crate) fn ids(self, mut ids: Ids) -> Ids {
+        if !self.sees_pids {
+            (ids.pid, ids.tid) = (0, 0);
+        }
+        if !self.sees_uids {
+            (ids.uid, ids.opener) = (munged(ids.uid), munged(ids.opener));
+        }
+        ids
+    }
+}
+
+/// Returns the user id `uid` in the user namespace of the current task, or the overflow user id
+/// when it is not mapped there. C counterpart: `from_kuid_munged()`, which is not there without
+/// `CONFIG_USER_NS`.
+fn munged(uid: u32) -> u32 {
     match Kuid::from_raw(bindings::kuid_t { val: uid }).into_uid_in_current_ns() {
         u32::MAX => {
             // SAFETY: The variable lives for ever; a sysctl may write it at any time, hence

@@ -9,26 +9,36 @@ mod pure;
 
 use criterion::{criterion_group, criterion_main, Criterion};
 use pure::*;
-use record::{Header, Priority, Writer, HEADER_SIZE};
-use ring::{index_len, Policy, Position, Ring};
+use record::{Header, Ids, Priority, Writer, HEADER_SIZE};
+use ring::{index_len, IndexEntry, Policy, Position, Ring};
 use spin::Mutex;
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
-use text::TextForm;
+use text::{Keys, TextForm};
 
 const HEADER: Header = Header {
     seq: 0,
     time_ns: 0,
     text_len: 0,
     priority: Priority::DEFAULT,
-    writer: Writer { pid: 1234, tid: 1234, uid: 1000, comm: *b"benchmark\0\0\0\0\0\0\0" },
+    continues: false,
+    writer: Writer {
+        ids: Ids { pid: 1234, tid: 1234, uid: 1000, opener: 1000 },
+        comm: *b"benchmark\0\0\0\0\0\0\0",
+    },
 };
+
+/// An empty ring of 1 MiB.
+fn ring() -> Ring<Vec<u8>, Vec<IndexEntry>> {
+    let index = vec![IndexEntry::default(); index_len(1 << 20)];
+    Ring::new(vec![0; 1 << 20], index, Policy::Overwrite)
+}
 
 fn all(criterion: &mut Criterion) {
     for size in [16, 64, 256, 4096] {
         let text = vec![b'x'; size];
-        let mut ring = Ring::new(vec![0; 1 << 20], vec![0; index_len(1 << 20)], Policy::Overwrite);
+        let mut ring = ring();
         criterion.bench_function(&format!("append of {size} bytes"), |bencher| {
             bencher.iter(|| ring.append(HEADER, black_box(&text)))
         });
@@ -46,15 +56,14 @@ fn all(criterion: &mut Criterion) {
         for (of, text) in [("", text), (" of UTF-8", letters), (" with one escape", nearly)] {
             let name = format!("text format of {size} bytes{of}");
             criterion.bench_function(&name, |bencher| {
-                let form = TextForm::new(&HEADER, black_box(&text), 1000, 0);
+                let form = TextForm::new(&HEADER, black_box(&text), Keys::All(0));
                 bencher.iter(|| form.write(|chunk| !black_box(chunk).is_empty()))
             });
         }
     }
     for threads in [1, 2] {
         criterion.bench_function(&format!("append of 64 bytes by {threads} threads"), |bencher| {
-            let ring = Ring::new(vec![0; 1 << 20], vec![0; index_len(1 << 20)], Policy::Overwrite);
-            let ring = Mutex::new(ring);
+            let ring = Mutex::new(ring());
             bencher.iter_custom(|count| append_by(threads, &ring, count));
         });
     }
@@ -62,7 +71,7 @@ fn all(criterion: &mut Criterion) {
 
 /// How long it takes until each of `threads` threads has appended `count` records, each under the
 /// lock around the ring.
-fn append_by(threads: u32, ring: &Mutex<Ring<Vec<u8>, Vec<usize>>>, count: u64) -> Duration {
+fn append_by(threads: u32, ring: &Mutex<Ring<Vec<u8>, Vec<IndexEntry>>>, count: u64) -> Duration {
     let start = Instant::now();
     thread::scope(|scope| {
         for _ in 0..threads {

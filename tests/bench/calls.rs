@@ -9,11 +9,14 @@ use std::os::unix::fs::OpenOptionsExt;
 /// Messages in a batch.
 pub const BATCH: usize = 16;
 
-nix::ioctl_write_ptr!(set_options, 0xe6, 4, u32);
-nix::ioctl_write_ptr!(seek_seq, 0xe6, 5, u64);
-nix::ioctl_write_ptr!(seek_time, 0xe6, 6, u64);
+nix::ioctl_write_ptr!(set_options, 0xe6, 3, u32);
+nix::ioctl_write_ptr!(set_style, 0xe6, 5, u32);
+nix::ioctl_write_ptr!(seek_seq, 0xe6, 6, u64);
+nix::ioctl_write_ptr!(seek_time, 0xe6, 7, u64);
 pub const BINARY_READ: u32 = 1;
 pub const BINARY_WRITE: u32 = 2;
+/// Each write is a record.
+const KMSG: u32 = 1;
 
 pub fn open(path: &str, flags: i32) -> File {
     OpenOptions::new()
@@ -28,7 +31,16 @@ pub fn umsg(flags: i32, options: u32) -> File {
     let file = open("/dev/umsg", flags);
     // SAFETY: `options` is what the command reads.
     unsafe { set_options(file.as_raw_fd(), &options) }.expect("UMSG_IOC_SET_OPTIONS");
+    if flags & libc::O_ACCMODE == libc::O_WRONLY {
+        // SAFETY: The style is what the command reads.
+        unsafe { set_style(file.as_raw_fd(), &KMSG) }.expect("UMSG_IOC_SET_STYLE");
+    }
     file
+}
+
+/// As most programs open it.
+pub fn umsg_lines() -> File {
+    open("/dev/umsg", libc::O_WRONLY)
 }
 
 pub fn umsg_binary_reader(flags: i32) -> File {

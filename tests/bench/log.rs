@@ -2,7 +2,9 @@
 
 //! umsg itself.
 
-use crate::calls::{entry, read, to_the_end, umsg, umsg_binary_reader, write, BATCH, BINARY_WRITE};
+use crate::calls::{
+    entry, read, to_the_end, umsg, umsg_binary_reader, umsg_lines, write, BATCH, BINARY_WRITE,
+};
 use crate::cases::utf8;
 use crate::measure::{Unit, LOOP};
 use std::os::fd::{AsRawFd, RawFd};
@@ -13,6 +15,13 @@ pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     let text = umsg(libc::O_WRONLY, 0);
     let fd = text.as_raw_fd();
     line("umsg write", unit.one(|| (), || write(fd, data)));
+    let lines = umsg_lines();
+    let mut a_line = data.to_vec();
+    a_line[data.len() - 1] = b'\n';
+    line("umsg write, a line", unit.one(|| (), || write(lines.as_raw_fd(), &a_line)));
+    let many = a_line.repeat(BATCH);
+    let cost = unit.one(|| (), || write(lines.as_raw_fd(), &many));
+    line("umsg write, 16 lines at once", cost / BATCH as f64);
     let binary = umsg(libc::O_WRONLY, BINARY_WRITE);
     let one = entry(data);
     line("umsg write, binary", unit.one(|| (), || write(binary.as_raw_fd(), &one)));

@@ -26,25 +26,33 @@ pub struct Info {
     pub records_dropped: u64,
     pub bytes_dropped: u64,
     pub records_refused: u64,
+    pub log_id: u64,
     pub record_max: u32,
     pub policy: u32,
-    pub reserved: [u64; 6],
+    pub style: u32,
+    pub reserved_word: u32,
+    pub reserved: [u64; 4],
 }
 
 pub const MAGIC: u8 = 0xe6;
-nix::ioctl_read!(ioctl_version, MAGIC, 0, u32);
-nix::ioctl_read!(ioctl_info, MAGIC, 1, Info);
-nix::ioctl_none!(ioctl_clear, MAGIC, 2);
-nix::ioctl_read!(ioctl_get_options, MAGIC, 3, u32);
-nix::ioctl_write_ptr!(ioctl_set_options, MAGIC, 4, u32);
-nix::ioctl_write_ptr!(ioctl_seek_seq, MAGIC, 5, u64);
-nix::ioctl_write_ptr!(ioctl_seek_time, MAGIC, 6, u64);
-nix::ioctl_read!(ioctl_next_size, MAGIC, 7, u32);
+nix::ioctl_read!(ioctl_info, MAGIC, 0, Info);
+nix::ioctl_none!(ioctl_clear, MAGIC, 1);
+nix::ioctl_read!(ioctl_get_options, MAGIC, 2, u32);
+nix::ioctl_write_ptr!(ioctl_set_options, MAGIC, 3, u32);
+nix::ioctl_read!(ioctl_get_style, MAGIC, 4, u32);
+nix::ioctl_write_ptr!(ioctl_set_style, MAGIC, 5, u32);
+nix::ioctl_write_ptr!(ioctl_seek_seq, MAGIC, 6, u64);
+nix::ioctl_write_ptr!(ioctl_seek_time, MAGIC, 7, u64);
+nix::ioctl_read!(ioctl_next_size, MAGIC, 8, u32);
 
 /// `UMSG_OPTION_*`
 pub const BINARY_READ: u32 = 1;
 pub const BINARY_WRITE: u32 = 2;
-pub const EPIPE: u32 = 4;
+
+/// `UMSG_STYLE_*`
+pub const LINES: u32 = 0;
+pub const KMSG: u32 = 1;
+pub const PLAIN: u32 = 2;
 
 /// An open file of the device.
 pub struct Umsg(OwnedFd);
@@ -67,8 +75,18 @@ impl Umsg {
         Self::open(libc::O_RDONLY | libc::O_NONBLOCK).expect("a reader")
     }
 
-    /// Open for writing.
+    /// Open for writing, each write a record.
     pub fn writer() -> Self {
+        Self::open(libc::O_WRONLY).expect("a writer").style(KMSG)
+    }
+
+    /// Open for both, without blocking, each write a record.
+    pub fn both() -> Self {
+        Self::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open for both").style(KMSG)
+    }
+
+    /// Open for writing lines, as any program opens it.
+    pub fn lines() -> Self {
         Self::open(libc::O_WRONLY).expect("a writer")
     }
 
@@ -120,7 +138,7 @@ impl Umsg {
     }
 
     pub fn info(&self) -> Info {
-        let mut info = Info { reserved: [!0; 6], record_max: !0, policy: !0, ..Info::default() };
+        let mut info = Info { reserved: [!0; 4], reserved_word: !0, style: !0, ..Info::default() };
         // SAFETY: `info` is what the command writes.
         unsafe { ioctl_info(self.raw(), &mut info) }.expect("UMSG_IOC_INFO");
         info
@@ -136,6 +154,24 @@ impl Umsg {
     pub fn set_options(&self, options: u32) -> Result<(), Errno> {
         // SAFETY: `options` is what the command reads.
         unsafe { ioctl_set_options(self.raw(), &options) }.map(drop)
+    }
+
+    pub fn get_style(&self) -> u32 {
+        let mut style = !0;
+        // SAFETY: `style` is what the command writes.
+        unsafe { ioctl_get_style(self.raw(), &mut style) }.expect("UMSG_IOC_GET_STYLE");
+        style
+    }
+
+    pub fn set_style(&self, style: u32) -> Result<(), Errno> {
+        // SAFETY: `style` is what the command reads.
+        unsafe { ioctl_set_style(self.raw(), &style) }.map(drop)
+    }
+
+    /// This file in another style.
+    pub fn style(self, style: u32) -> Self {
+        self.set_style(style).expect("UMSG_IOC_SET_STYLE");
+        self
     }
 
     /// This file with other options.
@@ -187,12 +223,19 @@ pub struct Record {
     pub priority: u16,
     pub seq: u64,
     pub usec: u64,
-    pub lost: u64,
+    /// It continues the line of the record before.
+    pub continues: bool,
     pub text: Vec<u8>,
     pub pid: i32,
     pub tid: i32,
     pub uid: u32,
     pub comm: Vec<u8>,
+    /// As UID, where there is no such line.
+    pub opener: u32,
+    /// 0 where there is no such line.
+    pub lost: u64,
+    /// 0 where there is no such line.
+    pub cut: usize,
 }
 
 impl Record {
@@ -204,33 +247,47 @@ impl Record {
         let mut number =
             || -> u64 { fields.next().and_then(|field| field.parse().ok()).expect(head) };
         let (priority, seq, usec) = (number() as u16, number(), number());
-        assert_eq!(fields.next(), Some("-"), "{head}");
-        let lost = fields.next().map_or(0, |field| {
-            let lost = field.strip_prefix("lost=").expect(head).parse().expect(head);
-            assert!(lost > 0, "{head}");
-            lost
-        });
+        let continues = match fields.next() {
+            Some("-") => false,
+            Some("c") => true,
+            _ => panic!("{head}"),
+        };
         assert_eq!(fields.next(), None, "{head}");
         assert!(rest.ends_with('\n'), "{form:?}");
-        let mut lines = rest[..rest.len() - 1].split('\n');
+        let mut lines = rest[..rest.len() - 1].split('\n').peekable();
         let text = unescape(lines.next().expect("a text"));
-        let mut value = |key: &str| {
-            let line = lines.next().expect(key);
-            line.strip_prefix(key).unwrap_or_else(|| panic!("{key}: {line:?}"))
+        let mut optional = |key: &str| {
+            let value = lines.peek()?.strip_prefix(key)?;
+            lines.next();
+            Some(value)
         };
-        let record = Self {
-            priority,
-            seq,
-            usec,
-            lost,
-            text,
-            pid: value(" PID=").parse().expect("a pid"),
-            tid: value(" TID=").parse().expect("a tid"),
-            uid: value(" UID=").parse().expect("a uid"),
-            comm: unescape(value(" COMM=")),
+        let mut value = |key: &str| optional(key).unwrap_or_else(|| panic!("{key} in {form:?}"));
+        let pid = value(" PID=").parse().expect("a pid");
+        let tid = value(" TID=").parse().expect("a tid");
+        let uid = value(" UID=").parse().expect("a uid");
+        let comm = unescape(value(" COMM="));
+        let opener = optional(" OPENER=").map_or(uid, |opener| {
+            let opener = opener.parse().expect("a uid");
+            assert_ne!(opener, uid, "{form:?}");
+            opener
+        });
+        let mut count = |key: &str| -> u64 {
+            optional(key).map_or(0, |count| {
+                assert_ne!(count, "0", "{form:?}");
+                count.parse().expect("a number")
+            })
         };
+        let (lost, cut) = (count(" LOST="), count(" CUT=") as usize);
         assert_eq!(lines.next(), None, "{form:?}");
-        record
+        Self { priority, seq, usec, continues, text, pid, tid, uid, comm, opener, lost, cut }
+    }
+
+    /// A record of the style `plain`, which has no keys.
+    pub fn parse_plain(form: &[u8]) -> Self {
+        let mut form = form.to_vec();
+        assert_eq!(form.iter().filter(|byte| **byte == b'\n').count(), 1, "lines of keys");
+        form.extend(b" PID=0\n TID=0\n UID=0\n COMM=\n");
+        Self::parse(&form)
     }
 
     /// The text, which must be UTF-8.
@@ -267,8 +324,11 @@ pub struct Frame {
     pub pid: u32,
     pub tid: u32,
     pub uid: u32,
+    pub opener: u32,
     pub comm: Vec<u8>,
     pub text: Vec<u8>,
+    /// It continues the line of the record before.
+    pub continues: bool,
 }
 
 /// Bytes of a frame with so many bytes of text.
@@ -283,8 +343,8 @@ impl Frame {
             let word = |at: usize| u32::from_ne_bytes(data[at..at + 4].try_into().expect("4"));
             let long = |at: usize| u64::from_ne_bytes(data[at..at + 8].try_into().expect("8"));
             let half = |at: usize| u16::from_ne_bytes(data[at..at + 2].try_into().expect("2"));
-            assert_eq!(half(0), 64, "header_size");
-            assert_eq!(word(44), 0, "reserved");
+            assert_eq!(data[0], 64, "header_size");
+            assert!(data[1] <= 1, "flags");
             let end = 64 + word(4) as usize;
             let size = end.next_multiple_of(8);
             assert!(data[end..size].iter().all(|byte| *byte == 0), "padding");
@@ -299,8 +359,10 @@ impl Frame {
                 pid: word(32),
                 tid: word(36),
                 uid: word(40),
+                opener: word(44),
                 comm: name[..len].to_vec(),
                 text: data[64..end].to_vec(),
+                continues: data[1] == 1,
             });
             data = &data[size..];
         }

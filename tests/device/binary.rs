@@ -262,6 +262,7 @@ fn write_refused() {
         (raw_entry(12, 14, 1, &[0; 20]), Errno::EINVAL),
         (raw_entry(72, 14, 1, &[0; 80]), Errno::EINVAL),
         (raw_entry(0xffff, 14, 1, &[0; 80]), Errno::EINVAL),
+        (raw_entry(0x0108, 14, 1, b"x"), Errno::EINVAL),
         (raw_entry(64, 14, 1, &[0; 10]), Errno::EINVAL),
         (extended, Errno::EINVAL),
         (raw_entry(8, 2048, 1, b"x"), Errno::EINVAL),

@@ -7,7 +7,7 @@
 //! left to fail. After each failure the device must be as if the operation had not been tried. Only
 //! a kernel with fault injection can do this: see .config.fragment.
 
-use crate::abi::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, NODE};
+use crate::abi::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, KMSG, NODE};
 use crate::kernel::{delete_module, finit_module, is_loaded, rmmod};
 use crate::sharing::child;
 use crate::{skip, Test};
@@ -25,6 +25,7 @@ pub const TESTS: &[Test] = &[
     Test::new("faults.wait", wait),
     Test::new("faults.ioctl", ioctl),
     Test::new("faults.load", load).unloaded().all_complain(),
+    Test::new("faults.change_logs", change_logs).all_complain(),
     Test::new("faults.unload", unload).unloaded().all_complain(),
 ];
 
@@ -219,7 +220,7 @@ fn wait() {
 
 fn ioctl() {
     let injector = Injector::new();
-    let file = Umsg::open(libc::O_RDWR).expect("open");
+    let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     // Too long for the stack: its size takes memory.
     file.log([b'x'; 1000]);
     let mut info = crate::abi::Info::default();
@@ -275,4 +276,31 @@ fn unload() {
         }
     });
     delete_module().expect("delete_module");
+}
+
+/// A log that cannot be added leaves nothing behind; one that is to be removed is.
+fn change_logs() {
+    const PARAMETER: &str = "/sys/module/umsg/parameters/logs";
+    let injector = Injector::new();
+    let node = std::path::Path::new("/dev/umsg-box");
+    let exists = || std::fs::read_to_string(PARAMETER).is_ok_and(|list| list == "box:16K\n");
+    let file = std::fs::OpenOptions::new().write(true).open(PARAMETER).expect(PARAMETER);
+    for what in ["+box:16K", "-box"] {
+        injector.sweep(
+            what,
+            || nix::sys::uio::pwrite(&file, what.as_bytes(), 0),
+            |result| {
+                let is_there = exists();
+                assert_eq!(is_there, result.is_ok() == what.starts_with('+'));
+                assert_eq!(node.exists(), is_there);
+                if result.is_ok() {
+                    let back = if is_there { "-box" } else { "+box:16K" };
+                    std::fs::write(PARAMETER, back).expect(back);
+                }
+            },
+        );
+        if what.starts_with('+') {
+            std::fs::write(PARAMETER, what).expect(what);
+        }
+    }
 }

@@ -2,15 +2,19 @@
 
 //! Who wrote a record, as the kernel saw it.
 
-use crate::abi::Umsg;
+use crate::abi::{Umsg, BINARY_READ};
 use crate::sharing::child;
 use crate::Test;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 pub const TESTS: &[Test] = &[
     Test::new("identity.process", process),
     Test::new("identity.thread", thread),
     Test::new("identity.passed_file", passed_file),
+    Test::new("identity.set_uid", set_uid).with("mode=0666"),
+    Test::new("identity.as_sudo", as_sudo),
+    Test::new("identity.socket", through_a_socket).with("mode=0666"),
+    Test::new("identity.pid_namespace", pid_namespace),
     Test::new("identity.user_namespace", user_namespace),
     Test::new("identity.names", names),
     Test::new("identity.killed", killed),
@@ -69,13 +73,131 @@ fn passed_file() {
     let pid = child.pid().as_raw();
     child.join();
     let record = reader.next().expect("a record");
-    assert_eq!((record.pid, record.uid), (pid, 1234));
+    assert_eq!((record.pid, record.uid, record.opener), (pid, 1234, 0));
     assert_eq!(record.comm, b"heir");
+}
+
+/// The records of this file's test so far, in binary format too, which must say the same: user id
+/// and opener of each.
+fn identities() -> Vec<(String, u32, u32)> {
+    let records = Umsg::reader().rest();
+    let frames = Umsg::reader().with(BINARY_READ).frames(1 << 16).expect("frames");
+    let text = records.iter().map(|it| (it.str().to_string(), it.uid, it.opener));
+    let text: Vec<_> = text.collect();
+    let binary = frames
+        .iter()
+        .map(|it| (String::from_utf8(it.text.clone()).expect("UTF-8"), it.uid, it.opener));
+    assert_eq!(binary.collect::<Vec<_>>(), text);
+    text
+}
+
+/// Has a copy of this program write `text` to its standard error, which is `file`.
+fn run_writer(program: &str, text: &str, file: &Umsg) {
+    let status = std::process::Command::new(program)
+        .args(["--write", text])
+        .stderr(nix::unistd::dup(file).expect("dup"))
+        .status()
+        .expect(program);
+    assert!(status.success(), "{status}");
+}
+
+/// A set-uid program that writes to what its caller opened is seen to do so.
+fn set_uid() {
+    use std::os::unix::fs::PermissionsExt;
+    const PROGRAM: &str = "/tmp/set-uid";
+    std::fs::copy("/proc/self/exe", PROGRAM).expect(PROGRAM);
+    std::fs::set_permissions(PROGRAM, std::fs::Permissions::from_mode(0o4755)).expect(PROGRAM);
+    child(|| {
+        let roots = Umsg::lines();
+        // SAFETY: Nothing but numbers.
+        assert_eq!(unsafe { libc::setresuid(1000, 1000, 1000) }, 0);
+        run_writer(PROGRAM, "opened by root\n", &roots);
+        let file = Umsg::lines();
+        run_writer(PROGRAM, "<38>sshd: Accepted publickey\n", &file);
+        file.log("half of the caller's, ");
+        run_writer(PROGRAM, "the program's\n", &file);
+    })
+    .join();
+    let got = identities();
+    let want = [
+        ("opened by root", 1000, 0),
+        ("sshd: Accepted publickey", 1000, 1000),
+        ("half of the caller's, ", 1000, 1000),
+        ("the program's", 1000, 1000),
+    ];
+    assert_eq!(got, want.map(|(text, uid, opener)| (text.to_string(), uid, opener)));
+}
+
+/// As sudo does it: root opens, a program that has become root by and by writes. The record shows
+/// root, and the manual says so.
+fn as_sudo() {
+    let file = Umsg::lines();
+    run_writer("/proc/self/exe", "by root\n", &file);
+    assert_eq!(identities(), [("by root".to_string(), 0, 0)]);
+}
+
+/// Root writes to what another user opened and sent; another user to what root opened before it
+/// gave up its rights.
+fn through_a_socket() {
+    use nix::sys::socket::*;
+    let none = SockFlag::empty();
+    let (one, other) =
+        socketpair(AddressFamily::Unix, SockType::Stream, None, none).expect("sockets");
+    child(|| {
+        let roots = Umsg::lines();
+        // SAFETY: Nothing but numbers.
+        assert_eq!(unsafe { libc::setresuid(1000, 1000, 1000) }, 0);
+        roots.log("opened by root\n");
+        let file = Umsg::lines();
+        file.log("by the user\n");
+        let fds = [file.raw()];
+        let rights = [ControlMessage::ScmRights(&fds)];
+        let data = [std::io::IoSlice::new(b"x")];
+        sendmsg::<()>(one.as_raw_fd(), &data, &rights, MsgFlags::empty(), None).expect("sendmsg");
+    })
+    .join();
+    let mut data = [0];
+    let mut into = [std::io::IoSliceMut::new(&mut data)];
+    let mut space = nix::cmsg_space!([i32; 1]);
+    let message = recvmsg::<()>(other.as_raw_fd(), &mut into, Some(&mut space), MsgFlags::empty())
+        .expect("recvmsg");
+    for rights in message.cmsgs().expect("control messages") {
+        if let ControlMessageOwned::ScmRights(fds) = rights {
+            // SAFETY: The descriptor is ours alone.
+            let file = unsafe { OwnedFd::from_raw_fd(fds[0]) };
+            nix::unistd::write(&file, b"by root\n").expect("write");
+        }
+    }
+    let got = identities();
+    let want = [("opened by root", 1000, 0), ("by the user", 1000, 1000), ("by root", 0, 1000)];
+    assert_eq!(got, want.map(|(text, uid, opener)| (text.to_string(), uid, opener)));
+}
+
+/// A reader in another pid namespace sees no process ids.
+fn pid_namespace() {
+    let writer = Umsg::writer();
+    writer.log("x");
+    child(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID).expect("unshare");
+        child(|| {
+            let record = Umsg::reader().next().expect("a record");
+            assert_eq!((record.pid, record.tid, record.uid), (0, 0, 0));
+            let frames = Umsg::reader().with(BINARY_READ).frames(1000).expect("frames");
+            assert_eq!((frames[0].pid, frames[0].tid), (0, 0));
+            writer.log("from inside");
+        })
+        .join();
+    })
+    .join();
+    // What is written inside is recorded as it is seen outside.
+    let records = Umsg::reader().rest();
+    assert!(records[1].pid > 1, "{:?}", records[1]);
 }
 
 /// A reader sees user ids as its own user namespace has them.
 fn user_namespace() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    let binary = Umsg::reader().with(BINARY_READ);
     for uid in [0, 1000, 2000] {
         child(|| {
             // SAFETY: Nothing but numbers.
@@ -92,8 +214,11 @@ fn user_namespace() {
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).expect("unshare");
             nix::unistd::write(&go, b"x").expect("write");
             nix::unistd::read(&done, &mut [0]).expect("read");
-            let uids: Vec<u32> = reader.rest().iter().map(|record| record.uid).collect();
-            assert_eq!(uids, [65534, 0, 65534]);
+            let seen: Vec<_> = reader.rest().iter().map(|it| (it.uid, it.opener)).collect();
+            assert_eq!(seen, [(65534, 65534), (0, 65534), (65534, 65534)]);
+            let frames = binary.frames(1 << 16).expect("frames");
+            let frames: Vec<_> = frames.iter().map(|it| (it.uid, it.opener)).collect();
+            assert_eq!(frames, seen);
         });
         nix::unistd::read(&ready, &mut [0]).expect("read");
         std::fs::write(format!("/proc/{}/uid_map", inside.pid()), "0 1000 1\n").expect("uid_map");

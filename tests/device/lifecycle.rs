@@ -35,8 +35,9 @@ fn messages() {
     let mut log = Messages::from_now();
     modprobe("capacity=4096").expect("modprobe");
     let lines = log.of_umsg();
-    assert_eq!(lines, ["/dev/umsg is ready: capacity=4K record_max=1K mode=0600 policy=overwrite"]);
-    let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    let ready = "capacity=4K record_max=1K mode=0600 policy=overwrite style=lines";
+    assert_eq!(lines, [format!("/dev/umsg is ready: {ready}")]);
+    let file = Umsg::both();
     for _ in 0..100 {
         file.log("x");
     }
@@ -62,7 +63,7 @@ fn reload() {
     for round in 0..rounds() / 2 {
         finit_module(if round % 2 == 0 { "" } else { "capacity=8K policy=stop" }).expect("load");
         // What one life of the module wrote, the next has not.
-        let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+        let file = Umsg::both();
         assert_eq!(file.next(), Err(Errno::EAGAIN));
         file.log("x");
         assert_eq!(file.next().expect("a record").seq, 0);
@@ -84,7 +85,7 @@ fn memory_is_freed() {
 }
 
 fn unload_under_file() {
-    let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    let file = Umsg::both();
     assert_eq!(delete_module(), Err(Errno::EWOULDBLOCK));
     let said = rmmod().expect_err("rmmod");
     assert!(said.contains("in use"), "{said}");

@@ -2,8 +2,8 @@
 
 //! Named logs, and who may do what with them.
 
-use crate::abi::{Umsg, NODE};
-use crate::kernel::{command, modprobe, rmmod};
+use crate::abi::{Umsg, KMSG, NODE};
+use crate::kernel::{command, modprobe, rmmod, Messages};
 use crate::parameters::assert_refused;
 use crate::sharing::child;
 use crate::Test;
@@ -22,6 +22,9 @@ pub const TESTS: &[Test] = &[
     Test::new("logs.user_namespace", user_namespace).with("mode=0666"),
     Test::new("logs.pid_namespace", pid_namespace),
     Test::new("logs.container", container).with("logs=box"),
+    Test::new("logs.come_and_go", come_and_go).with("logs=old:64K").complains(),
+    Test::new("logs.removed", removed).with("logs=box"),
+    Test::new("logs.against_users", against_users).on_all_cpus(),
 ];
 
 fn node(name: &str) -> String {
@@ -29,7 +32,8 @@ fn node(name: &str) -> String {
 }
 
 fn open(name: &str) -> Umsg {
-    Umsg::open_at(&node(name), libc::O_RDWR | libc::O_NONBLOCK).expect(name)
+    let file = Umsg::open_at(&node(name), libc::O_RDWR | libc::O_NONBLOCK).expect(name);
+    file.style(KMSG)
 }
 
 fn mode(path: &str) -> u32 {
@@ -37,7 +41,7 @@ fn mode(path: &str) -> u32 {
 }
 
 fn list() {
-    let default = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    let default = Umsg::both();
     for (file, capacity, policy, path, bits) in [
         (&default, 1 << 20, 0, NODE.to_string(), 0o600),
         (&open("app"), 1 << 20, 0, node("app"), 0o600),
@@ -72,7 +76,7 @@ fn defaults() {
 
 /// Readers and writers of one log do not disturb another.
 fn apart() {
-    let default = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    let default = Umsg::both();
     let other = open("other");
     other.log("mine");
     let before = other.info();
@@ -106,15 +110,22 @@ fn refused() {
         ("a b", "a name must be"),
         (long.as_str(), "a name must be"),
         ("a,b,a", "the name is there twice in 'a'"),
-        ("a:1K", "the capacity must be from 4K to 1T in 'a:1K'"),
-        ("a:lots", "the capacity must be from 4K to 1T"),
-        ("a:64K:keep", "the policy must be overwrite or stop"),
+        ("a:1K", "the capacity must be from 4K to 1T, and a mode begins with 0, in 'a:1K'"),
+        ("a:640", "the capacity must be from 4K to 1T, and a mode begins with 0, in 'a:640'"),
+        ("a:lots", "there is neither a capacity, a policy, a mode nor a style in 'a:lots'"),
+        ("a:64K:keep", "there is neither a capacity"),
         ("a:64K:stop:0", "the mode must be from 0001 to 0777"),
-        ("a:64K:stop:1000", "the mode must be"),
-        ("a:64K:stop:0600:more", "there is more than NAME:CAPACITY:POLICY:MODE"),
+        ("a:64K:stop:01000", "the mode must be"),
+        ("a:64K:stop:0600:more", "there is neither a capacity"),
+        ("a:64K:stop:overwrite", "there are two values of a kind in 'a:64K:stop:overwrite'"),
+        ("a:kmsg:kmsg", "there are two values of a kind"),
     ] {
         assert_refused(&[&format!("logs=\"{item}\"")], "Invalid parameters", why);
         assert!(!std::path::Path::new("/dev/umsg-a").exists());
+    }
+    for change in ["+a", "-a"] {
+        let why = format!("`{change}' invalid for parameter `logs'");
+        assert_refused(&[&format!("logs={change}")], "Invalid parameters", &why);
     }
     let endless = "x,".repeat(2001);
     assert_refused(&[&format!("logs={endless}")], "Invalid parameters", "must be a list of NAME");
@@ -186,7 +197,7 @@ fn user_namespace() {
         std::fs::write("/proc/self/uid_map", "0 1000 1").expect("uid_map");
         std::fs::write("/proc/self/gid_map", "0 1000 1").expect("gid_map");
         assert_eq!(nix::unistd::geteuid().as_raw(), 0);
-        let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+        let file = Umsg::both();
         file.log("from inside");
         assert_eq!(file.clear(), Err(Errno::EPERM));
         // It sees itself as root; outside it is user 1000.
@@ -202,7 +213,7 @@ fn pid_namespace() {
         unshare(CloneFlags::CLONE_NEWPID).expect("unshare");
         let inside = child(|| {
             assert_eq!(std::process::id(), 1);
-            let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+            let file = Umsg::both();
             file.log("from inside");
             assert_ne!(file.next().expect("a record").pid, 1);
         });
@@ -221,4 +232,137 @@ fn container() {
         command("unshare", &["--mount", "--pid", "--fork", "sh", "-c", script]).expect("unshare");
     assert_eq!(said, "inside\n");
     assert_eq!(Umsg::reader().next(), Err(Errno::EAGAIN));
+}
+
+const PARAMETER: &str = "/sys/module/umsg/parameters/logs";
+
+/// Adds or removes a log while the module is loaded.
+fn change(what: &str) -> Result<(), Errno> {
+    std::fs::write(PARAMETER, what).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap()))
+}
+
+fn come_and_go() {
+    let shown = || std::fs::read_to_string(PARAMETER).expect(PARAMETER);
+    assert_eq!(shown(), "old:64K\n");
+    change("+box:stop:0640:128K:kmsg\n").expect("+box");
+    assert_eq!(shown(), "old:64K,box:stop:0640:128K:kmsg\n");
+    let info = open("box").info();
+    assert_eq!((info.capacity, info.policy, info.style), (128 << 10, 1, KMSG));
+    assert_eq!(mode(&node("box")), 0o640);
+    change("+plain").expect("+plain");
+    change("-old").expect("-old");
+    assert_eq!(shown(), "box:stop:0640:128K:kmsg,plain\n");
+    assert!(!std::path::Path::new(&node("old")).exists());
+    // What cannot be is refused with a line that says why, and changes nothing.
+    let mut log = Messages::from_now();
+    for (what, why) in [
+        ("old", "must be +NAME[:...] or -NAME"),
+        ("box:64K", "must be +NAME"),
+        ("+", "a name must be"),
+        ("-", "there is no such log"),
+        ("-old", "there is no such log"),
+        ("-umsg", "there is no such log"),
+        ("+box", "the name is there twice"),
+        ("+a,b", "a name must be"),
+        ("+a/b", "a name must be"),
+        ("+a:3K", "the capacity must be"),
+        ("+a:1T", "the machine has not that much memory to spare"),
+        ("+a:\u{e4}", "there is neither"),
+        ("\u{e4}", "must be +NAME"),
+    ] {
+        assert_eq!(change(what), Err(Errno::EINVAL), "{what}");
+        let lines = log.of_umsg();
+        assert_eq!(lines.len(), 1, "{what}: {lines:?}");
+        assert!(lines[0].starts_with("logs=") && lines[0].contains(why), "{what}: {lines:?}");
+        assert_eq!(shown(), "box:stop:0640:128K:kmsg,plain\n", "{what}");
+    }
+    // A record must fit each log, also one that comes later.
+    let record_max = |size: &str| std::fs::write("/sys/module/umsg/parameters/record_max", size);
+    record_max("8K").expect("8K");
+    assert_eq!(change("+small:4K"), Err(Errno::EINVAL));
+    record_max("1K").expect("1K");
+    change("+small:4K").expect("+small");
+    record_max("8K").expect_err("a log is too small for that");
+    // The list has an end.
+    let mut names = 0;
+    while change(&format!("+a_long_name_for_a_log_{names:09}:4K")).is_ok() {
+        names += 1;
+    }
+    assert!(names > 100 && shown().len() <= 4001, "{names}");
+    for name in 0..names {
+        change(&format!("-a_long_name_for_a_log_{name:09}")).expect("removed");
+    }
+    assert_eq!(shown(), "box:stop:0640:128K:kmsg,plain,small:4K\n");
+}
+
+/// A removed log goes on for those who have it open, and a new one of the same name is another one.
+fn removed() {
+    let (file, reader) = (open("box"), open("box"));
+    file.log("before");
+    let id = file.info().log_id;
+    change("-box").expect("-box");
+    assert_eq!(Umsg::open_at(&node("box"), libc::O_RDONLY).err(), Some(Errno::ENOENT));
+    file.log("after");
+    assert_eq!(reader.next().expect("a record").str(), "before");
+    assert_eq!(reader.next().expect("a record").str(), "after");
+    rmmod().expect_err("the files are open");
+    change("+box").expect("+box");
+    let again = open("box");
+    assert_ne!(again.info().log_id, id);
+    assert_eq!(again.next(), Err(Errno::EAGAIN));
+    again.log("new");
+    assert_eq!(reader.next(), Err(Errno::EAGAIN));
+    assert_eq!(again.next().expect("a record").str(), "new");
+    drop((file, reader));
+    change("-box").expect("-box");
+    drop(again);
+    rmmod().expect("nothing is open");
+}
+
+/// Logs come and go while others open them, write, read and wait.
+fn against_users() {
+    let users: Vec<_> = (0..3)
+        .map(|user| {
+            child(move || loop {
+                let flags = libc::O_RDWR | libc::O_NONBLOCK;
+                match Umsg::open_at(&node("box"), flags).map(|file| file.style(KMSG)) {
+                    Ok(file) => {
+                        let first = file.info();
+                        assert!(first.next_seq < 1_000_000);
+                        for i in 0..20 {
+                            file.log(format!("user {user} line {i}"));
+                        }
+                        loop {
+                            match file.next() {
+                                Ok(record) => assert!(record.str().starts_with("user ")),
+                                Err(Errno::EPIPE) => {}
+                                Err(error) => {
+                                    assert_eq!(error, Errno::EAGAIN);
+                                    break;
+                                }
+                            }
+                        }
+                        assert_eq!(file.info().log_id, first.log_id);
+                    }
+                    // ENXIO and ENODEV: the node was there, the device not any more.
+                    Err(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => {
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            })
+        })
+        .collect();
+    let rounds = crate::rounds();
+    for _ in 0..rounds {
+        change("+box:64K").expect("+box");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        change("-box").expect("-box");
+    }
+    for user in users {
+        let stat = format!("/proc/{}/stat", user.pid());
+        assert!(!std::fs::read_to_string(&stat).expect("stat").contains(") Z "), "a user failed");
+        user.kill();
+    }
+    println!("{rounds} times");
 }

@@ -145,7 +145,7 @@ fn seek() {
 }
 
 fn clear() {
-    let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    let file = Umsg::both();
     let other = Umsg::reader();
     for _ in 0..10 {
         file.log("0123456789");

@@ -20,6 +20,7 @@ mod identity;
 mod kernel;
 mod leaks;
 mod lifecycle;
+mod lines;
 mod logs;
 mod loss;
 mod parameters;
@@ -120,6 +121,7 @@ fn tests() -> Vec<Test> {
     let on_one_cpu = [
         errors::TESTS,
         text::TESTS,
+        lines::TESTS,
         loss::TESTS,
         parameters::TESTS,
         logs::TESTS,
@@ -137,6 +139,7 @@ fn tests() -> Vec<Test> {
         stress::TESTS,
         leaks::tests(),
     ];
+    // A test of those says by itself if it wants all.
     let one = on_one_cpu.iter().copied().flatten().map(|test| Test { ..*test });
     let all = on_all_cpus.iter().copied().flatten().map(|test| Test { ..*test }.on_all_cpus());
     one.chain(all).collect()
@@ -145,6 +148,11 @@ fn tests() -> Vec<Test> {
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next(), arguments.next()) {
+        // How a test has another user, or a set-uid program, write to its standard error.
+        (Some(flag), Some(text)) if flag == "--write" => {
+            eprint!("{text}");
+            ExitCode::SUCCESS
+        }
         // How this program calls itself for one test.
         (Some(flag), Some(name)) if flag == "--one" => {
             let test = tests().into_iter().find(|test| test.name == name).expect("a test's name");

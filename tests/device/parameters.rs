@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     Test::new("parameters.modes", modes).unloaded().complains(),
     Test::new("parameters.booleans", booleans).unloaded().complains(),
     Test::new("parameters.policies", policies).unloaded().complains(),
+    Test::new("parameters.styles", styles).unloaded().complains(),
     Test::new("parameters.together", together).unloaded().complains(),
     Test::new("parameters.refused_leaves_no_memory", refused_leaves_no_memory)
         .unloaded()
@@ -28,11 +29,16 @@ pub const TESTS: &[Test] = &[
     Test::new("parameters.command_line", command_line).unloaded(),
     Test::new("parameters.sysfs", sysfs),
     Test::new("parameters.sysfs_write", sysfs_write),
-    Test::new("parameters.sysfs_against_unload", sysfs_against_unload).unloaded().on_all_cpus(),
+    Test::new("parameters.sysfs_against_unload", sysfs_against_unload)
+        .unloaded()
+        .complains()
+        .on_all_cpus(),
+    Test::new("parameters.minors", minors).unloaded().complains(),
     Test::new("parameters.too_much_memory", too_much_memory).unloaded().complains(),
 ];
 
-const NAMES: [&str; 6] = ["capacity", "logs", "mode", "policy", "quiet", "record_max"];
+const NAMES: [&str; 8] =
+    ["capacity", "logs", "minor", "mode", "policy", "quiet", "record_max", "style"];
 
 /// What a parameter's file in sysfs shows, without its newline.
 fn shown(name: &str) -> String {
@@ -84,6 +90,7 @@ fn modinfo() {
         ("mode", "mode"),
         ("policy", "policy"),
         ("quiet", "bool"),
+        ("style", "style"),
         ("logs", "text"),
     ] {
         let line = said.lines().find(|line| line.starts_with(&format!("{name}:"))).expect(name);
@@ -206,6 +213,66 @@ fn policies() {
     assert_refused(&["policy"], INVALID, "policy=: must be overwrite or stop");
 }
 
+fn styles() {
+    for (number, good) in ["lines", "kmsg", "plain"].into_iter().enumerate() {
+        modprobe(&format!("style={good}")).expect(good);
+        assert_eq!(shown("style"), good);
+        let file = Umsg::reader();
+        assert_eq!((file.info().style, file.get_style()), (number as u32, number as u32));
+        drop(file);
+        rmmod().expect("rmmod");
+    }
+    for bad in ["", "0", "Lines", "line", "kmsgs", "lines,kmsg"] {
+        assert_refused(
+            &[&format!("style={bad}")],
+            INVALID,
+            &format!("style={bad}: must be lines, kmsg or plain"),
+        );
+    }
+}
+
+/// Fixed numbers, so that nodes that were made before find the logs.
+fn minors() {
+    use std::os::unix::fs::MetadataExt;
+    let minor = |path: &str| {
+        let device = std::fs::metadata(path).expect(path).rdev();
+        assert_eq!(nix::sys::stat::major(device), 10, "{path}");
+        nix::sys::stat::minor(device)
+    };
+    modprobe("minor=250 logs=a,b").expect("modprobe");
+    assert_eq!(shown("minor"), "250");
+    assert_eq!([NODE, "/dev/umsg-a", "/dev/umsg-b"].map(minor), [250, 251, 252]);
+    // Logs that come later have what is free.
+    let change = |what: &str| std::fs::write("/sys/module/umsg/parameters/logs", what);
+    change("-a").expect("-a");
+    for (name, number) in [("c", 251), ("d", 253), ("e", 254)] {
+        change(&format!("+{name}")).expect(name);
+        assert_eq!(minor(&format!("/dev/umsg-{name}")), number, "{name}");
+    }
+    let mut log = Messages::from_now();
+    assert!(change("+f").is_err());
+    assert_eq!(log.of_umsg(), ["logs=+f: there is no minor number left for it"]);
+    // A node of one's own reaches the log that has its number.
+    let device = nix::sys::stat::makedev(10, 252);
+    let (kind, mode) = (nix::sys::stat::SFlag::S_IFCHR, nix::sys::stat::Mode::S_IRUSR);
+    nix::sys::stat::mknod("/tmp/node", kind, mode, device).expect("mknod");
+    let log_id = |path: &str| Umsg::open_at(path, libc::O_RDONLY).expect(path).info().log_id;
+    assert_eq!(log_id("/tmp/node"), log_id("/dev/umsg-b"));
+    rmmod().expect("rmmod");
+    for bad in ["", "0", "242", "255", "250x", "-1", "any", "Dynamic"] {
+        assert_refused(
+            &[&format!("minor={bad}")],
+            INVALID,
+            &format!("minor={bad}: must be dynamic or from 243 to 254"),
+        );
+    }
+    assert_refused(
+        &["minor=254", "logs=a"],
+        INVALID,
+        "logs=a: there is no minor number left for it in 'a'",
+    );
+}
+
 /// Each is good by itself, but not with the other.
 fn together() {
     assert_refused(
@@ -282,7 +349,7 @@ fn random() {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % below
     };
-    const PIECES: [&str; 24] = [
+    const PIECES: [&str; 26] = [
         "0",
         "1",
         "7",
@@ -302,13 +369,15 @@ fn random() {
         ",",
         "stop",
         "overwrite",
+        "lines",
+        "kmsg",
         "app",
         "/",
         ".",
         "y",
         "\u{e4}",
     ];
-    const GOOD: [&str; 6] = ["64K", "app,box:64K", "0640", "stop", "y", "100"];
+    const GOOD: [&str; 8] = ["64K", "app,box:64K", "dynamic", "0640", "stop", "y", "100", "plain"];
     let (mut good, mut bad) = (0, 0);
     let rounds = rounds();
     for _ in 0..rounds {
@@ -414,15 +483,18 @@ fn sysfs() {
     for (name, default) in [
         ("capacity", "1M"),
         ("logs", ""),
+        ("minor", "dynamic"),
         ("mode", "0600"),
         ("policy", "overwrite"),
         ("quiet", "N"),
         ("record_max", "1K"),
+        ("style", "lines"),
     ] {
         assert_eq!(shown(name), default);
         let path = format!("/sys/module/umsg/parameters/{name}");
         let mode = std::fs::metadata(&path).expect(&path).permissions().mode() & 0o777;
-        assert_eq!(mode, if name == "record_max" { 0o644 } else { 0o444 }, "{name}");
+        let can_change = ["logs", "record_max"].contains(&name);
+        assert_eq!(mode, if can_change { 0o644 } else { 0o444 }, "{name}");
     }
 }
 
@@ -465,6 +537,10 @@ fn sysfs_against_unload() {
                 }
                 let size = format!("{}K", 1 + index);
                 let _ = std::fs::write("/sys/module/umsg/parameters/record_max", size);
+                for change in ["+", "-"] {
+                    let change = format!("{change}user{index}");
+                    let _ = std::fs::write("/sys/module/umsg/parameters/logs", change);
+                }
                 // Never all of the machine: the module would hardly come and go.
                 std::thread::sleep(std::time::Duration::from_millis(1 + index));
             })

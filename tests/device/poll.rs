@@ -2,8 +2,8 @@
 
 //! Waiting: blocking reads, poll, select, epoll (level and edge), and who is woken when.
 
-use crate::abi::Umsg;
-use crate::sharing::{child, wait_until_asleep};
+use crate::abi::{Umsg, KMSG, LINES};
+use crate::sharing::{child, wait_until_asleep, Child};
 use crate::Test;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -22,6 +22,7 @@ pub const TESTS: &[Test] = &[
     Test::new("poll.epoll_nested", epoll_nested).with("logs=second"),
     Test::new("poll.no_lost_wakeup", no_lost_wakeup),
     Test::new("poll.seek_wakes", seek_wakes),
+    Test::new("poll.seek_disturbs_nobody", seek_disturbs_nobody),
     Test::new("poll.seek_against_registration", seek_against_registration),
     Test::new("poll.rwf_nowait", rwf_nowait),
     Test::new("poll.io_uring", io_uring),
@@ -40,8 +41,9 @@ fn now(file: &Umsg) -> PollFlags {
 /// A file reports what it was opened for: records and losses to read, and that it can be written.
 fn events() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
-    let both = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    let both = Umsg::both();
     let none = PollFlags::empty();
+    both.set_style(LINES).expect("style");
     let check = |readable: PollFlags| {
         assert_eq!(now(&reader), readable);
         assert_eq!(now(&both), readable | OUT);
@@ -73,7 +75,7 @@ fn select() {
     use nix::sys::select::{select, FdSet};
     use nix::sys::time::{TimeVal, TimeValLike};
     let writer = Umsg::writer();
-    let (reader, both) = (Umsg::reader(), Umsg::open(libc::O_RDWR).expect("open"));
+    let (reader, both) = (Umsg::reader(), Umsg::open(libc::O_RDWR).expect("open").style(KMSG));
     let ask = |file: &Umsg| {
         let mut read = FdSet::new();
         read.insert(file.as_fd());
@@ -110,6 +112,11 @@ fn wakes_by_event() {
         assert_eq!(sets.each_ref().map(ready), [0, 0], "round {round}");
     }
     sleeper.join();
+    // In the style kmsg, a loss is an error, which no mask leaves out.
+    both.set_style(KMSG).expect("style");
+    writer.log("x");
+    assert_eq!(sets.each_ref().map(ready), [1, 0]);
+    assert!(now(&both).contains(PollFlags::POLLERR | PollFlags::POLLPRI));
 }
 
 fn blocking_read() {
@@ -207,7 +214,7 @@ fn epoll_edge() {
 /// An epoll set in another one: of two files that are ready the outer one asks the first alone, and
 /// still every append to the second is an edge.
 fn epoll_nested() {
-    let second = |flags| Umsg::open_at("/dev/umsg-second", flags).expect("open");
+    let second = |flags| Umsg::open_at("/dev/umsg-second", flags).expect("open").style(KMSG);
     let writers = [Umsg::writer(), second(libc::O_WRONLY)];
     let readers = [Umsg::reader(), second(libc::O_RDONLY | libc::O_NONBLOCK)];
     let inner = epoll(&readers[0], EpollFlags::EPOLLIN);
@@ -280,7 +287,7 @@ fn no_lost_wakeup() {
 
 /// A seek moves a reader that sleeps in the same file.
 fn seek_wakes() {
-    let file = Umsg::open(libc::O_RDWR).expect("open");
+    let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     file.log("first");
     file.seek(0, libc::SEEK_END).expect("seek");
     let tid = std::sync::atomic::AtomicI32::new(0);
@@ -304,7 +311,7 @@ fn seek_wakes() {
 /// A seek that meets a poller on its way to the wait queue is seen or wakes it, never neither.
 fn seek_against_registration() {
     const ROUNDS: usize = 3000;
-    let file = Umsg::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open");
+    let file = Umsg::both();
     file.log("x");
     let (start, done) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
@@ -336,7 +343,7 @@ fn seek_against_registration() {
 
 /// One operation that is asked not to wait does not, on a file that does.
 fn rwf_nowait() {
-    let file = Umsg::open(libc::O_RDWR).expect("open");
+    let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     let mut buffer = [0u8; 512];
     let mut read = || {
         let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -369,7 +376,7 @@ fn io_uring() {
         ring.completion().map(|entry| (entry.user_data(), entry.result())).collect()
     }
 
-    let (file, poller) = (Umsg::open(libc::O_RDWR).expect("open"), Umsg::reader());
+    let (file, poller) = (Umsg::open(libc::O_RDWR).expect("open").style(KMSG), Umsg::reader());
     let (fd, poll_fd) = (types::Fd(file.raw()), types::Fd(poller.raw()));
     let mut buffer = [0u8; 512];
     let mut ring = match IoUring::new(8) {
@@ -417,4 +424,38 @@ fn io_uring() {
     file.log("for the next one");
     push(&mut ring, read().build(), READ);
     assert!(results(&mut ring, 1)[&READ] > 0, "what was cancelled has taken a record");
+}
+
+/// Seeks wake no reader and no caller of poll with an open file of its own, not even if the file
+/// that is sought has waiters.
+fn seek_disturbs_nobody() {
+    let switches = |child: &Child| -> u64 {
+        let path = format!("/proc/{}/status", child.pid());
+        let status = std::fs::read_to_string(&path).expect(&path);
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).expect("a number")
+    };
+    let reads = child(|| {
+        let file = Umsg::open(libc::O_RDONLY).expect("open");
+        assert_eq!(file.next().expect("a record").str(), "the end");
+    });
+    let polls = child(|| {
+        let file = Umsg::reader();
+        let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(nix::poll::poll(&mut fds, PollTimeout::NONE), Ok(1));
+    });
+    let file = Umsg::open(libc::O_RDONLY).expect("open");
+    let shares = child(|| assert_eq!(file.next().expect("a record").str(), "the end"));
+    for child in [&reads, &polls, &shares] {
+        child.wait_until_asleep();
+    }
+    let before = [switches(&reads), switches(&polls)];
+    for _ in 0..10_000 {
+        file.seek(0, libc::SEEK_END).expect("seek");
+    }
+    assert_eq!([switches(&reads), switches(&polls)], before);
+    Umsg::writer().log("the end");
+    for child in [reads, polls, shares] {
+        child.join();
+    }
 }

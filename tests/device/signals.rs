@@ -2,7 +2,7 @@
 
 //! A signal interrupts a read that waits, and nothing else.
 
-use crate::abi::Umsg;
+use crate::abi::{Umsg, KMSG};
 use crate::sharing::child;
 use crate::Test;
 use nix::errno::Errno;
@@ -26,7 +26,7 @@ fn handle(flags: SaFlags) {
 fn interrupt() {
     let sleeper = child(|| {
         handle(SaFlags::empty());
-        let file = Umsg::open(libc::O_RDWR).expect("open");
+        let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
         assert_eq!(file.next(), Err(Errno::EINTR));
         // It took nothing and broke nothing.
         file.log("x");

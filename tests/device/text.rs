@@ -2,7 +2,7 @@
 
 //! The text form: as documented, and as util-linux `dmesg` reads it.
 
-use crate::abi::{Record, Umsg};
+use crate::abi::{Record, Umsg, KMSG, LINES, PLAIN, RECORD_MAX};
 use crate::kernel::command;
 use crate::Test;
 
@@ -14,7 +14,8 @@ pub const TESTS: &[Test] = &[
     Test::new("text.dmesg", dmesg),
     Test::new("text.dmesg_follow", dmesg_follow).on_all_cpus(),
     Test::new("text.dmesg_largest", dmesg_largest),
-    Test::new("text.dmesg_escapes", dmesg_escapes).with("record_max=460"),
+    Test::new("text.dmesg_escapes", dmesg_escapes),
+    Test::new("text.every_buffer", every_buffer),
 ];
 
 fn priorities() {
@@ -90,10 +91,10 @@ fn shell() {
     run("printf 'two\\nlines\\n' > /dev/umsg");
     let reader = Umsg::reader();
     let texts: Vec<_> = reader.rest().iter().map(|record| record.str().to_string()).collect();
-    assert_eq!(texts, ["hello", "no newline", "two\nlines"]);
+    assert_eq!(texts, ["hello", "no newline", "two", "lines"]);
     // cat follows; what it has printed until it is stopped is all of it.
     let seen = run("timeout 2 cat /dev/umsg || [ $? -ge 124 ]");
-    assert_eq!(seen.matches(';').count(), 3, "{seen}");
+    assert_eq!(seen.matches(';').count(), 4, "{seen}");
     assert!(seen.contains(",-;hello\n PID="), "{seen}");
 }
 
@@ -124,7 +125,7 @@ fn dmesg() {
     let json = dmesg_here("dmesg --json");
     assert_eq!(json.matches("\"msg\"").count(), 5, "{json}");
     // After a clear, only what came later is shown, as for the kernel's log.
-    Umsg::open(libc::O_RDWR).expect("open").clear().expect("clear");
+    Umsg::open(libc::O_RDWR).expect("open").style(KMSG).clear().expect("clear");
     writer.log("after the clear");
     assert_eq!(dmesg_here("dmesg --notime"), "after the clear\n");
 }
@@ -147,18 +148,78 @@ fn dmesg_follow() {
 
 /// The largest plain record by default does not end dmesg's reading: its buffer is 2 KiB.
 fn dmesg_largest() {
-    largest(b'x', 1024);
+    largest(b'x');
 }
 
-/// With the `record_max` that the README names for it, no record does.
+/// Nor does one that takes four times as many bytes there, whose end is cut off.
 fn dmesg_escapes() {
-    largest(0xff, 460);
+    largest(0xff);
 }
 
-fn largest(byte: u8, len: usize) {
+fn largest(byte: u8) {
     let writer = Umsg::writer();
-    writer.log(vec![byte; len]);
+    writer.log(vec![byte; RECORD_MAX]);
     writer.log("the one after it");
     let seen = dmesg_here("dmesg --notime | tail -n 1");
     assert_eq!(seen, "the one after it\n");
+}
+
+/// No buffer of a reader, however small, and no text stops it for good: in each style, with each
+/// size, each record is there as far as it fits, or the read says that it does not, and the number
+/// of bytes that are missing is right.
+fn every_buffer() {
+    let texts = [
+        vec![],
+        vec![b'x'; RECORD_MAX],
+        vec![0xff; RECORD_MAX],
+        "\u{e9}".repeat(100).into_bytes(),
+        (0..RECORD_MAX).map(|i| if i % 5 == 0 { b'\\' } else { b'y' }).collect(),
+    ];
+    let (writer, reader) = (Umsg::writer(), Umsg::reader());
+    let mut tried = 0;
+    for text in &texts {
+        writer.log([&text[..], b"\n"].concat());
+        let seq = writer.info().next_seq - 1;
+        for style in [LINES, KMSG, PLAIN] {
+            reader.set_style(style).expect("style");
+            reader.seek_seq(seq).expect("seek");
+            let whole = reader.next_size().expect("a size");
+            let mut buffer = vec![0u8; 9000];
+            // All sizes up to some more than the record needs, then some.
+            for size in (1..whole + 50).chain((whole + 50..9000).step_by(97)) {
+                reader.seek_seq(seq).expect("seek");
+                buffer[..size].fill(0xee);
+                tried += 1;
+                let len = match reader.read(&mut buffer[..size]) {
+                    Ok(len) => len,
+                    Err(error) => {
+                        assert_eq!(error, nix::errno::Errno::EINVAL);
+                        assert!(size < 150 && size < whole, "{size} of {whole}");
+                        assert!(buffer[..size].iter().all(|byte| *byte == 0xee));
+                        // What is gone for /dev/kmsg is gone here.
+                        let next = reader.next_size();
+                        assert_eq!(next.is_ok(), style == LINES, "{size} of {whole}");
+                        continue;
+                    }
+                };
+                let (record, cut) = match style {
+                    PLAIN => {
+                        let record = Record::parse_plain(&buffer[..len]);
+                        let cut = text.len() - record.text.len();
+                        (record, cut)
+                    }
+                    _ => {
+                        let record = Record::parse(&buffer[..len]);
+                        let cut = record.cut;
+                        (record, cut)
+                    }
+                };
+                assert_eq!(record.text, text[..text.len() - cut], "{size} of {whole}");
+                assert_eq!(cut == 0, size >= whole, "{size} of {whole}");
+                // Not much more would have fitted.
+                assert!(cut == 0 || size - len < 4 + 4, "{len} of {size}");
+            }
+        }
+    }
+    println!("{tried} buffers");
 }

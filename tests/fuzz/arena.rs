@@ -93,12 +93,12 @@ impl Arena {
         self.shifty.set(protection);
     }
 
-    /// Makes sure that what a read has left at `address`, in the shifty page, does not look like a
-    /// sealed text: cut off, it would be taken for a torn one.
-    fn unseal(&self, address: usize) {
+    /// Makes sure that the shifty page holds no sealed text that a read has left there: written as
+    /// a part of other text, it would be taken for a torn one.
+    fn unseal(&self) {
         self.protect(SHIFTY, 1, libc::PROT_READ | libc::PROT_WRITE);
-        // SAFETY: In a page of the arena, just made writable, of which nobody holds a reference.
-        unsafe { (address as *mut u8).write(0) };
+        // SAFETY: A page of the arena, just made writable, of which nobody holds a reference.
+        unsafe { std::ptr::write_bytes(self.page(SHIFTY) as *mut u8, 0, PAGE) };
         self.protect(SHIFTY, 1, self.shifty.get());
     }
 
@@ -118,11 +118,10 @@ impl Arena {
             Place::End(before) => self.page(first + pages) - usize::from(before),
             Place::ReadOnly => self.page(READ_ONLY) + 8,
             Place::Shifty => {
-                let at = self.page(SHIFTY) + 16;
                 if area == Area::Write {
-                    self.unseal(at);
+                    self.unseal();
                 }
-                at
+                self.page(SHIFTY) + 16
             }
             Place::Stall => {
                 let page = self.page(STALL);

@@ -2,9 +2,11 @@
 
 //! What must hold for a reader that nobody shares, and for the counters of the log.
 
-use crate::abi::{frame_size, Info, Record, BINARY_READ, BINARY_WRITE, EPIPE};
+use crate::abi::{frame_size, Info, Record, BINARY_READ, BINARY_WRITE, LINES};
+use crate::model::escaped;
 use crate::module::Parameters;
-use crate::seal::text_len;
+use crate::seal::{text_len, Form};
+use crate::transfer::Seen;
 
 /// What is known of the audited file of a thread.
 #[derive(Clone, Copy, Debug)]
@@ -15,11 +17,13 @@ pub struct Audit {
     /// What it was told it had lost since it was opened lies between these, both included.
     told_low: u64,
     told_high: u64,
-    /// Time of the last record, as long as the cursor only moved on.
+    /// No record is older from here on that was stored when it was written.
     usec: u64,
     pub nonblocking: bool,
     /// `UMSG_OPTION_*`
     pub options: u32,
+    /// `UMSG_STYLE_*`
+    pub style: u32,
     /// `poll` said that there is a record.
     ready: bool,
     /// `poll` said that records were lost.
@@ -40,6 +44,8 @@ pub struct Standing {
     pub lost: u64,
     /// `UMSG_OPTION_BINARY_*`
     pub options: u32,
+    /// `UMSG_STYLE_*`
+    pub style: u32,
 }
 
 impl Standing {
@@ -53,6 +59,11 @@ impl Standing {
         };
         let mut number = |key: &str| -> u64 { word(key).parse().expect("a number") };
         let (seq, lag, lost) = (number("next-seq:\t"), number("lag:\t"), number("lost:\t"));
+        let style = ["lines", "kmsg", "plain"].into_iter().position({
+            let name = word("style:\t");
+            move |style| style == name
+        });
+        let style = style.expect("a style") as u32;
         let mut form = |key: &str, option: u32| match word(key) {
             "binary" => option,
             "text" => 0,
@@ -60,13 +71,13 @@ impl Standing {
         };
         let options = form("reads:\t", BINARY_READ) | form("writes:\t", BINARY_WRITE);
         assert_eq!(lines.next(), None, "{text:?}");
-        Some(Self { seq, lag, lost, options })
+        Some(Self { seq, lag, lost, options, style })
     }
 }
 
 impl Audit {
     /// Of a file that was opened between these two states of the log.
-    pub fn opened(before: &Info, after: &Info, nonblocking: bool) -> Self {
+    pub fn opened(before: &Info, after: &Info, nonblocking: bool, style: u32) -> Self {
         Self {
             low: before.oldest_seq,
             high: after.oldest_seq,
@@ -75,6 +86,7 @@ impl Audit {
             usec: 0,
             nonblocking,
             options: 0,
+            style,
             ready: false,
             lost: false,
             too_small: None,
@@ -83,7 +95,8 @@ impl Audit {
         }
     }
 
-    /// It has moved to between these, where no record is older than `usec`.
+    /// It has moved to between these, where no record is older than `usec` that was stored when it
+    /// was written.
     pub fn moved(&mut self, low: u64, high: u64, usec: u64) {
         assert!(low <= high, "moved to {low}..={high}: {self:?}");
         (self.low, self.high, self.usec) = (low, high, usec);
@@ -102,12 +115,19 @@ impl Audit {
         (self.too_small, self.unfit, self.next_size) = (None, None, None);
     }
 
+    /// It has another style now.
+    pub fn set_style(&mut self, style: u32) {
+        self.style = style;
+        (self.too_small, self.unfit, self.next_size) = (None, None, None);
+    }
+
     pub fn has(&self, option: u32) -> bool {
         self.options & option != 0
     }
 
-    /// A read has returned this record, in `len` bytes.
-    pub fn received(&mut self, record: &Record, len: usize) {
+    /// A read into `room` bytes has returned this record.
+    pub fn received(&mut self, seen: &Seen, room: usize) {
+        let &Seen { ref record, size: len, form, live } = seen;
         let at = record.seq.checked_sub(record.lost).expect("more lost than there were");
         assert!(
             (self.low..=self.high).contains(&at),
@@ -117,24 +137,29 @@ impl Audit {
             self.low,
             self.high
         );
-        assert!(record.usec >= self.usec, "time fell from {} to {}", self.usec, record.usec);
+        let in_order = !live || record.usec >= self.usec;
+        assert!(in_order, "time fell from {} to {}: {record:?}", self.usec, record.usec);
+        let by_error = self.style != LINES;
         assert!(!self.lost || record.lost > 0, "EPOLLPRI, but nothing was lost");
-        assert!(record.lost == 0 || !self.has(EPIPE), "a loss that was not told by EPIPE");
+        assert!(record.lost == 0 || !by_error, "a loss that was not told by EPIPE");
         if record.lost == 0 {
             // It is the record that did not fit.
             if let Some(room) = self.too_small {
-                assert!(len > room, "EINVAL for {room} bytes of room, but the record is {len}");
+                let cut = !self.has(BINARY_READ) && least_room(record, len) <= room;
+                assert!(len > room && !cut, "EINVAL for {room} bytes of room, but {record:?}");
             }
             if let Some((seq, room)) = self.unfit {
                 let fits = seq == record.seq && len <= room;
                 assert!(!fits, "a read left {room} bytes, but the next record is {len}");
             }
         }
-        if let Some((seq, size)) = self.next_size {
-            let same = seq != record.seq || len == size;
-            assert!(same, "record {seq} was to need {size} bytes, but is {len}");
+        if let Some((seq, size)) = self.next_size.filter(|(seq, _)| *seq == record.seq) {
+            let cut = record.cut > 0 || form == Form::PlainCut && len != size;
+            let good = if cut { size > room } else { len == size };
+            assert!(good, "record {seq} was to need {size} bytes, but is {len} of {room}");
         }
-        (self.low, self.high, self.usec) = (record.seq + 1, record.seq + 1, record.usec);
+        self.usec = self.usec.max(record.usec);
+        (self.low, self.high) = (record.seq + 1, record.seq + 1);
         self.told_low += record.lost;
         self.told_high += record.lost;
         self.forget();
@@ -167,6 +192,24 @@ impl Audit {
         self.ready = true;
     }
 
+    /// A read into `room` bytes has failed with EINVAL in a style that consumes the record then.
+    /// `certain`: it was the device that said so.
+    pub fn skipped(&mut self, certain: bool, room: usize, after: &Info) {
+        let by = u64::from(certain);
+        if certain {
+            assert!(after.next_seq > self.low, "no room for no record: {after:?}, {self:?}");
+            assert!(!self.lost, "EPOLLPRI, but a record was skipped before the loss was told");
+            if let Some((seq, size)) = self.next_size.filter(|_| self.low == self.high) {
+                let fits = seq == self.low && size <= room;
+                assert!(!fits, "record {seq} needs {size} bytes, but {room} were no room");
+            }
+        }
+        let (low, high) = (self.low + by, self.high + 1);
+        self.told_low += by;
+        self.told_high += 1;
+        self.moved(low, high.min(after.next_seq), self.usec);
+    }
+
     /// `UMSG_IOC_NEXT_SIZE` has said this, between these two states of the log.
     pub fn said_size(&mut self, size: usize, before: &Info, after: &Info, record_max: usize) {
         assert!(after.next_seq > self.low, "the size of no record: {after:?}, {self:?}");
@@ -184,7 +227,7 @@ impl Audit {
 
     /// What the file tells of itself, between these two states of the log.
     pub fn stands(&mut self, standing: &Standing, before: &Info, after: &Info) {
-        let &Standing { seq, lag, lost, options } = standing;
+        let &Standing { seq, lag, lost, options, style } = standing;
         let both = BINARY_READ | BINARY_WRITE;
         let gone = |info: &Info| info.oldest_seq.saturating_sub(seq);
         let behind =
@@ -194,14 +237,15 @@ impl Audit {
         let good = (self.low..=self.high).contains(&seq)
             && lags.contains(&lag)
             && losses.contains(&lost)
-            && options == self.options & both;
+            && options == self.options & both
+            && style == self.style;
         assert!(good, "{standing:?} of {self:?}: lag {lags:?}, lost {losses:?}");
         (self.low, self.high) = (seq, seq);
         self.told_low = self.told_low.max(lost.saturating_sub(gone(after)));
         self.told_high = self.told_high.min(lost - gone(before));
     }
 
-    /// A read of `room` bytes in good memory was refused.
+    /// A read of `room` bytes in good memory was refused, in the style `lines`.
     pub fn too_small(&mut self, room: usize) {
         self.too_small = Some(self.too_small.map_or(room, |before| before.max(room)));
     }
@@ -232,7 +276,10 @@ pub fn check_info(info: &Info, before: &Info, parameters: &Parameters) {
     let good = info.capacity == parameters.capacity as u64
         && info.record_max == parameters.record_max as u32
         && info.policy == parameters.policy
-        && info.reserved == [0; 6]
+        && info.style == parameters.style
+        && info.log_id != 0
+        && (before.log_id == 0 || info.log_id == before.log_id)
+        && (info.reserved_word, info.reserved) == (0, [0; 4])
         && info.oldest_seq <= info.cleared_seq
         && info.cleared_seq <= info.next_seq
         && info.records_written == info.next_seq
@@ -250,8 +297,17 @@ pub fn check_info(info: &Info, before: &Info, parameters: &Parameters) {
     assert!(grew, "a counter fell: {before:?}, then {info:?}");
 }
 
-/// What a write of `data` in text form, all of it in good memory, must return when nothing else is
-/// in its way.
+/// How many bytes a read needs at least for a record that it returned in `len` bytes of text
+/// format: what is around the text, and the key CUT with as many digits as the length of the text.
+fn least_room(record: &Record, len: usize) -> usize {
+    let key = |number: usize| " CUT=\n".len() + number.to_string().len();
+    let cut_key = if record.cut > 0 { key(record.cut) } else { 0 };
+    let around = len - escaped(&record.text).len() - cut_key;
+    around + key(record.text.len() + record.cut)
+}
+
+/// What a write of `data` in the style `kmsg`, all of it in good memory, must return when nothing
+/// else is in its way.
 pub fn expected(data: &[u8], parameters: &Parameters) -> Result<i64, i32> {
     if !data.is_empty() && text_len(data) > parameters.record_max {
         Err(libc::EMSGSIZE)

@@ -59,7 +59,9 @@ pub enum Content {
     Sealed { priority: Option<u16>, newline: bool },
     /// Any bytes, after this prefix.
     Raw { prefix: u8 },
-    /// The binary form: entries drawn from this (`entries.rs`).
+    /// Lines drawn from this (`lines.rs`).
+    Lines { seed: u32 },
+    /// The binary format: entries drawn from this (`entries.rs`).
     Entries { seed: u32 },
 }
 
@@ -156,7 +158,7 @@ pub enum Call {
     Send { slot: Slot, across: bool },
     Receive { slot: Slot, across: bool },
     Uring { slot: Slot, operations: [Ring; 2] },
-    User { nobody: bool },
+    User { real: bool, effective: bool },
     Protect { protection: i32 },
     Signal { restart: bool },
     Fork { seed: u64, calls: u8, kill_after_us: u16 },
@@ -221,22 +223,24 @@ impl Call {
     }
 }
 
-/// `UMSG_IOC_VERSION`
-pub const VERSION: u32 = nix::request_code_read!(MAGIC, 0, size_of::<u32>()) as u32;
 /// `UMSG_IOC_INFO`
-pub const INFO: u32 = nix::request_code_read!(MAGIC, 1, size_of::<Info>()) as u32;
+pub const INFO: u32 = nix::request_code_read!(MAGIC, 0, size_of::<Info>()) as u32;
 /// `UMSG_IOC_CLEAR`
-pub const CLEAR: u32 = nix::request_code_none!(MAGIC, 2) as u32;
+pub const CLEAR: u32 = nix::request_code_none!(MAGIC, 1) as u32;
 /// `UMSG_IOC_GET_OPTIONS`
-pub const GET_OPTIONS: u32 = nix::request_code_read!(MAGIC, 3, size_of::<u32>()) as u32;
+pub const GET_OPTIONS: u32 = nix::request_code_read!(MAGIC, 2, size_of::<u32>()) as u32;
 /// `UMSG_IOC_SET_OPTIONS`
-pub const SET_OPTIONS: u32 = nix::request_code_write!(MAGIC, 4, size_of::<u32>()) as u32;
+pub const SET_OPTIONS: u32 = nix::request_code_write!(MAGIC, 3, size_of::<u32>()) as u32;
+/// `UMSG_IOC_GET_STYLE`
+pub const GET_STYLE: u32 = nix::request_code_read!(MAGIC, 4, size_of::<u32>()) as u32;
+/// `UMSG_IOC_SET_STYLE`
+pub const SET_STYLE: u32 = nix::request_code_write!(MAGIC, 5, size_of::<u32>()) as u32;
 /// `UMSG_IOC_SEEK_SEQ`
-pub const SEEK_SEQ: u32 = nix::request_code_write!(MAGIC, 5, size_of::<u64>()) as u32;
+pub const SEEK_SEQ: u32 = nix::request_code_write!(MAGIC, 6, size_of::<u64>()) as u32;
 /// `UMSG_IOC_SEEK_TIME`
-pub const SEEK_TIME: u32 = nix::request_code_write!(MAGIC, 6, size_of::<u64>()) as u32;
+pub const SEEK_TIME: u32 = nix::request_code_write!(MAGIC, 7, size_of::<u64>()) as u32;
 /// `UMSG_IOC_NEXT_SIZE`
-pub const NEXT_SIZE: u32 = nix::request_code_read!(MAGIC, 7, size_of::<u32>()) as u32;
+pub const NEXT_SIZE: u32 = nix::request_code_read!(MAGIC, 8, size_of::<u32>()) as u32;
 /// All that the device knows.
-pub const COMMANDS: [u32; 8] =
-    [VERSION, INFO, CLEAR, GET_OPTIONS, SET_OPTIONS, SEEK_SEQ, SEEK_TIME, NEXT_SIZE];
+pub const COMMANDS: [u32; 9] =
+    [INFO, CLEAR, GET_OPTIONS, SET_OPTIONS, GET_STYLE, SET_STYLE, SEEK_SEQ, SEEK_TIME, NEXT_SIZE];

@@ -121,7 +121,8 @@ impl Draw {
     fn room(&mut self) -> usize {
         match self.rng.u32(..10) {
             0 => self.size(),
-            1 => self.rng.usize(..160),
+            // Where what is around the text just fits, or some of the text.
+            1 | 4 => self.rng.usize(..250),
             // Where a few frames just fit.
             2 => 8 * self.rng.usize(..40),
             3 => 8 * self.rng.usize(..1000),
@@ -183,8 +184,11 @@ impl Draw {
     }
 
     fn content(&mut self) -> Content {
-        if self.one_in(4) {
+        let kind = self.rng.u32(..8);
+        if kind < 2 {
             Content::Raw { prefix: self.rng.u8(..) }
+        } else if kind < 4 {
+            Content::Lines { seed: self.rng.u32(..) }
         } else {
             let priority = if self.one_in(2) { Some(self.rng.u16(..2048)) } else { None };
             Content::Sealed { priority, newline: self.rng.bool() }
@@ -235,11 +239,12 @@ impl Draw {
     fn ioctl(&mut self) -> Call {
         let slot = self.slot();
         let command = match self.rng.u32(..32) {
-            0 => VERSION,
-            1..=4 => INFO,
-            5..=6 => CLEAR,
-            7..=8 => GET_OPTIONS,
-            9..=13 => SET_OPTIONS,
+            0..=2 => INFO,
+            3..=4 => CLEAR,
+            5 => GET_STYLE,
+            6..=8 => SET_STYLE,
+            9 => GET_OPTIONS,
+            10..=13 => SET_OPTIONS,
             14..=17 => SEEK_SEQ,
             18..=21 => SEEK_TIME,
             22..=25 => NEXT_SIZE,
@@ -260,6 +265,7 @@ impl Draw {
         let argument = if self.one_in(8) { self.bad_place() } else { Place::Good };
         let value = match command {
             SET_OPTIONS => self.options(),
+            SET_STYLE => self.style(),
             _ => self.value(),
         };
         Call::Ioctl { slot, command, argument, value }
@@ -269,7 +275,19 @@ impl Draw {
     fn options(&mut self) -> Value {
         Value::Exact(match self.rng.u32(..16) {
             0..=4 => 0,
-            5..=13 => self.rng.u64(..8),
+            5..=13 => self.rng.u64(..5),
+            14 => 1 << self.rng.u32(..32),
+            _ => self.rng.u64(..),
+        })
+    }
+
+    /// A style to set.
+    fn style(&mut self) -> Value {
+        Value::Exact(match self.rng.u32(..16) {
+            0..=6 => 0,
+            7..=9 => 1,
+            10..=12 => 2,
+            13 => self.of(&[3, 4, 0x100, u64::MAX]),
             14 => 1 << self.rng.u32(..32),
             _ => self.rng.u64(..),
         })
@@ -456,7 +474,7 @@ impl Draw {
             960..=966 => Call::Send { slot: self.other(), across: self.rng.bool() },
             967..=973 => Call::Receive { slot: self.own(), across: self.rng.bool() },
             974..=981 => self.uring(),
-            982..=985 => Call::User { nobody: self.rng.bool() },
+            982..=985 => Call::User { real: self.rng.bool(), effective: self.rng.bool() },
             986..=991 => Call::Protect { protection: self.of(&[0, 1, 3, 3]) },
             992..=995 => Call::Signal { restart: self.rng.bool() },
             996..=997 if !self.child => {

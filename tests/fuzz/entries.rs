@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is written in binary form: entries, most of them good, and what must become of them.
+//! What is written in binary format: entries, most of them good, and what must become of them.
 
 use crate::abi::raw_entry;
-use crate::audit::expected;
 use crate::module::Parameters;
-use crate::seal::{self, Author};
+use crate::seal::{self, Author, AT_ONCE};
 use fastrand::Rng;
 use libc::{EINVAL, EMSGSIZE};
 
-/// The module takes a write of no more bytes at once: no signal ends it early.
-const AT_ONCE: usize = 8192;
 /// Size of the header of an entry that has no more than it must.
 const HEADER: usize = 8;
 
-/// Fills `out` with entries drawn from `seed`, and returns how many. Their texts are sealed if they
-/// are going to be written as they are.
-pub fn fill(out: &mut [u8], seed: u32, author: Author, record_max: usize, sealed: bool) -> u64 {
+/// Fills `out` with entries drawn from `seed`. Their texts are sealed if they
+/// are going to be written as they are. `certain`: they can be taken in binary format alone.
+pub fn fill(
+    out: &mut [u8],
+    seed: u32,
+    author: Author,
+    record_max: usize,
+    (sealed, certain): (bool, bool),
+) {
     let mut rng = Rng::with_seed(seed.into());
     // Half of the writes have no entry that is wrong.
     let wrong_one_in = [0, 0, 30, 5][rng.usize(..4)];
     let mut at = 0;
-    let mut count = 0;
     while out.len() - at >= HEADER {
         let room = out.len() - at;
         let mut header_size = if rng.u8(..8) == 0 { 8 * rng.usize(2..=8) } else { HEADER };
@@ -47,7 +49,7 @@ pub fn fill(out: &mut [u8], seed: u32, author: Author, record_max: usize, sealed
         let priority = rng.u16(..2048);
         let mut text = vec![b'e'; text_len];
         if whole && sealed && text_len >= seal::LEAST && rng.u8(..8) > 0 {
-            seal::seal(&mut text, Some(priority), author);
+            seal::seal_entry(&mut text, priority, author, certain);
         } else if sealed {
             text.iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 37) as u8);
         }
@@ -60,10 +62,8 @@ pub fn fill(out: &mut [u8], seed: u32, author: Author, record_max: usize, sealed
         let part = entry.len().min(room);
         out[at..at + part].copy_from_slice(&entry[..part]);
         at += part;
-        count += 1;
     }
     out[at..].fill(HEADER as u8);
-    count
 }
 
 /// Makes something about an entry wrong.
@@ -139,8 +139,13 @@ impl Walk {
         Self { ends, why }
     }
 
+    /// How many entries have `done` bytes.
+    pub fn count(&self, done: usize) -> Option<u64> {
+        self.ends.iter().position(|end| *end == done).map(|index| index as u64 + 1)
+    }
+
     /// Whether a write of `total` bytes, all of them in good memory, may return `done` in binary
-    /// form.
+    /// format.
     pub fn allows(&self, done: i64, total: usize, parameters: &Parameters) -> bool {
         let best = match (self.ends.last(), self.why) {
             (Some(end), _) => *end as i64,
@@ -156,83 +161,11 @@ impl Walk {
     }
 }
 
-/// Makes sure that what a write of `data` returns tells whether it was taken in text form, as one
-/// record, or in binary form, as several: the last entry of several good ones becomes a wrong one.
-pub fn tell_apart(data: &mut [u8], parameters: &Parameters) {
-    let walk = Walk::new(data, parameters.record_max);
+/// Makes sure that the result of a write of `data` tells whether it was taken as text, all of it,
+/// or in binary format: the last entry of several good ones becomes a wrong one.
+pub fn tell_apart(data: &mut [u8], record_max: usize) {
+    let walk = Walk::new(data, record_max);
     if let (Why::End, [.., last, _]) = (walk.why, &walk.ends[..]) {
-        if expected(data, parameters).is_ok() {
-            data[*last..*last + 2].fill(0);
-        }
-    }
-}
-
-/// What a write has done to the log's counters.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    pub stored: u64,
-    pub refused: u64,
-    /// Perhaps so many more were stored.
-    pub unsure: u64,
-    /// Perhaps one more was refused.
-    pub perhaps_refused: bool,
-}
-
-impl Tally {
-    /// Of a write of one record.
-    pub fn one(result: i64) -> Self {
-        Self {
-            stored: u64::from(result > 0),
-            refused: u64::from(result == -i64::from(libc::ENOSPC)),
-            unsure: 0,
-            perhaps_refused: false,
-        }
-    }
-
-    /// Of a write from nobody knows where, which took `done` bytes.
-    pub fn unknown(done: i64) -> Self {
-        Self { unsure: done as u64 / 8, perhaps_refused: true, ..Self::one(done) }
-    }
-
-    /// Of a write of entries that returned `result`, of `total` bytes. `data`: at least as many of
-    /// them as were taken; `all`: all of them. `binary`: its form, if that is known.
-    pub fn entries(
-        result: i64,
-        data: &[u8],
-        all: bool,
-        total: usize,
-        binary: Option<bool>,
-        parameters: &Parameters,
-    ) -> Self {
-        let mut tally = Self::one(result);
-        if result <= 0 {
-            return tally;
-        }
-        let done = result as usize;
-        let Walk { ends, .. } = Walk::new(data, parameters.record_max);
-        let count = ends.iter().position(|end| *end == done).map(|index| index as u64 + 1);
-        if done < total {
-            assert_ne!(binary, Some(false), "one record, but {done} of {total} bytes were taken");
-            tally.stored = count.expect("a part of an entry was taken");
-            if parameters.policy == 1 {
-                // A good one is next: the log was full, or else a signal came.
-                let next = ends.len() as u64 > tally.stored;
-                if all && total <= AT_ONCE {
-                    tally.refused = u64::from(next);
-                } else {
-                    tally.perhaps_refused = next || !all;
-                }
-            }
-            return tally;
-        }
-        match (count, binary) {
-            (Some(count), Some(true)) => tally.stored = count,
-            (None, Some(true)) => panic!("{total} bytes were taken, which are no entries"),
-            (Some(count), None) if expected(data, parameters).is_err() => tally.stored = count,
-            (Some(count), None) => tally.unsure = count - 1,
-            // It was one in text form.
-            _ => {}
-        }
-        tally
+        data[*last..*last + 2].fill(0);
     }
 }

@@ -105,6 +105,11 @@ impl Files {
         self.known[slot as usize]
     }
 
+    /// Whether the file of `slot` is one that all processes inherit.
+    pub fn is_common(&self, slot: Slot) -> bool {
+        (COMMON..=LAST).contains(&slot)
+    }
+
     /// Notes what was put into `slot`.
     pub fn set(&mut self, slot: Slot, known: Known) {
         if !(PROCESS..COMMON).contains(&slot) {

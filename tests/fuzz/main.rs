@@ -17,6 +17,7 @@
 #[path = "../device/abi.rs"]
 #[expect(dead_code, reason = "the tests of the device use all of it")]
 mod abi;
+mod account;
 mod arena;
 mod audit;
 mod calls;
@@ -24,18 +25,31 @@ mod coverage;
 mod draw;
 mod entries;
 mod files;
+mod ioctl;
 #[path = "../device/kernel.rs"]
 #[expect(dead_code, reason = "the tests of the device use all of it")]
 mod kernel;
+mod lines;
+#[path = "../model.rs"]
+#[expect(dead_code, reason = "the tests of the host use all of it")]
+mod model;
 mod module;
+mod outcome;
 mod perform;
+#[path = "../pure.rs"]
+mod pure;
 mod round;
 mod rules;
 mod seal;
 mod shared;
+mod stream;
+mod tally;
 mod transfer;
 mod uring;
 mod worker;
+mod write;
+
+use pure::*;
 
 use shared::{Shared, LANE, LANES};
 use std::panic::AssertUnwindSafe;

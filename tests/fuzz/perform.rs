@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Performs calls other than reads and writes.
+//! Performs calls other than reads, writes and ioctls.
 
-use crate::abi::{Info, BINARY_READ, BINARY_WRITE, EPIPE};
+use crate::abi::{Info, LINES};
 use crate::arena::Area;
 use crate::audit::{Audit, Standing};
 use crate::calls::*;
 use crate::files::{Known, AUDITED};
 use crate::module;
 use crate::seal::NOBODY;
-use crate::worker::Thread;
+use crate::worker::{Children, Thread};
 use libc::*;
 use nix::errno::Errno;
 use std::ffi::CString;
@@ -22,14 +22,6 @@ pub fn result(returned: i64) -> i64 {
     } else {
         returned
     }
-}
-
-/// Nanoseconds of `CLOCK_MONOTONIC`.
-fn now_ns() -> u64 {
-    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: What is local.
-    unsafe { clock_gettime(CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 fn outcome(done: Result<(), Errno>) -> i64 {
@@ -79,7 +71,7 @@ impl Thread {
                     );
                     for event in events.iter().take(count.max(0) as usize) {
                         let bits = event.events;
-                        assert!(bits != 0 && bits & !0x147 == 0, "epoll reports {bits:#x}");
+                        assert!(bits != 0 && bits & !0x14f == 0, "epoll reports {bits:#x}");
                     }
                     count
                 }
@@ -104,11 +96,13 @@ impl Thread {
                 Call::Send { slot, across } => self.send(fd(slot), across),
                 Call::Receive { slot, across } => self.receive(slot, across),
                 Call::Uring { slot, ref operations } => self.uring(slot, operations),
-                Call::User { nobody } => {
-                    // Of this thread alone: the C library's function would change all of them.
-                    let user = if nobody { NOBODY as i64 } else { 0 };
-                    let changed = result(syscall(SYS_setresuid, -1i64, user, -1i64));
-                    self.nobody = nobody;
+                Call::User { real, effective } => {
+                    // Of this thread alone: the C library's function would change all of them. The
+                    // saved user id remains 0.
+                    let user = |nobody| if nobody { i64::from(NOBODY) } else { 0 };
+                    let (now, then) = (user(real), user(effective));
+                    let changed = result(syscall(SYS_setresuid, now, then, -1i64));
+                    (self.real_nobody, self.nobody) = (real, effective);
                     changed
                 }
                 Call::Protect { protection } => {
@@ -147,11 +141,15 @@ impl Thread {
         // SAFETY: A string, and numbers.
         let fd = result(unsafe { libc::open(path.as_ptr(), flags | O_CLOEXEC, 0o600) }.into());
         if fd >= 0 {
+            let opened = self.info();
+            let children = Children::now();
             self.files.put(slot, fd as i32, Known::Open(flags));
             if slot == AUDITED {
+                self.released(&opened, children.were_none());
                 let nonblocking = flags & O_NONBLOCK != 0;
-                let after = self.info();
-                self.audit = Audit::opened(&before, &after, nonblocking);
+                let style = self.parameters.style;
+                self.audit = Audit::opened(&before, &opened, nonblocking, style);
+                self.opener_nobody = self.nobody;
             }
             return 0;
         }
@@ -210,165 +208,6 @@ impl Thread {
         at
     }
 
-    /// The number that an ioctl is given.
-    fn value(&self, command: u32, value: Value, info: &Info) -> u64 {
-        let time = command == SEEK_TIME;
-        let (near, more) = match value {
-            Value::Exact(value) => return value,
-            Value::Oldest(more) => (if time { 0 } else { info.oldest_seq }, more),
-            Value::Next(more) => (if time { now_ns() } else { info.next_seq }, more),
-            Value::Seen(which, more) => {
-                let sample = &self.samples[usize::from(which) % self.samples.len()];
-                (if time { sample.from_ns } else { sample.seq }, more)
-            }
-        };
-        near.wrapping_add_signed(more.into())
-    }
-
-    fn ioctl(&mut self, slot: Slot, command: u32, argument: Place, value: Value) -> i64 {
-        let known = COMMANDS.contains(&command);
-        let before = if known { self.info() } else { Info::default() };
-        let begun_ns = now_ns();
-        let mut room = [0xa5u8; 512];
-        if [SET_OPTIONS, SEEK_SEQ, SEEK_TIME].contains(&command) {
-            room[..8].copy_from_slice(&self.value(command, value, &before).to_ne_bytes());
-        }
-        let given = room;
-        let address = match argument {
-            Place::Good => room.as_mut_ptr() as usize,
-            place => self.arena.address(place, Area::Read, 0),
-        };
-        // SAFETY: No command that the device knows writes more than there is room.
-        let done =
-            result(unsafe { syscall(SYS_ioctl, self.files.fd(slot), command as c_ulong, address) });
-        if done == 0 && [SEEK_SEQ, SEEK_TIME, NEXT_SIZE].contains(&command) {
-            assert_ne!(self.files.known(slot).may_read(), Some(false), "of a file not to be read");
-        }
-        let good = argument == Place::Good;
-        let word = || u32::from_ne_bytes(room[..4].try_into().expect("4"));
-        let written = match (command, done) {
-            (VERSION, 0) if good => {
-                assert_eq!(word(), 1, "the version");
-                4
-            }
-            (INFO, 0) if good => {
-                // SAFETY: It is as large, and any bytes are one.
-                self.check_info(unsafe { std::ptr::read_unaligned(room.as_ptr().cast::<Info>()) });
-                size_of::<Info>()
-            }
-            (GET_OPTIONS, 0) if good => {
-                let options = word();
-                assert_eq!(options & !(BINARY_READ | BINARY_WRITE | EPIPE), 0, "the options");
-                let same = slot != AUDITED || options == self.audit.options;
-                assert!(same, "options {options:#x} of {:?}", self.audit);
-                4
-            }
-            (NEXT_SIZE, 0) => {
-                let size = word() as usize;
-                let after = self.info();
-                let record_max = self.parameters.record_max;
-                if good {
-                    // As of a read with enough room.
-                    let sizes = 32..4 * record_max + 256;
-                    assert!(sizes.contains(&size), "the next record needs {size} bytes");
-                }
-                if good && slot == AUDITED {
-                    self.audit.said_size(size, &before, &after, record_max);
-                }
-                if good {
-                    4
-                } else {
-                    0
-                }
-            }
-            (SET_OPTIONS | SEEK_SEQ | SEEK_TIME, 0) => {
-                let mut value = [0; 8];
-                let len = if command == SET_OPTIONS { 4 } else { 8 };
-                // SAFETY: The kernel has just read so many bytes there, and none but this thread
-                // changes them or their protection.
-                let read = unsafe { std::slice::from_raw_parts(address as *const u8, len) };
-                value[..len].copy_from_slice(read);
-                self.check_set(slot, command, u64::from_ne_bytes(value), &before, begun_ns);
-                0
-            }
-            (VERSION | INFO | CLEAR | GET_OPTIONS, 0) => 0,
-            // FIOASYNC that changes nothing.
-            (0x5452, 0) => 0,
-            // A command that the kernel answers for every file.
-            (_, 0..) => panic!("ioctl {command:#x} returned {done}"),
-            _ => {
-                self.check_not_done(slot, command, -done as i32, good.then_some(&given), &before);
-                0
-            }
-        };
-        assert_eq!(room[written..], given[written..], "ioctl {command:#x} wrote more");
-        done
-    }
-
-    /// An ioctl that was given `value` has changed the file of `slot`.
-    fn check_set(&mut self, slot: Slot, command: u32, value: u64, before: &Info, begun_ns: u64) {
-        let after = self.info();
-        let audited = slot == AUDITED;
-        match command {
-            SET_OPTIONS => {
-                let options = value as u32;
-                assert_eq!(options & !(BINARY_READ | BINARY_WRITE | EPIPE), 0, "set {options:#x}");
-                if audited {
-                    self.audit.set_options(options);
-                }
-            }
-            SEEK_SEQ => {
-                assert!(value <= after.next_seq, "a seek to {value}, but {after:?}");
-                if audited {
-                    self.audit.moved(value, value, 0);
-                }
-            }
-            _ if audited => {
-                // What is older is behind the cursor, unless it is gone; what is not, before it.
-                let (mut low, mut high) = (before.oldest_seq, after.next_seq);
-                if value > now_ns() {
-                    low = before.next_seq;
-                }
-                for sample in self.samples.iter().filter(|sample| sample.to_ns > 0) {
-                    if sample.to_ns < value {
-                        low = low.max(sample.seq + 1);
-                    }
-                    if sample.from_ns >= value {
-                        high = high.min(sample.seq.max(after.oldest_seq));
-                    }
-                }
-                if value == 0 {
-                    high = after.oldest_seq;
-                }
-                self.audit.moved(low, high, value.min(begun_ns) / 1000);
-            }
-            _ => {}
-        }
-    }
-
-    /// An ioctl has failed; `given`: its argument, where that was in good memory.
-    fn check_not_done(
-        &self,
-        slot: Slot,
-        command: u32,
-        error: i32,
-        given: Option<&[u8; 512]>,
-        before: &Info,
-    ) {
-        let word = given.map(|given| u64::from_ne_bytes(given[..8].try_into().expect("8")));
-        match (command, error, word) {
-            (SET_OPTIONS, EINVAL, Some(value)) => {
-                assert!(value as u32 > 7, "options {:#x} were refused", value as u32);
-            }
-            (SEEK_SEQ, EINVAL, Some(value)) => {
-                assert!(value > before.next_seq, "a seek to {value} was refused: {before:?}");
-            }
-            (NEXT_SIZE, EAGAIN, _) if slot == AUDITED => self.audit.nothing(Some(before)),
-            (_, EFAULT, Some(_)) => panic!("EFAULT for good memory"),
-            _ => {}
-        }
-    }
-
     fn wait(&mut self, slots: [Slot; 3], events: i16, how: Waiting, timeout_ms: i32) -> i64 {
         let before = slots.contains(&AUDITED).then(|| self.info());
         let mut files = slots.map(|slot| pollfd { fd: self.files.fd(slot), events, revents: 0 });
@@ -398,7 +237,8 @@ impl Thread {
         for (slot, file) in slots.into_iter().zip(files) {
             let got = i32::from(file.revents);
             let asked = i32::from(events);
-            assert_eq!(got & !(asked & 0x147 | i32::from(POLLNVAL)), 0, "poll reports {got:#x}");
+            let always = i32::from(POLLNVAL) | 8;
+            assert_eq!(got & !(asked & 0x147 | always), 0, "poll reports {got:#x}");
             let good = self.files.known(slot).is_file() == Some(true);
             assert!(!good || got & i32::from(POLLNVAL) == 0, "an open file counts as closed");
             if good && got & i32::from(POLLNVAL) == 0 {
@@ -407,10 +247,15 @@ impl Thread {
                     let want = if may { asked & 0x104 } else { 0 };
                     assert_eq!(got & 0x104, want, "EPOLLOUT of {known:?}");
                 }
-                let in_vain = known.may_read() == Some(false) && got & 0x43 != 0;
+                let in_vain = known.may_read() == Some(false) && got & 0x4b != 0;
                 assert!(!in_vain, "poll reports {got:#x} of a file that cannot be read");
             }
             if let (AUDITED, Some(before), Some(after)) = (slot, &before, &after) {
+                // A loss is an error in the style `kmsg`, and errors are always reported.
+                let lost = self.audit.style != LINES && got & 2 != 0;
+                assert!(!lost || got & 8 != 0, "EPOLLPRI without EPOLLERR: {got:#x}");
+                let error = self.audit.style == LINES || asked & 2 != 0 && got & 2 == 0;
+                assert!(!good || !error || got & 8 == 0, "EPOLLERR: {got:#x} of {asked:#x}");
                 // What was not asked for is not known.
                 if good && asked & 0x43 == 0x43 {
                     self.audit.polled(got & 1 != 0, got & 2 != 0, before, after);

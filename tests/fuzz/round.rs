@@ -2,16 +2,15 @@
 
 //! The supervisor: loads the module, starts the processes, watches them, and looks at what is left.
 
-use crate::abi::{ioctl_set_options, Frame, Record, BINARY_READ, NODE};
-use crate::audit::Standing;
+use crate::abi::NODE;
+use crate::account::account;
 use crate::coverage::Trace;
 use crate::draw::seed;
 use crate::files::{COMMON_FD, COMMON_FLAGS};
 use crate::kernel::{is_taint_notice, Message, Messages, WARNING};
 use crate::module::{self, Parameters};
-use crate::seal;
 use crate::shared::{Shared, LANES};
-use crate::worker::{self, info_of, socket_pair, Round, THREADS};
+use crate::worker::{self, socket_pair, Round, THREADS};
 use crate::Options;
 use fastrand::Rng;
 use nix::errno::Errno;
@@ -104,7 +103,7 @@ fn one(
     let round = Round { shared, parameters, seed, children, across };
     let before = (shared.writes.stored.load(Relaxed), shared.writes.refused.load(Relaxed));
     shared.writes.open.store(0, Relaxed);
-    shared.writes.open_calls.store(0, Relaxed);
+    shared.writes.open_refused.store(0, Relaxed);
     let each = calls.div_ceil(options.threads as u64);
     let mut processes: Vec<Process> = (0..options.threads / THREADS)
         .map(|index| Process { pid: start(round, index * THREADS, each), doomed: None })
@@ -133,11 +132,15 @@ fn one(
     }
     processes.iter().for_each(kill);
     (0..LANES).for_each(|lane| shared.leave(lane));
-    account(&parameters, shared, observer, before);
-    for fd in across.into_iter().chain([observer]).chain(COMMON_FD..COMMON_FD + 4) {
+    let close = |fd| {
         // SAFETY: They are ours.
         unsafe { libc::close(fd) };
-    }
+    };
+    // What is left of lines becomes records now.
+    across.into_iter().chain(COMMON_FD..COMMON_FD + 4).for_each(close);
+    module::wait_for_users(1);
+    account(&parameters, shared, observer, before, seed);
+    close(observer);
     unload();
 }
 
@@ -260,66 +263,6 @@ fn print_last_calls(shared: &Shared) {
             calls.iter().for_each(|call| println!("#     {call}"));
         }
     }
-}
-
-/// Holds what all calls together did against what the log says, and reads what is left of it.
-fn account(parameters: &Parameters, shared: &Shared, observer: i32, before: (u64, u64)) {
-    let info = info_of(COMMON_FD);
-    crate::audit::check_info(&info, &Default::default(), parameters);
-    let writes = &shared.writes;
-    let check = |what: &str, counted: u64, open: u64, logged: u64| {
-        assert!(
-            (counted..=counted + open).contains(&logged),
-            "{counted} records were {what}, {open} may be; the log says {info:?}"
-        );
-    };
-    let stored = writes.stored.load(Relaxed) - before.0;
-    check("stored", stored, writes.open.load(Relaxed), info.records_written);
-    let refused = writes.refused.load(Relaxed) - before.1;
-    check("refused", refused, writes.open_calls.load(Relaxed), info.records_refused);
-
-    let mut buffer = vec![0; 4 * parameters.record_max + 4096];
-    let mut next = 0;
-    let mut first = 0;
-    let mut bytes = 0;
-    let mut lost = 0;
-    // In both forms by turns.
-    for options in [0, BINARY_READ].into_iter().cycle() {
-        // SAFETY: `options` is what the command reads.
-        unsafe { ioctl_set_options(observer, &options) }.expect("UMSG_IOC_SET_OPTIONS");
-        // SAFETY: Into what is ours.
-        let len = unsafe { libc::read(observer, buffer.as_mut_ptr().cast(), buffer.len()) };
-        if len < 0 {
-            assert_eq!(Errno::last(), Errno::EAGAIN, "the last reads");
-            break;
-        }
-        let form = &buffer[..len as usize];
-        let records: Vec<Record> = if options & BINARY_READ != 0 {
-            Frame::parse_all(form).into_iter().map(seal::of_frame).collect()
-        } else {
-            vec![Record::parse(form)]
-        };
-        for record in records {
-            seal::check(&record, parameters.record_max);
-            assert_eq!(record.seq, next + record.lost, "received + lost");
-            if next == 0 {
-                first = record.seq;
-            } else {
-                assert_eq!(record.lost, 0, "lost while nobody wrote");
-            }
-            next = record.seq + 1;
-            lost += record.lost;
-            bytes += record.text.len() as u64;
-        }
-    }
-    let standing = std::fs::read_to_string(format!("/proc/self/fdinfo/{observer}"));
-    let standing = Standing::parse(&standing.expect("fdinfo")).expect("lines of the device");
-    assert_eq!((standing.seq, standing.lag, standing.lost), (next, 0, lost), "{standing:?}");
-    assert_eq!(next, info.next_seq, "received + lost = written");
-    if next > 0 {
-        assert_eq!(first, info.oldest_seq, "the oldest record");
-    }
-    assert_eq!(bytes, info.bytes_written - info.bytes_dropped, "bytes of the records there are");
 }
 
 /// Unloads the module. What io_uring still holds is let go by a worker of the kernel.

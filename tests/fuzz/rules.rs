@@ -2,7 +2,7 @@
 
 //! Which errors each call may return. Any other is a failure.
 
-use crate::abi;
+use crate::abi::LINES;
 use crate::calls::*;
 use crate::files::AUDITED;
 use crate::worker::Thread;
@@ -27,7 +27,7 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
             EINTR => slot != AUDITED || !thread.audit.nonblocking,
             EAGAIN => true,
             EINVAL | EFAULT => true,
-            EPIPE => slot != AUDITED || thread.audit.has(abi::EPIPE),
+            EPIPE => slot != AUDITED || thread.audit.style != LINES,
             EOPNOTSUPP => how == How::VectorAtFlags,
             _ => false,
         },
@@ -38,17 +38,21 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
             EOPNOTSUPP => how == How::VectorAtFlags,
             _ => false,
         },
-        Call::Seek { slot, .. } => error == EINVAL || bad_file(slot),
+        // The kernel knows five kinds of seek, the device three.
+        Call::Seek { slot, offset, whence } => match error {
+            EINVAL if (0..=4).contains(&whence) => {
+                offset == 0 && [SEEK_CUR, SEEK_HOLE].contains(&whence)
+            }
+            EINVAL => true,
+            ESPIPE => offset != 0 && (0..=4).contains(&whence),
+            _ => bad_file(slot),
+        },
         // EINVAL: one of the kernel's own for every file, with an argument it does not like.
         Call::Ioctl { slot, command, .. } => match error {
             ENOTTY => !COMMANDS.contains(&command),
             EFAULT => command != CLEAR,
-            EINVAL => [SET_OPTIONS, SEEK_SEQ].contains(&command),
+            EINVAL => [SET_OPTIONS, SET_STYLE, SEEK_SEQ].contains(&command),
             EAGAIN => command == NEXT_SIZE,
-            // A log of fewer records is looked through without a break.
-            EINTR => {
-                [SEEK_SEQ, SEEK_TIME].contains(&command) && thread.parameters.capacity >= 256 * 56
-            }
             EPERM => command == CLEAR && thread.nobody,
             EBADF => match command {
                 CLEAR => known(slot).may_write() != Some(true),

@@ -1,23 +1,80 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is written, so that whoever reads it can tell that it is whole and whose it is.
+//! Sealed texts: record texts that say who wrote them and how, so that a reader can check both.
 //!
-//! A sealed text is `SEAL`, the priority that the record has to have, the thread that wrote it, its
-//! user, any bytes, and a checksum over all of that. No other text begins with `SEAL`.
+//! A sealed text is `SEAL`, a head of hexadecimal numbers, any bytes, and a checksum over all of
+//! that. All of it follows from the head, so that a part of it can be checked, too. No other text
+//! begins with `SEAL`.
 
 use crate::abi::{Frame, Record};
-use crate::calls::Content;
 
 const MARK: &[u8] = b"SEAL";
+/// Length of the mark and the head.
+const HEAD: usize = 4 + 3 + 6 + 6 + 1 + 1 + 1 + 1 + 5 + 5;
 /// Length of all but the bytes in the middle.
-pub const LEAST: usize = 4 + 4 + 8 + 1 + 16;
+pub const LEAST: usize = HEAD + 16;
 
-/// Who writes a sealed text.
-#[derive(Clone, Copy)]
+/// A write in the style `lines` of no more bytes is stored, or kept, at once.
+pub const AT_ONCE: usize = 8192;
+
+/// The longest prefix of a line.
+const PREFIX_MAX: usize = 6;
+
+/// The user id of nobody.
+pub const NOBODY: u32 = 65534;
+
+/// The writer of a sealed text.
+#[derive(Clone, Copy, Debug)]
 pub struct Author {
-    /// 0: somebody in the kernel, on behalf of the program.
+    /// 0: a thread of the kernel, on behalf of the program.
     pub tid: u32,
+    pub pid: u32,
+    /// Its real user id is that of nobody.
     pub nobody: bool,
+    /// Whether the file was opened by nobody, if that is known.
+    pub opener: Option<bool>,
+}
+
+/// What becomes of a text that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is a record by itself.
+    Record,
+    /// The lines of it are records, and no other thread writes to the same stream.
+    Lines,
+    /// One of these, and other threads may write to the same stream.
+    Unknown,
+}
+
+/// What can become of a sealed text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A record by itself.
+    Whole,
+    /// It has its newline: nothing follows it in its record.
+    Closed,
+    /// The same thread may add to it.
+    Mine,
+    /// Any thread of the process may add to it.
+    Open,
+    /// A record by itself if it is taken in binary format, otherwise the middle of a line.
+    Entry,
+}
+
+const KINDS: [Kind; 5] = [Kind::Whole, Kind::Closed, Kind::Mine, Kind::Open, Kind::Entry];
+
+/// The head of a sealed text.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    priority: u16,
+    author: Author,
+    kind: Kind,
+    /// The priority stands before the text.
+    prefixed: bool,
+    /// Bytes of the whole text.
+    len: usize,
+    /// The first bytes that can only be stored together.
+    sure: usize,
 }
 
 /// FNV-1a, 64 bits.
@@ -27,9 +84,8 @@ fn checksum(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The priority that a record gets when `given` stands before its text: the kernel's facility is
-/// nobody's to give.
-fn effective(given: Option<u16>) -> u16 {
+/// The priority of a record whose prefix is `given`. Facility 0 is replaced by 1 (user).
+pub fn effective(given: Option<u16>) -> u16 {
     match given {
         None => 14,
         Some(level @ 0..8) => 8 + level,
@@ -37,79 +93,109 @@ fn effective(given: Option<u16>) -> u16 {
     }
 }
 
-/// Makes `text`, which has at least [`LEAST`] bytes, a sealed one.
-pub fn seal(text: &mut [u8], priority: Option<u16>, author: Author) {
-    let len = text.len();
-    let head =
-        format!("SEAL{:04x}{:08x}{}", effective(priority), author.tid, u8::from(author.nobody));
-    text[..head.len()].copy_from_slice(head.as_bytes());
-    let (body, sum) = text.split_at_mut(len - 16);
-    for (i, byte) in body[head.len()..].iter_mut().enumerate() {
-        // Every value, the most of them plain.
-        *byte = if i % 8 == 0 { (i * 31 + len) as u8 } else { b'a' + (i % 26) as u8 };
-    }
-    sum.copy_from_slice(format!("{:016x}", checksum(body)).as_bytes());
-}
-
-/// Fills `out`, all of one write in text form, with `content`. In binary form none of it is a good
-/// entry.
-pub fn fill(out: &mut [u8], content: Content, author: Author) {
-    let len = out.len();
-    match content {
-        Content::Sealed { priority, newline } => {
-            let prefix = priority.map_or(String::new(), |priority| format!("<{priority}>"));
-            let Some(text_len) = len
-                .checked_sub(prefix.len() + usize::from(newline))
-                .filter(|text_len| *text_len >= LEAST)
-            else {
-                return fill(out, Content::Raw { prefix: 7 }, author);
-            };
-            out[..prefix.len()].copy_from_slice(prefix.as_bytes());
-            if newline {
-                out[len - 1] = b'\n';
-            }
-            seal(&mut out[prefix.len()..][..text_len], priority, author);
+impl Head {
+    /// Fills `out`, which is as long as the text.
+    fn fill(&self, out: &mut [u8]) {
+        let Self { priority, author, kind, prefixed, len, sure } = *self;
+        let head = format!(
+            "SEAL{priority:03x}{:06x}{:06x}{}{}{}{}{len:05x}{sure:05x}",
+            author.tid,
+            author.pid,
+            u8::from(author.nobody),
+            author.opener.map_or(2, u8::from),
+            kind as u8,
+            u8::from(prefixed),
+        );
+        out[..HEAD].copy_from_slice(head.as_bytes());
+        let (body, sum) = out.split_at_mut(len - 16);
+        for (i, byte) in body[HEAD..].iter_mut().enumerate() {
+            // Every value, the most of them plain.
+            let any = (i * 31 + len) as u8;
+            let good = any != b'\n' || matches!(kind, Kind::Whole | Kind::Entry);
+            *byte = if i % 8 == 0 && good { any } else { b'a' + (i % 26) as u8 };
         }
-        // `entries.rs` writes these.
-        Content::Entries { .. } => unreachable!("not one text"),
-        Content::Raw { prefix } => {
-            let head: &[u8] = match prefix % 10 {
-                0 => b"<",
-                1 => b"<14>",
-                2 => b"\n",
-                3 => b"<2048>",
-                4 => b"<0007>",
-                5 => b"<00007>",
-                6 => b"<7",
-                7 => b"r",
-                8 => b"\0\xff\\",
-                _ => b"<>",
-            };
-            for (i, byte) in out.iter_mut().enumerate() {
-                *byte = match head.get(i) {
-                    Some(byte) => *byte,
-                    None if prefix & 0x80 != 0 => b'\n',
-                    None => b'r'.wrapping_add((i as u8).wrapping_mul(prefix)),
-                };
-            }
+        sum.copy_from_slice(format!("{:016x}", checksum(body)).as_bytes());
+    }
+
+    /// The head at the beginning of `text`, if there is one.
+    fn parse(text: &[u8]) -> Option<Self> {
+        if !text.starts_with(MARK) || text.len() < HEAD {
+            return None;
+        }
+        let mut at = MARK.len();
+        let mut number = |digits: usize| {
+            at += digits;
+            let word = std::str::from_utf8(&text[at - digits..at]).expect("a head");
+            u32::from_str_radix(word, 16).expect("a number")
+        };
+        let priority = number(3) as u16;
+        let (tid, pid) = (number(6), number(6));
+        let nobody = number(1) == 1;
+        let opener = [Some(false), Some(true), None][number(1) as usize];
+        let author = Author { tid, pid, nobody, opener };
+        let (kind, prefixed) = (KINDS[number(1) as usize], number(1) == 1);
+        let (len, sure) = (number(5) as usize, number(5) as usize);
+        Some(Self { priority, author, kind, prefixed, len, sure })
+    }
+
+    /// Whether the record was stored by the write that ended it, with the time of that moment.
+    fn is_live(&self) -> bool {
+        match self.kind {
+            Kind::Whole | Kind::Entry => true,
+            Kind::Closed => self.sure == self.len,
+            Kind::Mine | Kind::Open => false,
         }
     }
 }
 
-/// The length of the text that a write of `data` is to store: the README's words on `write`.
+/// Makes `text`, which has at least [`LEAST`] bytes, the sealed one of an entry. `certain`: it can
+/// be taken in binary format alone.
+pub fn seal_entry(text: &mut [u8], priority: u16, author: Author, certain: bool) {
+    let (priority, len) = (effective(Some(priority)), text.len());
+    let kind = if certain { Kind::Whole } else { Kind::Entry };
+    Head { priority, author, kind, prefixed: false, len, sure: len }.fill(text);
+}
+
+/// Fills `out`, at `at` of a write of `total` bytes, with a sealed text, a prefix and a newline
+/// around it. Returns false if there is no room for it.
+pub fn seal_line(
+    out: &mut [u8],
+    (at, total): (usize, usize),
+    priority: Option<u16>,
+    newline: bool,
+    author: Author,
+    taken: Taken,
+) -> bool {
+    let prefix = priority.map_or(String::new(), |priority| format!("<{priority}>"));
+    let around = prefix.len() + usize::from(newline);
+    let Some(len) = out.len().checked_sub(around).filter(|len| *len >= LEAST) else {
+        return false;
+    };
+    let kind = match taken {
+        Taken::Record => Kind::Whole,
+        _ if newline => Kind::Closed,
+        Taken::Lines => Kind::Mine,
+        Taken::Unknown => Kind::Open,
+    };
+    let sure = match kind {
+        _ if total <= AT_ONCE => len,
+        Kind::Whole => len,
+        _ => AT_ONCE.saturating_sub(at + prefix.len()).min(len),
+    };
+    let text = &mut out[prefix.len()..][..len];
+    let (priority, prefixed) = (effective(priority), priority.is_some());
+    Head { priority, author, kind, prefixed, len, sure }.fill(text);
+    out[..prefix.len()].copy_from_slice(prefix.as_bytes());
+    if newline {
+        *out.last_mut().expect("a newline") = b'\n';
+    }
+    true
+}
+
+/// The length of the text that a write of `data` is to store in the style `kmsg`: the README's
+/// words on `write`.
 pub fn text_len(data: &[u8]) -> usize {
-    let mut text = data;
-    if let [b'<', rest @ ..] = data {
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let number = std::str::from_utf8(&rest[..digits]).expect("digits").parse::<u16>();
-        if (1..=4).contains(&digits)
-            && rest.get(digits) == Some(&b'>')
-            && number.is_ok_and(|n| n <= 2047)
-        {
-            text = &rest[digits + 1..];
-        }
-    }
-    text.len() - usize::from(text.last() == Some(&b'\n'))
+    crate::model::parsed(data).1.len()
 }
 
 /// The record of a frame.
@@ -118,35 +204,92 @@ pub fn of_frame(frame: Frame) -> Record {
         priority: frame.priority,
         seq: frame.seq,
         usec: frame.time_ns / 1000,
-        lost: frame.lost,
+        continues: frame.continues,
         text: frame.text,
         pid: frame.pid as i32,
         tid: frame.tid as i32,
         uid: frame.uid,
         comm: frame.comm,
+        opener: frame.opener,
+        lost: frame.lost,
+        cut: 0,
     }
 }
 
-/// Checks what can be checked of a record that some thread of ours wrote.
-pub fn check(record: &Record, record_max: usize) {
-    assert!(record.text.len() <= record_max, "{} bytes of text", record.text.len());
+/// How a record was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// With the ids of its writer.
+    Keys,
+    /// Without.
+    Plain,
+    /// Without, and the end of the text may be missing.
+    PlainCut,
+}
+
+/// Checks what can be checked of a record that some thread of ours wrote. Returns whether it is
+/// certain that its time is that at which it was stored.
+pub fn check(record: &Record, form: Form, record_max: usize) -> bool {
+    let total = record.text.len() + record.cut;
+    assert!(total <= record_max, "{total} bytes of text");
     assert!((8..2048).contains(&record.priority), "priority {}", record.priority);
-    assert!(record.pid > 0 && record.tid > 0, "written by {}/{}", record.pid, record.tid);
-    assert!([0, NOBODY].contains(&record.uid), "written by user {}", record.uid);
-    if !record.text.starts_with(MARK) {
-        return;
+    if form == Form::Keys {
+        assert!(record.pid > 0 && record.tid > 0, "written by {}/{}", record.pid, record.tid);
+        for user in [record.uid, record.opener] {
+            assert!([0, NOBODY].contains(&user), "written by user {user}");
+        }
     }
-    let (body, sum) = record.text.split_at(record.text.len() - 16);
-    assert_eq!(format!("{:016x}", checksum(body)).as_bytes(), sum, "record {} is torn", record.seq);
-    let head = std::str::from_utf8(&body[4..17]).expect("a head");
-    let number = |word| u32::from_str_radix(word, 16).expect("a number");
-    assert_eq!(u32::from(record.priority), number(&head[..4]), "priority");
-    let tid = number(&head[4..12]);
-    if tid != 0 {
+    let Some(head) = Head::parse(&record.text) else {
+        return false;
+    };
+    if head.kind == Kind::Entry && record.continues {
+        return false;
+    }
+    let mut whole = vec![0; head.len];
+    head.fill(&mut whole);
+    let sure = head.sure.min(record_max);
+    let there = sure.min(record.text.len());
+    assert!(record.text[..there] == whole[..there], "record {} is torn: {head:?}", record.seq);
+    if form != Form::PlainCut {
+        let good = match head.kind {
+            Kind::Whole | Kind::Entry => total == head.len,
+            Kind::Closed if head.sure == head.len => total == sure,
+            _ => total >= sure,
+        };
+        assert!(good, "record {} has {total} bytes of text: {head:?}", record.seq);
+    }
+    check_priority(record, &head);
+    if form == Form::Keys {
+        check_author(record, &head);
+    }
+    head.is_live()
+}
+
+fn check_priority(record: &Record, head: &Head) {
+    let good = match head.kind {
+        Kind::Whole | Kind::Entry => record.priority == head.priority && !record.continues,
+        // By chance it begins where the record before was full.
+        _ if record.continues => true,
+        _ if head.prefixed => record.priority == head.priority,
+        // There may be a prefix before it, one of the two that `lines.rs` writes by themselves.
+        _ => [14, 15].contains(&record.priority),
+    };
+    assert!(good, "priority {} of record {}: {head:?}", record.priority, record.seq);
+}
+
+fn check_author(record: &Record, head: &Head) {
+    let Author { tid, pid, nobody, opener } = head.author;
+    assert_eq!(record.pid as u32, pid, "the process of record {}", record.seq);
+    if tid != 0 && head.kind != Kind::Open {
         assert_eq!(record.tid as u32, tid, "the thread of record {}", record.seq);
     }
-    assert_eq!(record.uid == NOBODY, &head[12..] == "1", "the user of record {}", record.seq);
+    assert_eq!(record.uid == NOBODY, nobody, "the user of record {}", record.seq);
+    if let Some(opener) = opener {
+        assert_eq!(record.opener == NOBODY, opener, "who opened the file of {}", record.seq);
+    }
 }
 
-/// The user id of nobody.
-pub const NOBODY: u32 = 65534;
+/// The longest line of `record_max` bytes of text, its prefix and newline included.
+pub const fn line_max(record_max: usize) -> usize {
+    record_max + PREFIX_MAX + 1
+}

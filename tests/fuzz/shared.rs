@@ -28,14 +28,14 @@ pub struct Lane {
     entries: [Entry; REMEMBERED],
 }
 
-/// What became of a write, for the accounts at the end.
+/// What became of the writes, for the accounts at the end.
 pub struct Writes {
-    /// Records of writes that have begun and not ended. What a killed thread has left here may have
-    /// been stored or not.
+    /// Records of writes that have begun and not ended, and others that are not sure. What a killed
+    /// thread has left here may have been stored or not.
     pub open: AtomicU64,
     pub stored: AtomicU64,
     /// Writes that may yet be refused, or may have been: one record of each at most.
-    pub open_calls: AtomicU64,
+    pub open_refused: AtomicU64,
     pub refused: AtomicU64,
 }
 
@@ -48,6 +48,8 @@ pub struct Shared {
     pub frames_read: AtomicU64,
     /// Records that were stored by writes in binary form.
     pub entries_stored: AtomicU64,
+    /// Records of which nobody knows by what was written whether they were stored.
+    pub unsure: AtomicU64,
     pub fingerprint: AtomicU64,
     pub covered: Covered,
     pub lanes: [Lane; LANES],
@@ -202,10 +204,12 @@ impl Shared {
             }
         }
         line + &format!(
-            "; {} records checked, {} of them frames; {} stored as entries",
+            "; {} records checked, {} of them frames; {} stored, {} of them as entries; {} unsure",
             self.records_read.load(Relaxed),
             self.frames_read.load(Relaxed),
-            self.entries_stored.load(Relaxed)
+            self.writes.stored.load(Relaxed),
+            self.entries_stored.load(Relaxed),
+            self.unsure.load(Relaxed)
         )
     }
 }

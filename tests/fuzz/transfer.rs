@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Performs reads and writes, and checks what came of them.
+//! Performs reads, and checks what came of them.
 
-use crate::abi::{frame_size, Frame, Info, Record, BINARY_READ, BINARY_WRITE};
+use crate::abi::{frame_size, Frame, Info, Record, BINARY_READ, LINES, PLAIN};
 use crate::arena::{Area, Pieces};
-use crate::audit::expected;
 use crate::calls::*;
-use crate::entries::{self, Tally, Walk};
 use crate::files::AUDITED;
 use crate::perform::result;
-use crate::seal::{self, Author};
+use crate::seal::{self, Form};
 use crate::worker::{Sample, Thread};
 use libc::*;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The longest text of a record that the module can be loaded with, and what a write may add to it.
-const WRITE_MOST: usize = 65536 + 7;
+pub const WRITE_MOST: usize = 65536 + 7;
 
 /// Flags of a read or write that change nothing but whether it waits.
 const HARMLESS: i32 = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
@@ -39,16 +37,46 @@ impl How {
     }
 }
 
+/// A record that was read.
+#[derive(Debug)]
+pub struct Seen {
+    pub record: Record,
+    /// Bytes that the read returned for it.
+    pub size: usize,
+    pub form: Form,
+    /// It is certain that its time is that at which it was stored.
+    pub live: bool,
+}
+
 /// One read or write, as the kernel gets it.
-struct Request {
-    pieces: Pieces,
+pub struct Request {
+    pub pieces: Pieces,
     /// The pieces are in good memory, and the call's other arguments are such that the device is
     /// asked.
-    plain: bool,
+    pub plain: bool,
+}
+
+impl Request {
+    /// Bytes of the pieces that the call is given.
+    pub fn given(&self, how: How) -> usize {
+        let list = &self.pieces.list;
+        let count = match how {
+            How::Count(count) => (count.max(0) as usize).min(list.len()),
+            _ => list.len(),
+        };
+        list[..count].iter().fold(0, |sum, piece| sum.saturating_add(piece.iov_len))
+    }
 }
 
 impl Thread {
-    fn request(&self, how: How, memory: &Memory, area: Area, position: i64, flags: i32) -> Request {
+    pub fn request(
+        &self,
+        how: How,
+        memory: &Memory,
+        area: Area,
+        position: i64,
+        flags: i32,
+    ) -> Request {
         let mut pieces = self.arena.pieces(memory, area, how.is_vector());
         let mut plain = memory.bad.is_none() && pieces.total.is_some();
         match how {
@@ -67,7 +95,15 @@ impl Thread {
     }
 
     /// The system call itself.
-    fn submit(&self, fd: i32, write: bool, how: How, list: &[iovec], at: i64, flags: i32) -> i64 {
+    pub fn submit(
+        &self,
+        fd: i32,
+        write: bool,
+        how: How,
+        list: &[iovec],
+        at: i64,
+        flags: i32,
+    ) -> i64 {
         let (first, count) = (list[0], list.len() as i32);
         let (base, len) = (first.iov_base, first.iov_len);
         let vector = list.as_ptr();
@@ -113,13 +149,18 @@ impl Thread {
                 assert!(!request.plain || memory.len == 0, "a read into {} bytes: 0", memory.len);
             }
             _ => {
-                if audited && len == -i64::from(EPIPE) {
+                let error = -len as i32;
+                let room = request.given(how);
+                if request.plain {
+                    self.check_refused(slot, error, room, before);
+                }
+                if audited && error == EPIPE {
                     let after = self.info();
                     self.audit.told_of_loss(before.as_ref(), &after);
                 }
-                if request.plain {
-                    let room = request.pieces.total.unwrap_or(0);
-                    self.check_refused(slot, -len as i32, room, before);
+                if audited && error == EINVAL && room > 0 && self.audit.style != LINES {
+                    let after = self.info();
+                    self.audit.skipped(request.plain, room, &after);
                 }
             }
         }
@@ -143,16 +184,20 @@ impl Thread {
             How::VectorFrom(_) => None,
             _ => self.arena.gather(&request.pieces, len),
         };
+        let room = request.given(how);
         let binary = bytes.as_ref().map(|bytes| is_binary(bytes));
-        let records = bytes.map(|bytes| self.seen(&bytes));
+        let plain = bytes.as_ref().map(|bytes| is_plain(bytes));
+        let records = bytes.map(|bytes| self.seen(&bytes, room));
         if slot != AUDITED {
             return;
         }
         match records {
             Some(records) => {
-                assert_eq!(binary, Some(self.audit.has(BINARY_READ)), "the form of what was read");
-                for (record, size) in &records {
-                    self.audit.received(record, *size);
+                assert_eq!(binary, Some(self.audit.has(BINARY_READ)), "the format of a read");
+                let keyless = binary == Some(false) && self.audit.style == PLAIN;
+                assert_eq!(plain, Some(keyless), "the keys of a record");
+                for seen in &records {
+                    self.audit.received(seen, room);
                 }
             }
             None => {
@@ -160,7 +205,6 @@ impl Thread {
                 self.audit.received_unseen(&after);
             }
         }
-        let room = request.pieces.total.unwrap_or(usize::MAX);
         if let (true, Some(true), Some(before)) = (request.plain && room <= CHUNK, binary, before) {
             self.audit.left_room(&before, room - len);
         }
@@ -172,30 +216,46 @@ impl Thread {
         }
     }
 
-    /// Checks what was read, by whatever file, and returns the records with their sizes.
-    pub fn seen(&mut self, bytes: &[u8]) -> Vec<(Record, usize)> {
+    /// Checks what was read into `room` bytes, by whatever file, and returns the records.
+    pub fn seen(&mut self, bytes: &[u8], room: usize) -> Vec<Seen> {
         let shared = self.round.shared;
+        assert!(bytes.len() <= room, "{} bytes, where there is room for {room}", bytes.len());
         let mut records = Vec::new();
         let mut times = Vec::new();
         if is_binary(bytes) {
             for frame in Frame::parse_all(bytes) {
                 times.push((frame.time_ns, frame.time_ns));
                 let size = frame_size(frame.text.len());
-                records.push((seal::of_frame(frame), size));
+                records.push((seal::of_frame(frame), size, Form::Keys));
             }
             shared.frames_read.fetch_add(records.len() as u64, Relaxed);
         } else {
-            let record = Record::parse(bytes);
+            let is_plain = is_plain(bytes);
+            let record = if is_plain { Record::parse_plain(bytes) } else { Record::parse(bytes) };
+            // There is no room for another escape where the text is cut, nor for a longer number.
+            let digits = |number: usize| number.to_string().len();
+            let total = record.text.len() + record.cut;
+            let left =
+                room - bytes.len() - (digits(total) - digits(record.cut)).min(room - bytes.len());
+            let may_be_cut = left < 4;
+            assert!(record.cut == 0 || may_be_cut, "cut without need: {record:?} in {room} bytes");
+            let form = match is_plain {
+                false => Form::Keys,
+                true if room - bytes.len() < 4 => Form::PlainCut,
+                true => Form::Plain,
+            };
             times.push((1000 * record.usec, 1000 * record.usec + 999));
-            records.push((record, bytes.len()));
+            records.push((record, bytes.len(), form));
         }
         shared.records_read.fetch_add(records.len() as u64, Relaxed);
-        for ((record, _), (from_ns, to_ns)) in records.iter().zip(times) {
-            seal::check(record, self.parameters.record_max);
+        let mut seen = Vec::new();
+        for ((record, size, form), (from_ns, to_ns)) in records.into_iter().zip(times) {
+            let live = seal::check(&record, form, self.parameters.record_max);
             let which = record.seq as usize % self.samples.len();
-            self.samples[which] = Sample { seq: record.seq, from_ns, to_ns };
+            self.samples[which] = Sample { seq: record.seq, from_ns, to_ns, live };
+            seen.push(Seen { record, size, form, live });
         }
-        records
+        seen
     }
 
     /// A read with good arguments has failed.
@@ -207,15 +267,16 @@ impl Thread {
         );
         match error {
             EINVAL => {
-                let record_max = self.parameters.record_max;
-                let enough = if slot == AUDITED && self.audit.has(BINARY_READ) {
-                    frame_size(record_max)
-                } else {
-                    // No text form is longer: a header, all bytes escaped, the writer.
-                    4 * record_max + 256
+                let largest = frame_size(self.parameters.record_max);
+                // The head and the keys of no record are longer.
+                let enough = match (slot, self.audit.has(BINARY_READ), self.audit.style) {
+                    (AUDITED, true, _) => largest,
+                    (AUDITED, false, PLAIN) => 64,
+                    (AUDITED, false, _) => 256,
+                    _ => largest.max(256),
                 };
                 assert!(room < enough, "EINVAL, with {room} bytes of room");
-                if slot == AUDITED && room > 0 {
+                if slot == AUDITED && room > 0 && self.audit.style == LINES {
                     self.audit.too_small(room);
                 }
             }
@@ -225,185 +286,15 @@ impl Thread {
             _ => {}
         }
     }
-
-    /// Whether what is written to the file of `slot` is in binary form, if nobody else can change
-    /// that.
-    pub fn writes_binary(&self, slot: Slot) -> Option<bool> {
-        (slot == AUDITED).then(|| self.audit.has(BINARY_WRITE))
-    }
-
-    /// Fills `data`, all of one write, with `content`, and returns how many records it may be at
-    /// most. `sealed`: it will be stored as it is, or not at all.
-    pub fn fill(
-        &self,
-        data: &mut [u8],
-        slot: Slot,
-        content: Content,
-        author: Author,
-        sealed: bool,
-    ) -> u64 {
-        match content {
-            Content::Entries { seed } => {
-                let count =
-                    entries::fill(data, seed, author, self.parameters.record_max, sealed).max(1);
-                if self.writes_binary(slot).is_none() {
-                    entries::tell_apart(data, &self.parameters);
-                }
-                count
-            }
-            // What is not stored as it is filled in must not look sealed.
-            Content::Sealed { .. } if !sealed => {
-                seal::fill(data, Content::Raw { prefix: 7 }, author);
-                1
-            }
-            content => {
-                seal::fill(data, content, author);
-                1
-            }
-        }
-    }
-
-    /// Opens the account of a write that may store `most` records.
-    pub fn begin_write(&self, most: u64) {
-        self.round.shared.writes.open.fetch_add(most, Relaxed);
-        self.round.shared.writes.open_calls.fetch_add(1, Relaxed);
-    }
-
-    /// Closes the account of a write that was counted as `most` open ones.
-    pub fn wrote(&self, most: u64, tally: Tally, entries: bool) {
-        let shared = self.round.shared;
-        shared.writes.stored.fetch_add(tally.stored, Relaxed);
-        shared.writes.refused.fetch_add(tally.refused, Relaxed);
-        shared.writes.open.fetch_add(tally.unsure, Relaxed);
-        shared.writes.open.fetch_sub(most, Relaxed);
-        if !tally.perhaps_refused {
-            shared.writes.open_calls.fetch_sub(1, Relaxed);
-        }
-        if entries {
-            shared.entries_stored.fetch_add(tally.stored, Relaxed);
-        }
-    }
-
-    pub fn write(
-        &mut self,
-        slot: Slot,
-        how: How,
-        memory: &Memory,
-        content: Content,
-        at: i64,
-        flags: i32,
-    ) -> i64 {
-        let filled = memory.len.min(WRITE_MOST + 1);
-        let mangled = memory.bad.is_some() || matches!(how, How::Count(_));
-        let entries = matches!(content, Content::Entries { .. });
-        let author = Author { tid: nix::unistd::gettid().as_raw() as u32, nobody: self.nobody };
-        // Up to the end of the area, or of the write.
-        let (known, behind) =
-            self.arena.area(Area::Write)[memory.offset.into()..].split_at_mut(filled);
-        let most = self.fill(known, slot, content, author, !mangled);
-        if memory.len > filled {
-            // What was written before must not become a part of it.
-            behind.fill(0);
-        }
-        let request = self.request(how, memory, Area::Write, at, flags);
-        self.begin_write(most);
-        let done = self.submit(self.files.fd(slot), true, how, &request.pieces.list, at, flags);
-        let data = &self.arena.area(Area::Write)[memory.offset.into()..];
-        let data = &data[..memory.len.min(data.len())];
-        let tally = if entries && done > 0 {
-            self.tally(slot, how, mangled.then_some(&request), data, memory.len, done)
-        } else {
-            Tally::one(done)
-        };
-        self.wrote(most, tally, entries);
-        let total = request.pieces.total;
-        if done > 0 {
-            assert_ne!(self.files.known(slot).may_write(), Some(false), "a write to no writer");
-            let short = matches!(how, How::VectorFrom(_) | How::Count(_));
-            let bad = request.pieces.bad.filter(|_| !short);
-            let unreadable = [Place::Null, Place::Low, Place::NonCanonical, Place::Kernel];
-            let reached = !entries || done as usize > request.pieces.before_bad;
-            let stored = reached && bad.is_some_and(|place| unreadable.contains(&place));
-            assert!(!stored, "stored from {bad:?}");
-            if !entries {
-                assert!(short || Some(done as usize) == total, "{done} of {total:?} were taken");
-                assert!(
-                    done as usize <= self.parameters.record_max + 7,
-                    "a record of {done} bytes was taken"
-                );
-            }
-        }
-        if request.plain {
-            self.check_write(slot, done, data, memory.len);
-        }
-        done
-    }
-
-    /// What a write of entries has stored that returned `done`; `data` is what it was given, as far
-    /// as it is known, `mangled` where other memory may stand among it.
-    fn tally(
-        &self,
-        slot: Slot,
-        how: How,
-        mangled: Option<&Request>,
-        data: &[u8],
-        total: usize,
-        done: i64,
-    ) -> Tally {
-        let binary = self.writes_binary(slot);
-        let Some(request) = mangled else {
-            if matches!(how, How::VectorFrom(_)) {
-                return Tally::unknown(done);
-            }
-            return Tally::entries(done, data, true, total, binary, &self.parameters);
-        };
-        let list = &request.pieces.list;
-        let count = match how {
-            How::Count(count) => (count as usize).min(list.len()),
-            _ => list.len(),
-        };
-        let total = list[..count].iter().map(|piece| piece.iov_len).sum();
-        match self.arena.gather(&request.pieces, done as usize) {
-            Some(taken) => Tally::entries(done, &taken, false, total, binary, &self.parameters),
-            None => Tally::unknown(done),
-        }
-    }
-
-    /// A write of `total` bytes with good arguments has returned `done`; `data`: its bytes, as far
-    /// as there is memory.
-    fn check_write(&self, slot: Slot, done: i64, data: &[u8], total: usize) {
-        let error = if done < 0 { -done as i32 } else { 0 };
-        match self.files.known(slot).may_write() {
-            // The kernel looks at some arguments first.
-            Some(false) => {
-                assert!([EBADF, EFAULT, EINVAL].contains(&error), "no writer: {done}");
-                return;
-            }
-            None if error == EBADF => return,
-            _ => {}
-        }
-        let parameters = &self.parameters;
-        let full = error == ENOSPC && parameters.policy == 1;
-        let huge = total > WRITE_MOST + 1;
-        let endless = huge && [EMSGSIZE, EINVAL, EFAULT].contains(&error);
-        let as_text = match expected(data, parameters) {
-            _ if huge => endless,
-            Ok(len) => done == len || full && len > 0,
-            Err(expected) => error == expected,
-        };
-        let walk = Walk::new(data, parameters.record_max);
-        let as_entries = endless || walk.allows(done, total, parameters);
-        let good = match self.writes_binary(slot) {
-            Some(true) => as_entries,
-            Some(false) => as_text,
-            None => as_text || as_entries,
-        };
-        assert!(good, "a write of {total} bytes: {done}, {walk:?}");
-    }
 }
 
-/// Whether what was read is in binary form: a frame begins with the size of its header, the text
-/// form with a digit.
+/// Whether a read was in binary format: a frame begins with the size of its header, the text format
+/// with a digit.
 fn is_binary(bytes: &[u8]) -> bool {
-    bytes.starts_with(&64u16.to_ne_bytes())
+    bytes.starts_with(&[64])
+}
+
+/// Whether a read was in text format and has no lines of keys.
+fn is_plain(bytes: &[u8]) -> bool {
+    !is_binary(bytes) && bytes.iter().filter(|byte| **byte == b'\n').count() == 1
 }

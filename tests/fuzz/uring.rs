@@ -2,9 +2,10 @@
 
 //! Calls through io_uring: a few at once, a short wait, and whatever still waits is cancelled.
 
-use crate::calls::{Content, Ring, Slot};
-use crate::entries::Tally;
-use crate::seal::Author;
+use crate::calls::{Ring, Slot};
+use crate::outcome::Found;
+use crate::seal::{Author, AT_ONCE};
+use crate::tally::{self, Open, Tally, Written};
 use crate::worker::Thread;
 use io_uring::{cqueue, opcode, squeue, types, IoUring};
 use libc::*;
@@ -22,8 +23,8 @@ pub struct Uring {
     ring: IoUring,
     buffers: [Vec<u8>; 2],
     provided: Vec<u8>,
-    /// How many records each write may store.
-    most: [u64; 2],
+    /// The accounts of the writes.
+    open: [Option<Open>; 2],
 }
 
 impl Uring {
@@ -31,7 +32,12 @@ impl Uring {
         let ring = IoUring::new(8).ok()?;
         assert!(ring.as_raw_fd() < 180, "a descriptor leaks");
         let buffers = [vec![0; room], vec![0; room]];
-        Some(Self { ring, buffers, provided: vec![0; 2 * PROVIDED * PROVIDED_SIZE], most: [0; 2] })
+        Some(Self {
+            ring,
+            buffers,
+            provided: vec![0; 2 * PROVIDED * PROVIDED_SIZE],
+            open: [None, None],
+        })
     }
 }
 
@@ -53,11 +59,12 @@ impl Thread {
                     opcode::Read::new(fd, buffer.as_mut_ptr(), room).offset(u64::MAX).build()
                 }
                 Ring::Write { len, content } => {
-                    let author = Author { tid: 0, nobody: self.nobody };
+                    let author = Author { tid: 0, ..self.author(slot) };
                     let data = &mut buffer[..len.into()];
-                    let most = self.fill(data, slot, content, author, true);
-                    uring.most[index] = most;
-                    self.begin_write(most);
+                    self.fill(data, slot, content, author, true);
+                    let most = tally::most(data, false, self.forms(slot), &self.parameters);
+                    let open = self.round.shared.writes.begin(most, Tally::default());
+                    uring.open[index] = Some(open);
                     opcode::Write::new(fd, buffer.as_ptr(), len.into()).offset(u64::MAX).build()
                 }
                 Ring::Poll { events, multi } => {
@@ -92,7 +99,7 @@ impl Thread {
                 let Some(entry) = uring.ring.completion().next() else { break };
                 open -= usize::from(!cqueue::more(entry.flags()));
                 done += 1;
-                self.completed(&uring, slot, operations, &entry);
+                self.completed(&mut uring, slot, operations, &entry);
             }
             if open == 0 {
                 break;
@@ -107,7 +114,7 @@ impl Thread {
 
     fn completed(
         &mut self,
-        uring: &Uring,
+        uring: &mut Uring,
         slot: Slot,
         operations: &[Ring; 2],
         entry: &cqueue::Entry,
@@ -125,36 +132,36 @@ impl Thread {
         let operation = operations[index];
         let common = [-EBADF, -ECANCELED, -EINTR, -EAGAIN];
         let good = match operation {
-            Ring::Read { .. } => {
+            Ring::Read { room } => {
                 if result > 0 {
-                    self.seen(&uring.buffers[index][..result as usize]);
+                    self.seen(&uring.buffers[index][..result as usize], room as usize);
                 }
                 result > 0 || common.contains(&result) || [-EINVAL, -EPIPE].contains(&result)
             }
             Ring::ReadMulti => {
                 if let (Some(id), true) = (cqueue::buffer_select(entry.flags()), result > 0) {
                     let at = (index * PROVIDED + usize::from(id)) * PROVIDED_SIZE;
-                    self.seen(&uring.provided[at..][..result as usize]);
+                    self.seen(&uring.provided[at..][..result as usize], PROVIDED_SIZE);
                 }
                 result > 0
                     || common.contains(&result)
                     || [-EINVAL, -EPIPE, -ENOBUFS].contains(&result)
             }
             Ring::Write { len, content } => {
-                let (data, total) = (&uring.buffers[index][..len.into()], usize::from(len));
-                let entries = matches!(content, Content::Entries { .. });
-                let tally = if entries {
-                    let binary = self.writes_binary(slot);
-                    Tally::entries(result.into(), data, true, total, binary, &self.parameters)
-                } else {
-                    Tally::one(result.into())
-                };
-                self.wrote(uring.most[index], tally, entries);
-                let stop = self.parameters.policy == 1 && result == -ENOSPC;
-                let refused = [-EMSGSIZE, -EINVAL].contains(&result) || stop;
-                // Of entries, the tally has looked where it ended.
+                let total = usize::from(len);
+                let data = Some(&uring.buffers[index][..total]);
+                let written = Written { done: result.into(), data, all: true, total };
+                // It is checked there where it ended.
+                let tally = Tally::of(&written, self.forms(slot), &self.parameters, Found::nothing);
+                let open = uring.open[index].take().expect("an open account");
+                self.round.shared.writes.end(open, tally);
+                self.count_entries(content, &tally);
+                let stop = self.parameters.policy == 1;
+                let refused = [-EMSGSIZE, -EINVAL].contains(&result) || stop && result == -ENOSPC;
+                let parts = result > 0 && (stop || total > AT_ONCE);
                 result == i32::from(len)
-                    || entries && result > 0
+                    || parts
+                    || result > 0 && self.forms(slot).may_be_entries()
                     || common.contains(&result)
                     || refused
             }

@@ -2,7 +2,7 @@
 
 //! A process of the fuzzer and its threads.
 
-use crate::abi::{ioctl_info, Info};
+use crate::abi::{ioctl_info, ioctl_set_options, ioctl_set_style, Info, BINARY_READ, LINES};
 use crate::arena::Arena;
 use crate::audit::{check_info, Audit};
 use crate::calls::Call;
@@ -12,9 +12,11 @@ use crate::files::{Files, COMMON_FD};
 use crate::module::Parameters;
 use crate::rules;
 use crate::shared::Shared;
+use crate::stream::Stream;
+use crate::tally::Tally;
 use crate::uring::Uring;
 use nix::errno::Errno;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 /// How many threads a process has.
 pub const THREADS: usize = 2;
@@ -40,6 +42,8 @@ pub struct Sample {
     pub seq: u64,
     pub from_ns: u64,
     pub to_ns: u64,
+    /// It was stored when it was written.
+    pub live: bool,
 }
 
 /// One thread, or the child of one.
@@ -50,9 +54,20 @@ pub struct Thread {
     pub arena: Arena,
     pub files: Files,
     pub audit: Audit,
+    /// What is written to the audited file in the style `lines`; `None` if that is not known.
+    pub stream: Option<Stream>,
+    /// What was counted of the records that the stream has yet to store.
+    pub pending: Tally,
+    /// The audited file was opened with the effective user id of nobody.
+    pub opener_nobody: bool,
+    /// A reader for what this thread itself has written.
+    pub checker: i32,
     /// Some records that it has read.
     pub samples: [Sample; SAMPLES],
+    /// Its effective user id is that of nobody.
     pub nobody: bool,
+    /// Its real user id is.
+    pub real_nobody: bool,
     pub child: bool,
     pub epoll: i32,
     pub pipe: [i32; 2],
@@ -117,9 +132,14 @@ impl Thread {
             lane,
             arena,
             files: Files::new(index),
-            audit: Audit::opened(&info, &info, true),
+            audit: Audit::opened(&info, &info, true, round.parameters.style),
+            stream: Some(Stream::default()),
+            pending: Tally::default(),
+            opener_nobody: false,
+            checker: checker(),
             samples: Default::default(),
             nobody: false,
+            real_nobody: false,
             child: false,
             epoll,
             pipe,
@@ -187,6 +207,7 @@ impl Thread {
     /// after that many microseconds, unless that is 0.
     pub fn fork(&mut self, seed: u64, calls: u8, kill_after_us: u16) {
         let lane = self.lane + self.round.children;
+        CHILDREN_STARTED.fetch_add(1, Ordering::SeqCst);
         // SAFETY: The child uses nothing that another thread of this process may have locked: the C
         // library keeps its allocator usable over a fork.
         let pid = unsafe { libc::fork() };
@@ -214,15 +235,58 @@ impl Thread {
         while unsafe { libc::waitpid(pid, &mut status, 0) } < 0 {
             assert_eq!(Errno::last(), Errno::EINTR, "waitpid");
         }
+        CHILDREN_ENDED.fetch_add(1, Ordering::SeqCst);
         self.round.shared.leave(lane);
         let killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
         assert!(status == 0 || (killed && kill_after_us > 0), "a child ended with {status:#x}");
     }
 }
 
+/// The children of all threads of the process, which have the files of all threads.
+pub struct Children {
+    started: u64,
+    ended: u64,
+}
+
+static CHILDREN_STARTED: AtomicU64 = AtomicU64::new(0);
+static CHILDREN_ENDED: AtomicU64 = AtomicU64::new(0);
+
+impl Children {
+    pub fn now() -> Self {
+        let ended = CHILDREN_ENDED.load(Ordering::SeqCst);
+        Self { started: CHILDREN_STARTED.load(Ordering::SeqCst), ended }
+    }
+
+    /// Whether there have been none since this was made.
+    pub fn were_none(&self) -> bool {
+        self.started == self.ended && self.started == CHILDREN_STARTED.load(Ordering::SeqCst)
+    }
+}
+
+/// Opens a reader in binary format.
+fn checker() -> i32 {
+    let (style, options) = (LINES, BINARY_READ);
+    // SAFETY: A string and numbers; `style` and `options` are what the commands read.
+    unsafe {
+        let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+        let fd = libc::open(c"/dev/umsg".as_ptr(), flags);
+        assert!(fd >= 0, "open: {}", Errno::last());
+        ioctl_set_style(fd, &style).expect("UMSG_IOC_SET_STYLE");
+        ioctl_set_options(fd, &options).expect("UMSG_IOC_SET_OPTIONS");
+        fd
+    }
+}
+
 /// The state of the log, by a file of it.
 pub fn info_of(fd: i32) -> Info {
-    let mut info = Info { reserved: [!0; 6], record_max: !0, policy: !0, ..Info::default() };
+    let mut info = Info {
+        reserved: [!0; 4],
+        reserved_word: !0,
+        record_max: !0,
+        policy: !0,
+        style: !0,
+        ..Info::default()
+    };
     // SAFETY: `info` is what the command writes.
     unsafe { ioctl_info(fd, &mut info) }.expect("UMSG_IOC_INFO");
     info

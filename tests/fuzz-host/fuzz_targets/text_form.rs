@@ -13,8 +13,8 @@ mod pure;
 
 use libfuzzer_sys::fuzz_target;
 use pure::*;
-use record::{Header, Priority, Writer, HEADER_SIZE};
-use text::TextForm;
+use record::{Header, Ids, Priority, Writer, HEADER_SIZE};
+use text::{Keys, TextForm};
 
 fuzz_target!(|data: &[u8]| {
     let Some((stored, rest)) = data.split_first_chunk::<HEADER_SIZE>() else {
@@ -33,10 +33,9 @@ fuzz_target!(|data: &[u8]| {
         time_ns: long(8),
         text_len: text.len() as u32,
         priority,
+        continues: stored[16] & 1 != 0,
         writer: Writer {
-            pid: word(24),
-            tid: word(28),
-            uid: word(32),
+            ids: Ids { pid: word(24), tid: word(28), uid: word(32), opener: word(36) },
             comm: stored[40..56].try_into().unwrap(),
         },
     };
@@ -44,8 +43,9 @@ fuzz_target!(|data: &[u8]| {
     let number = if number < 8 { number + 8 } else { number };
     assert_eq!(Header::decode(&header.encode()), header);
 
-    let lost = u64::from(lost);
-    let form = TextForm::new(&header, text, header.writer.uid, lost);
+    // Every other one without keys.
+    let lost = (lost % 2 == 0).then_some(u64::from(lost));
+    let form = TextForm::new(&header, text, lost.map_or(Keys::None, Keys::All));
     let mut out = Vec::new();
     let mut pieces = 0;
     assert!(form.write(|piece| {
@@ -55,6 +55,20 @@ fuzz_target!(|data: &[u8]| {
     }));
     assert_eq!(out.len(), form.len());
     assert_eq!(String::from_utf8(out).unwrap(), model::text_form(number, &header, text, lost));
+
+    let room = usize::from(stored[17]) * 4;
+    let mut fitted = TextForm::new(&header, text, lost.map_or(Keys::None, Keys::All));
+    let mut out = Vec::new();
+    let fits = fitted.fit(room);
+    assert!(
+        !fits
+            || fitted.write(|piece| {
+                out.extend_from_slice(piece);
+                true
+            })
+    );
+    let got = fits.then(|| String::from_utf8(out).unwrap());
+    assert_eq!(got, model::fitted(number, &header, text, lost, room));
 
     let fail_at = usize::from(fail_at);
     let mut calls = 0;

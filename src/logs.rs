@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The logs of the loaded module, each behind its device node, and how they come and go while it is
+//! loaded.
+//!
+//! # Locking
+//!
+//! [`LOGS`] is a mutex. It is held while nodes are registered and unregistered, so before the
+//! kernel's `misc_mtx`. Changes come from a write to the parameter `logs`, with the parameter lock
+//! held. The unloading takes only the mutex: a change that comes after it finds no logs.
+
+#![deny(unsafe_code)]
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use crate::{
+    chardev::CharDevice,
+    config::{
+        Config,
+        LogConfig,
+        NoLog,
+        LOGS_MAX, //
+    },
+    log::Log,
+    memory,
+    reader::Reader,
+    registry::LOGS,
+    value::{
+        Text,
+        Value, //
+    }, //
+};
+
+/// The logs: the default one first, then the named ones.
+pub(crate) struct Logs(KVec<Node>);
+
+/// A log and its device node.
+struct Node {
+    config: LogConfig,
+    device: Pin<KBox<CharDevice<Reader>>>,
+}
+
+impl Node {
+    /// Registers the node of a log.
+    fn new(config: LogConfig, log: Arc<Log>) -> Result<Self> {
+        let device = CharDevice::register(&config.node, config.minor, config.mode, log);
+        let device = KBox::pin_init(device, GFP_KERNEL).inspect_err(|error| {
+            if let (Some(minor), true) = (config.minor, *error == EBUSY) {
+                pr_err!("minor={minor}: another device has this number\n");
+            }
+        })?;
+        Ok(Self { config, device })
+    }
+}
+
+impl Logs {
+    /// Makes the logs of `config`, and registers a node for each.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: there is no memory for all of them. `EBUSY`: a minor number is taken.
+    pub(crate) fn new(config: Config) -> Result<Self> {
+        let configs = config.into_logs();
+        // All memory first: registering comes last, because a node can be seen at once.
+        let mut ready = KVec::with_capacity(configs.len(), GFP_KERNEL)?;
+        for config in &configs {
+            ready.push(Arc::pin_init(Log::new(config)?, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        let mut logs = KVec::with_capacity(configs.len(), GFP_KERNEL)?;
+        for (config, log) in configs.into_iter().zip(ready) {
+            logs.push(Node::new(config, log)?, GFP_KERNEL)?;
+        }
+        Ok(Self(logs))
+    }
+
+    /// Returns how many records were written to the logs, and how many of them were overwritten.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        self.0.iter().fold((0, 0), |(written, dropped), log| {
+            let info = log.device.node().info();
+            (
+                written + info.records_written,
+                dropped + info.records_dropped,
+            )
+        })
+    }
+
+    /// Adds the log `item` (`NAME[:...]`). Fails, and says why.
+    fn add(&mut self, item: &str) -> Result<(), NoLog> {
+        let configs = self.0.iter().map(|log| &log.config);
+        let default = configs.clone().next().ok_or(NoLog::Memory)?;
+        let mut config = LogConfig::parse(item, default)?;
+        config.fit_among(configs).map_err(NoLog::Wrong)?;
+        if config.capacity > memory::available() {
+            return Err(NoLog::Wrong(
+                "the machine has not that much memory to spare",
+            ));
+        }
+        config
+            .limit_records()
+            .map_err(|_| NoLog::Wrong("a record of record_max does not fit"))?;
+        let add = || -> Result {
+            self.0.reserve(1, GFP_KERNEL)?;
+            let log = Arc::pin_init(Log::new(&config)?, GFP_KERNEL)?;
+            self.0.push(Node::new(config, log)?, GFP_KERNEL)?;
+            Ok(())
+        };
+        add().map_err(|error| match error {
+            EBUSY => NoLog::Wrong("its minor number is taken"),
+            _ => NoLog::Memory,
+        })
+    }
+
+    /// Removes the log `name`. A program that has it open keeps it until it closes it.
+    fn remove(&mut self, name: &str) -> Result<(), NoLog> {
+        let is_it = |log: &Node| log.config.name() == Some(name.as_bytes());
+        let at = self.0.iter().position(is_it);
+        let removed = at.map(|at| self.0.remove(at));
+        removed
+            .map(drop)
+            .ok_or(NoLog::Wrong("there is no such log"))
+    }
+}
+
+/// Changes the logs and the parameter `logs`, which is `list`, as `given` says: `+NAME[:...]` adds
+/// a log, `-NAME` removes one. A change that fails has its line in the kernel log, as a load has:
+/// only root can make it.
+///
+/// # Errors
+///
+/// `EINVAL`: it is neither of them, or the log cannot be as it was asked for. `ENOMEM`: there is no
+/// memory for it. `ENODEV`: the module is being unloaded.
+pub(crate) fn change(list: &mut Text<LOGS_MAX>, given: &[u8]) -> Result {
+    let mut logs = LOGS.lock();
+    let logs = logs.as_mut().ok_or(ENODEV)?;
+    let mut longer = KVVec::with_capacity(LOGS_MAX, GFP_KERNEL)?;
+    let changed = match core::str::from_utf8(given) {
+        Ok(given) => match given.split_at_checked(1) {
+            Some(("+", item)) => {
+                let items = list.as_str().split(',').filter(|item| !item.is_empty());
+                join(&mut longer, Iterator::chain(items, [item])).and_then(|()| logs.add(item))
+            }
+            Some(("-", name)) => {
+                let is_other = |item: &&str| item.split(':').next() != Some(name);
+                let items = list.as_str().split(',').filter(is_other);
+                join(&mut longer, items).and_then(|()| logs.remove(name))
+            }
+            _ => Err(NoLog::Wrong("must be +NAME[:...] or -NAME")),
+        },
+        Err(_) => Err(NoLog::Wrong("must be +NAME[:...] or -NAME")),
+    };
+    match changed {
+        Ok(()) => {
+            list.assign(&longer);
+            Ok(())
+        }
+        Err(NoLog::Memory) => Err(ENOMEM),
+        Err(NoLog::Wrong(why)) => {
+            pr_err!("logs={}: {why}\n", Text::<64>::cut(given).as_str());
+            Err(EINVAL)
+        }
+    }
+}
+
+/// Writes a list of `items` into `list`, whose memory must be there.
+fn join<'a>(list: &mut KVVec<u8>, items: impl Iterator<Item = &'a str>) -> Result<(), NoLog> {
+    for item in items {
+        let comma = if list.is_empty() { "" } else { "," };
+        if list.len() + comma.len() + item.len() > LOGS_MAX {
+            return Err(NoLog::Wrong("the list of logs would be too long"));
+        }
+        for part in [comma, item] {
+            list.extend_from_slice(part.as_bytes(), GFP_KERNEL)
+                .map_err(|_| NoLog::Memory)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The accounts at the end of a round: all calls together against the log.
+
+use crate::abi::{
+    ioctl_set_options, ioctl_set_style, Frame, Record, BINARY_READ, KMSG, LINES, PLAIN,
+};
+use crate::audit::{check_info, Standing};
+use crate::module::Parameters;
+use crate::seal::{self, Form};
+use crate::shared::Shared;
+use crate::worker::info_of;
+use nix::errno::Errno;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Compares what all calls together did with what the log says, and reads what is left of it by
+/// `observer`, which has read nothing yet. It is the only open file: nothing will be stored any
+/// more.
+pub fn account(
+    parameters: &Parameters,
+    shared: &Shared,
+    observer: i32,
+    before: (u64, u64),
+    seed: u64,
+) {
+    let info = info_of(observer);
+    check_info(&info, &Default::default(), parameters);
+    let writes = &shared.writes;
+    let check = |what: &str, counted: u64, open: u64, logged: u64| {
+        assert!(
+            (counted..=counted + open).contains(&logged),
+            "{counted} records were {what}, {open} may be; the log says {info:?}"
+        );
+    };
+    let (stored, unsure) = (writes.stored.load(Relaxed) - before.0, writes.open.load(Relaxed));
+    check("stored", stored, unsure, info.records_written);
+    let refused = writes.refused.load(Relaxed) - before.1;
+    check("refused", refused, writes.open_refused.load(Relaxed), info.records_refused);
+    shared.unsure.fetch_add(unsure, Relaxed);
+
+    let mut buffer = vec![0; 4 * parameters.record_max + 4096];
+    let mut next = 0;
+    let mut first = info.next_seq;
+    let (mut bytes, mut lost) = (0, 0);
+    // In all styles and both formats by turns.
+    for turn in seed % 6.. {
+        let (style, binary) = ([LINES, KMSG, PLAIN][turn as usize % 3], turn % 2 == 1);
+        let options = if binary { BINARY_READ } else { 0 };
+        // SAFETY: `options` is what the command reads.
+        unsafe { ioctl_set_options(observer, &options) }.expect("UMSG_IOC_SET_OPTIONS");
+        // SAFETY: `style` is what the command reads.
+        unsafe { ioctl_set_style(observer, &style) }.expect("UMSG_IOC_SET_STYLE");
+        // SAFETY: Into what is ours.
+        let len = unsafe { libc::read(observer, buffer.as_mut_ptr().cast(), buffer.len()) };
+        if len < 0 && Errno::last() == Errno::EPIPE {
+            let gap = next == 0 && info.oldest_seq > 0 && style != LINES;
+            assert!(gap, "EPIPE in style {style}, before record {next}: {info:?}");
+            (next, lost) = (info.oldest_seq, info.oldest_seq);
+            continue;
+        }
+        if len < 0 {
+            assert_eq!(Errno::last(), Errno::EAGAIN, "the last reads");
+            break;
+        }
+        let bytes_read = &buffer[..len as usize];
+        let (records, form): (Vec<Record>, _) = if binary {
+            (Frame::parse_all(bytes_read).into_iter().map(seal::of_frame).collect(), Form::Keys)
+        } else if style == PLAIN {
+            (vec![Record::parse_plain(bytes_read)], Form::Plain)
+        } else {
+            (vec![Record::parse(bytes_read)], Form::Keys)
+        };
+        for record in records {
+            seal::check(&record, form, parameters.record_max);
+            assert_eq!(record.seq, next + record.lost, "received + lost");
+            assert_eq!(record.cut, 0, "cut, where there is room");
+            let may_lose = next == 0 && style == LINES;
+            assert!(record.lost == 0 || may_lose, "lost, while nobody wrote or by an error");
+            first = first.min(record.seq);
+            next = record.seq + 1;
+            lost += record.lost;
+            bytes += record.text.len() as u64;
+        }
+    }
+    let standing = std::fs::read_to_string(format!("/proc/self/fdinfo/{observer}"));
+    let standing = Standing::parse(&standing.expect("fdinfo")).expect("lines of the device");
+    assert_eq!((standing.seq, standing.lag, standing.lost), (next, 0, lost), "{standing:?}");
+    assert_eq!(next, info.next_seq, "received + lost = written");
+    assert_eq!(first, info.oldest_seq, "the oldest record");
+    assert_eq!(bytes, info.bytes_written - info.bytes_dropped, "bytes of the records there are");
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Performs ioctls, and checks what came of them.
+
+use crate::abi::{Info, BINARY_READ, BINARY_WRITE, PLAIN};
+use crate::arena::Area;
+use crate::calls::*;
+use crate::files::AUDITED;
+use crate::perform::result;
+use crate::worker::Thread;
+use libc::*;
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+pub fn now_ns() -> u64 {
+    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: What is local. By the system call, whose clock is that of the records.
+    unsafe { syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+impl Thread {
+    /// The number that an ioctl is given.
+    fn value(&self, command: u32, value: Value, info: &Info) -> u64 {
+        let time = command == SEEK_TIME;
+        let (near, more) = match value {
+            Value::Exact(value) => return value,
+            Value::Oldest(more) => (if time { 0 } else { info.oldest_seq }, more),
+            Value::Next(more) => (if time { now_ns() } else { info.next_seq }, more),
+            Value::Seen(which, more) => {
+                let sample = &self.samples[usize::from(which) % self.samples.len()];
+                (if time { sample.from_ns } else { sample.seq }, more)
+            }
+        };
+        near.wrapping_add_signed(more.into())
+    }
+
+    pub fn ioctl(&mut self, slot: Slot, command: u32, argument: Place, value: Value) -> i64 {
+        let known = COMMANDS.contains(&command);
+        let before = if known { self.info() } else { Info::default() };
+        let begun_ns = now_ns();
+        let mut room = [0xa5u8; 512];
+        if [SET_OPTIONS, SET_STYLE, SEEK_SEQ, SEEK_TIME].contains(&command) {
+            room[..8].copy_from_slice(&self.value(command, value, &before).to_ne_bytes());
+        }
+        let given = room;
+        let address = match argument {
+            Place::Good => room.as_mut_ptr() as usize,
+            place => self.arena.address(place, Area::Read, 0),
+        };
+        // SAFETY: No command that the device knows writes more than there is room.
+        let done =
+            result(unsafe { syscall(SYS_ioctl, self.files.fd(slot), command as c_ulong, address) });
+        if done == 0 && [SEEK_SEQ, SEEK_TIME, NEXT_SIZE].contains(&command) {
+            assert_ne!(self.files.known(slot).may_read(), Some(false), "of a file not to be read");
+        }
+        let good = argument == Place::Good;
+        let word = || u32::from_ne_bytes(room[..4].try_into().expect("4"));
+        let written = match (command, done) {
+            (INFO, 0) if good => {
+                // SAFETY: It is as large, and any bytes are one.
+                self.check_info(unsafe { std::ptr::read_unaligned(room.as_ptr().cast::<Info>()) });
+                size_of::<Info>()
+            }
+            (GET_OPTIONS, 0) if good => {
+                let options = word();
+                assert_eq!(options & !(BINARY_READ | BINARY_WRITE), 0, "the options");
+                let same = slot != AUDITED || options == self.audit.options;
+                assert!(same, "options {options:#x} of {:?}", self.audit);
+                4
+            }
+            (GET_STYLE, 0) if good => {
+                let style = word();
+                assert!(style <= PLAIN, "style {style}");
+                let same = slot != AUDITED || style == self.audit.style;
+                assert!(same, "style {style} of {:?}", self.audit);
+                4
+            }
+            (NEXT_SIZE, 0) => {
+                let size = word() as usize;
+                let after = self.info();
+                let record_max = self.parameters.record_max;
+                if good {
+                    // As of a read with enough room; the shortest head and a newline.
+                    let sizes = 10..4 * record_max + 256;
+                    assert!(sizes.contains(&size), "the next record needs {size} bytes");
+                }
+                if good && slot == AUDITED {
+                    self.audit.said_size(size, &before, &after, record_max);
+                }
+                if good {
+                    4
+                } else {
+                    0
+                }
+            }
+            (SET_OPTIONS | SET_STYLE | SEEK_SEQ | SEEK_TIME, 0) => {
+                let mut value = [0; 8];
+                let len = if [SET_OPTIONS, SET_STYLE].contains(&command) { 4 } else { 8 };
+                // SAFETY: The kernel has just read so many bytes there, and none but this thread
+                // changes them or their protection.
+                let read = unsafe { std::slice::from_raw_parts(address as *const u8, len) };
+                value[..len].copy_from_slice(read);
+                self.check_set(slot, command, u64::from_ne_bytes(value), &before, begun_ns);
+                0
+            }
+            (INFO | CLEAR | GET_OPTIONS | GET_STYLE, 0) => 0,
+            // FIOASYNC that changes nothing.
+            (0x5452, 0) => 0,
+            // A command that the kernel answers for every file.
+            (_, 0..) => panic!("ioctl {command:#x} returned {done}"),
+            _ => {
+                self.check_not_done(slot, command, -done as i32, good.then_some(&given), &before);
+                0
+            }
+        };
+        assert_eq!(room[written..], given[written..], "ioctl {command:#x} wrote more");
+        done
+    }
+
+    /// An ioctl that was given `value` has changed the file of `slot`.
+    fn check_set(&mut self, slot: Slot, command: u32, value: u64, before: &Info, begun_ns: u64) {
+        let after = self.info();
+        let audited = slot == AUDITED;
+        match command {
+            SET_OPTIONS => {
+                let options = value as u32;
+                assert_eq!(options & !(BINARY_READ | BINARY_WRITE), 0, "set {options:#x}");
+                if audited {
+                    self.audit.set_options(options);
+                }
+            }
+            SET_STYLE => {
+                assert!(value <= PLAIN.into(), "set style {value}");
+                if audited {
+                    self.audit.set_style(value as u32);
+                }
+            }
+            SEEK_SEQ => {
+                assert!(value <= after.next_seq, "a seek to {value}, but {after:?}");
+                if audited {
+                    self.audit.moved(value, value, 0);
+                }
+            }
+            _ if audited => {
+                // Before the first record of that time or later. A record that was stored when it
+                // was written is later than all before it; others may have been kept for a while.
+                let (mut low, mut high) = (before.oldest_seq, after.next_seq);
+                if value > now_ns() {
+                    low = before.next_seq;
+                }
+                for sample in self.samples.iter().filter(|sample| sample.to_ns > 0) {
+                    if sample.to_ns < value && sample.live {
+                        low = low.max(sample.seq + 1);
+                    }
+                    if sample.from_ns >= value {
+                        // The index knows that it was there, but not which it was of these.
+                        let gone = after.oldest_seq.next_multiple_of(64);
+                        let there = sample.seq >= after.oldest_seq;
+                        high = high.min(if there { sample.seq } else { gone });
+                    }
+                }
+                if value == 0 {
+                    high = after.oldest_seq;
+                }
+                self.audit.moved(low, high, value.min(begun_ns) / 1000);
+            }
+            _ => {}
+        }
+    }
+
+    /// An ioctl has failed; `given`: its argument, where that was in good memory.
+    fn check_not_done(
+        &self,
+        slot: Slot,
+        command: u32,
+        error: i32,
+        given: Option<&[u8; 512]>,
+        before: &Info,
+    ) {
+        let word = given.map(|given| u64::from_ne_bytes(given[..8].try_into().expect("8")));
+        match (command, error, word) {
+            (SET_OPTIONS, EINVAL, Some(value)) => {
+                assert!(value as u32 > 3, "options {:#x} were refused", value as u32);
+            }
+            (SET_STYLE, EINVAL, Some(value)) => {
+                assert!(value as u32 > PLAIN, "style {} was refused", value as u32);
+            }
+            (SEEK_SEQ, EINVAL, Some(value)) => {
+                assert!(value > before.next_seq, "a seek to {value} was refused: {before:?}");
+            }
+            (NEXT_SIZE, EAGAIN, _) if slot == AUDITED => self.audit.nothing(Some(before)),
+            (_, EFAULT, Some(_)) => panic!("EFAULT for good memory"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a write to the audited file did: what it may have done by the model of the file's stream,
+//! and what it did by the records that the log has since then.
+
+use crate::abi::{ioctl_seek_seq, Frame, Info};
+use crate::model;
+use crate::seal::{AT_ONCE, NOBODY};
+use crate::stream::{Expected, Left, Stream};
+use crate::tally::{Forms, Tally, Written};
+use crate::worker::Thread;
+use libc::*;
+
+/// What a write may have done.
+#[derive(Debug)]
+struct Outcome {
+    records: Vec<Expected>,
+    /// The stream after it, if that is known.
+    after: Option<Stream>,
+    refused: u64,
+    /// Perhaps one more was refused.
+    unsure_refused: u64,
+}
+
+/// Records of a thread that the log has.
+#[derive(Debug)]
+pub struct Found {
+    pub frames: Vec<Frame>,
+    /// None of them has been overwritten. Otherwise there may have been more before these.
+    pub all: bool,
+}
+
+impl Found {
+    /// What is found where nobody looks.
+    pub fn nothing() -> Self {
+        Self { frames: Vec::new(), all: false }
+    }
+}
+
+impl Outcome {
+    fn new(records: Vec<Expected>, after: Stream) -> Self {
+        Self { records, after: Some(after), refused: 0, unsure_refused: 0 }
+    }
+
+    fn refused(self, refused: u64) -> Self {
+        Self { refused, ..self }
+    }
+}
+
+/// A record in a few words: priority, flag, length, end of the text and user.
+fn brief(frame: &Frame) -> String {
+    let Frame { priority, continues, ref text, uid, time_ns, .. } = *frame;
+    short(priority, continues, text, uid == NOBODY) + &format!(" at {time_ns}")
+}
+
+fn brief_expected(record: &Expected) -> String {
+    let ((priority, continues, text), by) = (&record.line, &record.by);
+    short(*priority, *continues, text, by.nobody) + &format!(" at {}..{}", by.from_ns, by.to_ns)
+}
+
+fn short(priority: u16, continues: bool, text: &[u8], nobody: bool) -> String {
+    let flag = if continues { 'c' } else { '-' };
+    let end = text[text.len().saturating_sub(16)..].escape_ascii();
+    format!("{priority},{flag}; {} bytes, ..{end}, nobody: {nobody}", text.len())
+}
+
+/// What a write may have done in the style `lines`, in the order of likelihood.
+fn lines(
+    stream: &Stream,
+    written: &Written<'_>,
+    by: Left,
+    record_max: usize,
+    stop: bool,
+) -> Option<Vec<Outcome>> {
+    let mut before = stream.clone();
+    let mut first = Vec::new();
+    if before.left.is_some_and(|left| left.nobody != by.nobody) {
+        first = before.finish(record_max);
+    }
+    if written.done <= 0 {
+        // Another user's line may have been ended before there was no room for the next one.
+        let full = written.done == -i64::from(ENOSPC);
+        if full && first.is_empty() {
+            // If that line was stored already, it was ended all the same.
+            return Some(vec![Outcome::new(first, before).refused(1)]);
+        }
+        let mut list = vec![Outcome::new(Vec::new(), stream.clone()).refused(full.into())];
+        if full {
+            list.push(Outcome::new(first, before).refused(1));
+        }
+        return Some(list);
+    }
+    let taken = written.done as usize;
+    let data = &written.data?[..taken];
+    let short = taken < written.total;
+    let mut list = Vec::new();
+    let mut after = before.clone();
+    let records = after.take(data, by, record_max);
+    let all: Vec<_> = first.iter().cloned().chain(records).collect();
+    let was_begun = !before.is_empty() || taken > AT_ONCE;
+    if let (true, [but_one @ .., _]) = (stop && was_begun, &all[..]) {
+        // The end of a line was taken, but only the records before it were stored.
+        let records = but_one.to_vec();
+        list.push(Outcome { records, after: None, refused: 1, unsure_refused: 0 });
+    }
+    if !short {
+        list.push(Outcome::new(all, after));
+    } else if taken % AT_ONCE == 0 {
+        // A signal or a bad address; or there was no room.
+        let unsure_refused = stop.into();
+        list.push(Outcome { unsure_refused, ..Outcome::new(all, after) });
+    } else if stop && was_begun {
+        list.push(Outcome::new(all, after).refused(1));
+    }
+    if stop && short {
+        let mut after = before;
+        if let Some(part) = after.take_part(data, by, record_max) {
+            list.push(Outcome::new(first.into_iter().chain(part).collect(), after).refused(1));
+        }
+    }
+    Some(list)
+}
+
+/// What a write may have done in another style, or in binary format.
+fn others(
+    stream: &Stream,
+    written: &Written<'_>,
+    by: Left,
+    forms: Forms,
+    record_max: usize,
+    stop: bool,
+) -> Option<Vec<Outcome>> {
+    let mut after = stream.clone();
+    let mut records = after.finish(record_max);
+    if written.done <= 0 {
+        let full = written.done == -i64::from(ENOSPC);
+        let unchanged = Outcome::new(Vec::new(), stream.clone()).refused(full.into());
+        let ended = Outcome::new(records, after).refused(full.into());
+        // Only a write that has something to store ends the line before it.
+        return match full {
+            false => Some(vec![unchanged]),
+            true if stream.is_empty() => Some(vec![unchanged]),
+            true if ended.records.is_empty() => Some(vec![ended]),
+            // There may have been room for a part of it.
+            true if ended.records.len() > 1 => None,
+            true => Some(vec![unchanged, ended]),
+        };
+    }
+    let taken = written.done as usize;
+    let data = written.data?;
+    let mut next_is_good = false;
+    if forms.binary == Some(true) {
+        let mut at = 0;
+        while at < taken {
+            let (priority, text, size) = model::entry(&data[at..], record_max)
+                .expect("a good entry")
+                .expect("a whole entry");
+            records.push(Expected { line: (priority, false, text.to_vec()), by });
+            at += size;
+        }
+        assert_eq!(at, taken, "a part of an entry was taken");
+        let next = model::entry(&data[at..], record_max);
+        next_is_good = taken < written.total && (!written.all || next.is_ok_and(|it| it.is_some()));
+    } else {
+        let (priority, text) = model::parsed(&data[..taken]);
+        records.push(Expected { line: (priority, false, text.to_vec()), by });
+    }
+    let mut outcome = Outcome::new(records, after);
+    if stop && next_is_good {
+        // The log was full, or else a signal came.
+        let certain = written.all && written.total <= AT_ONCE;
+        (outcome.refused, outcome.unsure_refused) = (certain.into(), (!certain).into());
+    }
+    Some(vec![outcome])
+}
+
+impl Thread {
+    /// The records that this thread wrote and that were stored since `before`: of the write `by`,
+    /// or kept since the write `left`.
+    pub fn stored_since(&mut self, before: &Info, by: Left, left: Option<Left>) -> Found {
+        let after = self.info();
+        let mut next = before.next_seq;
+        // SAFETY: `next` is what the command reads.
+        unsafe { ioctl_seek_seq(self.checker, &next) }.expect("UMSG_IOC_SEEK_SEQ");
+        let mut buffer = vec![0; 64 + self.parameters.record_max + 8 + 4096];
+        let mut found = Found { frames: Vec::new(), all: true };
+        while next < after.next_seq {
+            // SAFETY: Into what is ours.
+            let len = unsafe { read(self.checker, buffer.as_mut_ptr().cast(), buffer.len()) };
+            assert!(len > 0, "record {next} is not to be read: {after:?}");
+            for frame in Frame::parse_all(&buffer[..len as usize]) {
+                if frame.lost > 0 {
+                    found = Found { frames: Vec::new(), all: false };
+                }
+                assert_eq!(frame.seq, next + frame.lost, "records in their order");
+                next = frame.seq + 1;
+                // SAFETY: Nothing but numbers.
+                let ids = unsafe { (getpid() as u32, gettid() as u32) };
+                let mine = by.is_of(&frame) || left.is_some_and(|left| left.is_of(&frame));
+                if mine && (frame.pid, frame.tid) == ids {
+                    found.frames.push(frame);
+                }
+            }
+        }
+        found
+    }
+
+    /// Finds out which of `outcomes` came about; `None` if that is not known.
+    fn settle(&mut self, mut outcomes: Vec<Outcome>, before: &Info, by: Left) -> Option<Outcome> {
+        let left = self.stream.as_ref().and_then(|stream| stream.left);
+        let Found { frames: found, all } = self.stored_since(before, by, left);
+        if all {
+            for frame in &found {
+                let opener = frame.opener == NOBODY;
+                assert_eq!(opener, self.opener_nobody, "who opened the file: {frame:?}");
+            }
+            let is = |outcome: &Outcome| {
+                outcome.records.len() == found.len()
+                    && outcome.records.iter().zip(&found).all(|(want, frame)| want.is(frame))
+            };
+            let which = outcomes.iter().position(is);
+            let which = which.unwrap_or_else(|| {
+                let mut why = format!("stored {} records", found.len());
+                for outcome in &outcomes {
+                    let records = &outcome.records;
+                    let same = records.iter().zip(&found).take_while(|(want, it)| want.is(it));
+                    let same = same.count();
+                    let stored = found.get(same).map(brief);
+                    let wanted = records.get(same).map(brief_expected);
+                    let (count, after) = (records.len(), &outcome.after);
+                    why += &format!("; of {count}, {after:?}: {stored:?}, not {wanted:?}");
+                }
+                panic!("{why}; before: {:?}", self.stream)
+            });
+            return Some(outcomes.swap_remove(which));
+        }
+        (outcomes.len() == 1).then(|| outcomes.swap_remove(0))
+    }
+
+    /// What the write `by` to the audited file did to the log's counters.
+    pub fn tally_audited(&mut self, written: &Written<'_>, by: Left, before: &Info) -> Tally {
+        let forms = self.forms(crate::files::AUDITED);
+        let parameters = self.parameters;
+        let (record_max, stop) = (parameters.record_max, parameters.policy == 1);
+        let Some(stream) = &self.stream else {
+            if written.done > 0 && !forms.may_be_lines() {
+                self.stream = Some(Stream::default());
+            }
+            return Tally::of(written, forms, &parameters, Found::nothing);
+        };
+        let outcomes = if forms.may_be_lines() {
+            lines(stream, written, by, record_max, stop)
+        } else {
+            others(stream, written, by, forms, record_max, stop)
+        };
+        let pending = std::mem::take(&mut self.pending);
+        let settled = outcomes.and_then(|outcomes| {
+            assert!(!outcomes.is_empty(), "{} of {} bytes were taken", written.done, written.total);
+            self.settle(outcomes, before, by)
+        });
+        let Some(outcome) = settled else {
+            self.stream = None;
+            let before = pending.stored + pending.unsure;
+            let unsure_refused = u64::from(stop && before > 0);
+            let unsure = Tally { unsure: before, unsure_refused, ..Tally::default() };
+            return Tally::of(written, forms, &parameters, Found::nothing).and(unsure);
+        };
+        // A line of a few bytes at most.
+        let unknown = Tally { unsure: 8, unsure_refused: 1, ..Tally::default() };
+        self.pending = match &outcome.after {
+            Some(stream) => Tally::pending(stream.pending(record_max), &parameters),
+            None => Tally::default(),
+        };
+        let kept = if outcome.after.is_some() { self.pending } else { unknown };
+        self.stream = outcome.after;
+        Tally {
+            stored: outcome.records.len() as u64,
+            refused: outcome.refused,
+            unsure_refused: outcome.unsure_refused,
+            unsure: 0,
+        }
+        .and(kept)
+    }
+
+    /// The audited file was replaced since `before`. `last`: nobody else had it, so that it is
+    /// released.
+    pub fn released(&mut self, before: &Info, last: bool) {
+        if let Some(stream) = &self.stream {
+            let mut after = stream.clone();
+            let records = after.finish(self.parameters.record_max);
+            let stop = self.parameters.policy == 1;
+            // A full log may store a part of several.
+            let count = records.len();
+            if count == 1 || count > 1 && !stop {
+                let mut outcomes = vec![Outcome::new(records, after)];
+                if stop || !last {
+                    outcomes.push(Outcome::new(Vec::new(), Stream::default()));
+                }
+                // Only what was kept is stored.
+                let by = stream.left.expect("the writer of the line");
+                self.settle(outcomes, before, by);
+            }
+        }
+        self.stream = Some(Stream::default());
+        self.pending = Tally::default();
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What writes do to the log's counters, for the accounts at the end of a round.
+
+use crate::abi::{Frame, LINES};
+use crate::audit::expected;
+use crate::entries::Walk;
+use crate::model;
+use crate::module::Parameters;
+use crate::outcome::Found;
+use crate::seal::AT_ONCE;
+use crate::shared::Writes;
+use crate::stream::bounds;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What is known of how a file takes a write.
+#[derive(Clone, Copy, Debug)]
+pub struct Forms {
+    pub binary: Option<bool>,
+    /// `UMSG_STYLE_*`
+    pub style: Option<u32>,
+}
+
+impl Forms {
+    pub const UNKNOWN: Self = Self { binary: None, style: None };
+
+    pub fn may_be_entries(self) -> bool {
+        self.binary != Some(false)
+    }
+
+    pub fn may_be_lines(self) -> bool {
+        self.binary != Some(true) && self.style.is_none_or(|style| style == LINES)
+    }
+
+    pub fn may_be_record(self) -> bool {
+        self.binary != Some(true) && self.style != Some(LINES)
+    }
+}
+
+/// What a write does to the log's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub stored: u64,
+    /// Perhaps so many more were stored.
+    pub unsure: u64,
+    pub refused: u64,
+    /// Perhaps so many more were refused.
+    pub unsure_refused: u64,
+}
+
+/// A write as the tally needs it.
+pub struct Written<'a> {
+    /// What the call returned.
+    pub done: i64,
+    /// What was given, at least as far as it was taken; `None` where nobody knows.
+    pub data: Option<&'a [u8]>,
+    /// All that was given is in `data`, and can be read.
+    pub all: bool,
+    /// Bytes given.
+    pub total: usize,
+}
+
+impl Tally {
+    /// Of a write that stored `stored` records and returned `done`.
+    pub fn exact(stored: u64, done: i64) -> Self {
+        let refused = u64::from(done == -i64::from(libc::ENOSPC));
+        Self { stored, refused, ..Self::default() }
+    }
+
+    /// Of what is left of a line, whose records are stored when its file is released at the latest.
+    pub fn pending(records: u64, parameters: &Parameters) -> Self {
+        if parameters.policy == 1 {
+            // A full log refuses them then.
+            Self { unsure: records, unsure_refused: records.min(1), ..Self::default() }
+        } else {
+            Self { stored: records, ..Self::default() }
+        }
+    }
+
+    /// The sum of two.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            stored: self.stored + other.stored,
+            unsure: self.unsure + other.unsure,
+            refused: self.refused + other.refused,
+            unsure_refused: self.unsure_refused + other.unsure_refused,
+        }
+    }
+
+    /// Of a write to a file of which others may know more. What it leaves of a line is counted
+    /// here, though it is stored later. `look`: the records that the log has of it.
+    pub fn of(
+        written: &Written<'_>,
+        forms: Forms,
+        parameters: &Parameters,
+        look: impl FnOnce() -> Found,
+    ) -> Self {
+        let &Written { done, data, all, total } = written;
+        let stop = parameters.policy == 1;
+        if done <= 0 {
+            return Self::exact(0, done);
+        }
+        let taken = done as usize;
+        let Some(data) = data else {
+            let most = if forms.may_be_lines() { taken } else { taken / 8 };
+            let unsure_refused = if stop { 2 } else { 0 };
+            return Self { unsure: most as u64 + 1, unsure_refused, ..Self::default() };
+        };
+        let mut ways: Vec<Way> = Vec::new();
+        let short = taken < total;
+        // A signal may have come where not all is taken at once.
+        let certain = all && total <= AT_ONCE;
+        if forms.may_be_record() && !short && expected(data, parameters).is_ok() {
+            ways.push(Way { form: Form::Record, records: (1, 1), refused: (0, 0) });
+        }
+        let walk = Walk::new(data, parameters.record_max);
+        if let Some(count) = walk.count(taken).filter(|_| forms.may_be_entries()) {
+            let next = u64::from(short && (walk.ends.len() as u64 > count || !all));
+            let refused = (if certain { next } else { 0 }, next);
+            ways.push(Way { form: Form::Entries, records: (count, count), refused });
+        }
+        if forms.may_be_lines() && (!short || stop || total > AT_ONCE) {
+            let (least, most) = bounds(&data[..taken], parameters.record_max);
+            // A line whose beginning was kept may not have been stored to its end.
+            let least = if stop { least.saturating_sub(1) } else { least };
+            let refused = (u64::from(short && certain), 2);
+            ways.push(Way { form: Form::Lines, records: (least, most), refused });
+        }
+        let first = ways.first().map(|way| way.records);
+        if ways.iter().any(|way| Some(way.records) != first) {
+            let found = look();
+            ways.retain_mut(|way| way.is(&data[..taken], &found, parameters));
+            assert!(!ways.is_empty(), "{done} of {total} bytes became {found:?}: {forms:?}");
+        }
+        assert!(!ways.is_empty(), "{done} of {total} bytes were taken: {forms:?}");
+        let least =
+            |of: fn(&Way) -> (u64, u64)| ways.iter().map(|way| of(way).0).min().unwrap_or(0);
+        let most = |of: fn(&Way) -> (u64, u64)| ways.iter().map(|way| of(way).1).max().unwrap_or(0);
+        let stored = least(|way| way.records);
+        let refused = if stop { least(|way| way.refused) } else { 0 };
+        let most_refused = if stop { most(|way| way.refused) } else { 0 };
+        Self {
+            stored,
+            unsure: most(|way| way.records) - stored,
+            refused,
+            unsure_refused: most_refused - refused,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Record,
+    Entries,
+    Lines,
+}
+
+/// How a write may have been taken.
+#[derive(Debug)]
+struct Way {
+    form: Form,
+    /// How many records it adds, at least and at most.
+    records: (u64, u64),
+    /// How many are refused, at least and at most.
+    refused: (u64, u64),
+}
+
+impl Way {
+    /// Whether `data`, taken in this way, became the records in `found`, and perhaps the beginning
+    /// of another.
+    fn is(&mut self, data: &[u8], found: &Found, parameters: &Parameters) -> bool {
+        let count = found.frames.len() as u64;
+        let (least, most) = self.records;
+        match self.form {
+            Form::Record => {
+                let (priority, text) = model::parsed(data);
+                let is = |it: &Frame| it.priority == priority && it.text == text && !it.continues;
+                match &found.frames[..] {
+                    [] => !found.all,
+                    [frame] => is(frame),
+                    _ => false,
+                }
+            }
+            Form::Entries => {
+                let mut rest = data;
+                let mut next = || {
+                    let entry = model::entry(rest, parameters.record_max).ok().flatten()?;
+                    rest = &rest[entry.2..];
+                    Some((entry.0, entry.1))
+                };
+                let entries: Vec<_> = std::iter::from_fn(&mut next).collect();
+                // The first ones may be gone.
+                let gone = entries.len().saturating_sub(found.frames.len());
+                let all = entries.len() == found.frames.len() || !found.all && count < most;
+                all && entries[gone..].iter().zip(&found.frames).all(|((priority, text), frame)| {
+                    frame.priority == *priority && frame.text == *text && !frame.continues
+                })
+            }
+            Form::Lines => {
+                let ends = data.iter().filter(|byte| **byte == b'\n').count() as u64;
+                let kept = u64::from(parameters.policy == 1);
+                let least_found = if found.all { ends.saturating_sub(kept) } else { 0 };
+                self.records.0 = least.max(count).min(most);
+                // Each part may fill up a record that another thread of the process began.
+                let begun = data.len().div_ceil(AT_ONCE) as u64;
+                (least_found..=most + begun).contains(&count)
+            }
+        }
+    }
+}
+
+/// The most records that a write of `data` may store; `mangled`: with a page of zeros somewhere in
+/// it, or only a part of it.
+pub fn most(data: &[u8], mangled: bool, forms: Forms, parameters: &Parameters) -> u64 {
+    let record_max = parameters.record_max;
+    let lines = bounds(data, record_max).1 + if mangled { 4096 / record_max as u64 + 1 } else { 0 };
+    let entries = match mangled {
+        true => data.len() / 8,
+        false => Walk::new(data, record_max).ends.len(),
+    };
+    let lines = if forms.may_be_lines() { lines } else { 1 };
+    let entries = if forms.may_be_entries() { entries as u64 } else { 1 };
+    lines.max(entries).max(1)
+}
+
+/// A write that has begun and not ended.
+#[must_use]
+pub struct Open {
+    stored: u64,
+    refused: u64,
+}
+
+impl Writes {
+    /// Opens the account of a write that may store `most` records, and of what was `pending`.
+    pub fn begin(&self, most: u64, pending: Tally) -> Open {
+        let open = Open {
+            stored: most + pending.stored + pending.unsure,
+            refused: 1 + pending.unsure_refused,
+        };
+        self.open.fetch_add(most + pending.stored, Relaxed);
+        self.open_refused.fetch_add(1, Relaxed);
+        self.stored.fetch_sub(pending.stored, Relaxed);
+        open
+    }
+
+    /// Closes it, of a write that did `tally`.
+    pub fn end(&self, open: Open, tally: Tally) {
+        self.stored.fetch_add(tally.stored, Relaxed);
+        self.refused.fetch_add(tally.refused, Relaxed);
+        self.open.fetch_add(tally.unsure, Relaxed);
+        self.open_refused.fetch_add(tally.unsure_refused, Relaxed);
+        self.open.fetch_sub(open.stored, Relaxed);
+        self.open_refused.fetch_sub(open.refused, Relaxed);
+    }
+}

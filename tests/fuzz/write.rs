@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Performs writes, and checks what came of them.
+
+use crate::abi::{BINARY_WRITE, LINES};
+use crate::arena::Area;
+use crate::audit::expected;
+use crate::calls::*;
+use crate::entries::{self, Walk};
+use crate::files::AUDITED;
+use crate::ioctl::now_ns;
+use crate::lines;
+use crate::seal::{line_max, Author, Taken, AT_ONCE};
+use crate::stream::Left;
+use crate::tally::{self, Forms, Tally, Written};
+use crate::transfer::{Request, WRITE_MOST};
+use crate::worker::Thread;
+use libc::*;
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Thread {
+    /// How the file of `slot` takes a write, as far as nobody else can change that.
+    pub fn forms(&self, slot: Slot) -> Forms {
+        if slot == AUDITED {
+            Forms { binary: Some(self.audit.has(BINARY_WRITE)), style: Some(self.audit.style) }
+        } else {
+            Forms::UNKNOWN
+        }
+    }
+
+    /// This thread as the author of what it writes to the file of `slot`.
+    pub fn author(&self, slot: Slot) -> Author {
+        let opener = match slot {
+            AUDITED => Some(self.opener_nobody),
+            _ => self.files.is_common(slot).then_some(false),
+        };
+        // SAFETY: Nothing but numbers.
+        let (pid, tid) = unsafe { (getpid() as u32, gettid() as u32) };
+        Author { tid, pid, nobody: self.real_nobody, opener }
+    }
+
+    /// Fills `data`, all of one write, with `content`. `sealed`: it will be stored as it is, or not
+    /// at all.
+    pub fn fill(
+        &self,
+        data: &mut [u8],
+        slot: Slot,
+        content: Content,
+        author: Author,
+        sealed: bool,
+    ) {
+        let forms = self.forms(slot);
+        if let Content::Entries { seed } = content {
+            let (record_max, certain) = (self.parameters.record_max, forms.binary == Some(true));
+            entries::fill(data, seed, author, record_max, (sealed, certain));
+            if forms.binary.is_none() {
+                entries::tell_apart(data, record_max);
+            }
+        } else {
+            let taken = match (forms.may_be_record(), forms.may_be_lines()) {
+                (true, false) => Taken::Record,
+                (false, true) => Taken::Lines,
+                _ => Taken::Unknown,
+            };
+            lines::fill(data, content, author, taken, sealed);
+        }
+    }
+
+    pub fn write(
+        &mut self,
+        slot: Slot,
+        how: How,
+        memory: &Memory,
+        content: Content,
+        at: i64,
+        flags: i32,
+    ) -> i64 {
+        let filled = memory.len.min(WRITE_MOST + 1);
+        let mangled = memory.bad.is_some() || matches!(how, How::Count(_));
+        let author = self.author(slot);
+        // Up to the end of the area, or of the write.
+        let (known, behind) =
+            self.arena.area(Area::Write)[memory.offset.into()..].split_at_mut(filled);
+        self.fill(known, slot, content, author, !mangled);
+        if memory.len > filled {
+            // What was written before must not become a part of it.
+            behind.fill(0);
+        }
+        let request = self.request(how, memory, Area::Write, at, flags);
+        let before = self.info();
+        let data = &self.arena.area(Area::Write)[memory.offset.into()..];
+        let data = data[..memory.len.min(data.len())].to_vec();
+        let mixed = mangled || matches!(how, How::VectorFrom(_));
+        let most = tally::most(&data, mixed, self.forms(slot), &self.parameters);
+        let pending = if slot == AUDITED { self.pending } else { Tally::default() };
+        let open = self.round.shared.writes.begin(most, pending);
+        let from_ns = now_ns();
+        let done = self.submit(self.files.fd(slot), true, how, &request.pieces.list, at, flags);
+        let by = Left { nobody: self.real_nobody, from_ns, to_ns: now_ns() };
+
+        if done > 0 {
+            self.check_taken(slot, how, content, &request, done as usize);
+        }
+        let gathered = mangled.then(|| self.taken(how, &request, done)).flatten();
+        let (given, all, total) = match (how, mangled) {
+            (How::VectorFrom(_), _) => (None, false, usize::MAX),
+            (_, true) => (gathered.as_deref(), false, request.given(how)),
+            _ => (Some(&data[..]), true, memory.len),
+        };
+        let written = Written { done, data: given, all, total };
+        let tally = if slot == AUDITED {
+            self.tally_audited(&written, by, &before)
+        } else {
+            let (forms, parameters) = (self.forms(slot), self.parameters);
+            Tally::of(&written, forms, &parameters, || self.stored_since(&before, by, None))
+        };
+        self.round.shared.writes.end(open, tally);
+        self.count_entries(content, &tally);
+        if request.plain {
+            self.check_write(slot, done, &data, memory.len);
+        }
+        done
+    }
+
+    /// The bytes that a write took of memory that is not all good; `None` where nobody knows.
+    fn taken(&self, how: How, request: &Request, done: i64) -> Option<Vec<u8>> {
+        let known = done > 0 && !matches!(how, How::VectorFrom(_));
+        known.then(|| self.arena.gather(&request.pieces, done as usize)).flatten()
+    }
+
+    /// A write has taken `done` bytes.
+    fn check_taken(&self, slot: Slot, how: How, content: Content, request: &Request, done: usize) {
+        assert_ne!(self.files.known(slot).may_write(), Some(false), "a write to no writer");
+        let pieces = &request.pieces;
+        let unclear = matches!(how, How::VectorFrom(_) | How::Count(_));
+        let bad = pieces.bad.filter(|_| !unclear);
+        let unreadable = [Place::Null, Place::Low, Place::NonCanonical, Place::Kernel];
+        let reached = done > pieces.before_bad;
+        let stored = reached && bad.is_some_and(|place| unreadable.contains(&place));
+        assert!(!stored, "stored from {bad:?}");
+        if matches!(content, Content::Entries { .. }) {
+            return;
+        }
+        let (parameters, forms) = (&self.parameters, self.forms(slot));
+        let all = pieces.total == Some(done);
+        let one = done <= line_max(parameters.record_max) && all;
+        // Lines are taken until the log is full, or a signal or a bad address comes between two
+        // parts.
+        let lines = all || parameters.policy == 1 || done % AT_ONCE == 0;
+        let good = forms.may_be_record() && one || forms.may_be_lines() && lines;
+        assert!(unclear || good, "{done} of {:?} bytes were taken: {forms:?}", pieces.total);
+    }
+
+    /// A write of `total` bytes with good arguments has returned `done`; `data`: its bytes, as far
+    /// as there is memory.
+    fn check_write(&self, slot: Slot, done: i64, data: &[u8], total: usize) {
+        let error = if done < 0 { -done as i32 } else { 0 };
+        match self.files.known(slot).may_write() {
+            // The kernel looks at some arguments first.
+            Some(false) => {
+                assert!([EBADF, EFAULT, EINVAL].contains(&error), "no writer: {done}");
+                return;
+            }
+            None if error == EBADF => return,
+            _ => {}
+        }
+        let (parameters, forms) = (&self.parameters, self.forms(slot));
+        // Also where the end of a line that was written before is not taken.
+        let full = error == ENOSPC && parameters.policy == 1 && total > 0;
+        let huge = total > WRITE_MOST + 1;
+        let endless = huge && [EMSGSIZE, EINVAL, EFAULT].contains(&error);
+        let as_record = match expected(data, parameters) {
+            _ if huge => endless,
+            Ok(len) => done == len,
+            Err(expected) => error == expected,
+        };
+        let taken = done.max(0) as usize;
+        let parts = total > AT_ONCE && taken > 0 && taken % AT_ONCE == 0;
+        let as_lines = match parameters.policy {
+            _ if error == EFAULT => huge,
+            1 => done == total as i64 || taken > 0 && taken < total,
+            _ => done == total as i64 || parts,
+        };
+        let walk = Walk::new(data, parameters.record_max);
+        let as_entries = endless || walk.allows(done, total, parameters);
+        let good = full
+            || forms.may_be_record() && as_record
+            || forms.may_be_lines() && as_lines
+            || forms.may_be_entries() && as_entries;
+        assert!(good, "a write of {total} bytes: {done}, {forms:?}, {walk:?}");
+        if full && slot == AUDITED && forms.style != Some(LINES) {
+            // Refused, or what was to be stored first.
+            let nothing = self.stream.as_ref().is_some_and(|stream| stream.is_empty());
+            let first = expected(data, parameters).is_ok() || !forms.may_be_record();
+            assert!(first || !nothing, "ENOSPC for {total} bytes that are no record");
+        }
+    }
+
+    /// Notes how many records a write of entries stored, for the summary.
+    pub fn count_entries(&self, content: Content, tally: &Tally) {
+        if matches!(content, Content::Entries { .. }) {
+            self.round.shared.entries_stored.fetch_add(tally.stored, Relaxed);
+        }
+    }
+}
