@@ -72,7 +72,7 @@ all_needs() {
     case " $* " in
     *' lint '*) wanted="${wanted}cargo crates lint " ;;
     esac
-    for need in cargo crates lint llvm multilib miri debug; do
+    for need in cargo crates lint llvm multilib programs miri debug; do
         case $wanted in
         *" $need "*) printf '%s ' "$need" ;;
         esac
@@ -100,7 +100,7 @@ obtain_all() {
 to_make() {
     for need; do
         case $need in
-        cargo | lint | llvm | multilib)
+        cargo | lint | llvm | multilib | programs)
             "$top/scripts/root" --layer "$need" --find >/dev/null || echo "the layer $need, 1"
             ;;
         debug)

@@ -15,6 +15,7 @@ setup       -                       200
 fuzz-debug  cargo,crates,llvm,debug 130
 detectors   llvm,debug              60
 fuzz        cargo,crates            60
+system      programs                60
 lint        -                       40
 kunit       llvm,debug              25
 device-32   multilib                20
@@ -160,6 +161,11 @@ test_device() {
 build_device_32() {
     "$top/scripts/root" --layer multilib gcc -m32 -static -O2 -std=gnu11 -Wall -Wextra -Werror \
         -I "$top/src/uapi" "$top/tests/device-32.c" -o "$top/build/device-32"
+}
+
+test_system() {
+    part system "$top/tests/system/run"
+    finish_tap
 }
 
 test_device_32() {

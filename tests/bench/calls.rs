@@ -28,7 +28,12 @@ pub fn open(path: &str, flags: i32) -> File {
 }
 
 pub fn umsg(flags: i32, options: u32) -> File {
-    let file = open("/dev/umsg", flags);
+    umsg_at("/dev/umsg", flags, options)
+}
+
+/// The log `path`; what is written to it are records, not lines.
+pub fn umsg_at(path: &str, flags: i32, options: u32) -> File {
+    let file = open(path, flags);
     // SAFETY: `options` is what the command reads.
     unsafe { set_options(file.as_raw_fd(), &options) }.expect("UMSG_IOC_SET_OPTIONS");
     if flags & libc::O_ACCMODE == libc::O_WRONLY {

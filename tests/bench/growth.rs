@@ -4,8 +4,7 @@
 //! Run as root in a guest with `umsg.ko` in the working folder, not loaded.
 
 use crate::calls::{
-    entry, open, read, seek_seq, seek_time, set_options, to_the_end, write, BINARY_READ,
-    BINARY_WRITE,
+    entry, read, seek_seq, seek_time, to_the_end, umsg_at, write, BINARY_READ, BINARY_WRITE,
 };
 use crate::measure::Unit;
 use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
@@ -24,11 +23,12 @@ const FRAME: usize = 64 + TEXT.len();
 
 /// Hands each result to `report`: table, row, column, cost.
 pub fn run(unit: Unit, mut report: impl FnMut(&str, &str, usize, f64)) {
-    let files = libc::rlimit { rlim_cur: 8192, rlim_max: 8192 };
+    let files = libc::rlimit { rlim_cur: 200_000, rlim_max: 200_000 };
     // SAFETY: The structure is valid.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &files) }, 0);
     records(unit, &mut |row, column, cost| report("records in the log", row, column, cost));
     waiting(unit, &mut |row, column, cost| report("append, by who waits", row, column, cost));
+    epoll_sets(unit, &mut |row, column, cost| report("append, by epoll sets", row, column, cost));
     logs(unit, &mut |row, column, cost| report("logs", row, column, cost));
 }
 
@@ -44,10 +44,7 @@ fn unload() {
 
 /// The file /dev/umsg-NAME.
 fn named(name: &str, flags: i32, options: u32) -> File {
-    let file = open(&format!("/dev/umsg-{name}"), flags);
-    // SAFETY: `options` is what the command reads.
-    unsafe { set_options(file.as_raw_fd(), &options) }.expect("UMSG_IOC_SET_OPTIONS");
-    file
+    umsg_at(&format!("/dev/umsg-{name}"), flags, options)
 }
 
 /// Full logs of different sizes.
@@ -162,6 +159,25 @@ fn waiting(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
                 unload();
             }
         }
+    }
+}
+
+/// An append while one open file is in so many epoll sets, as one program without rights can make
+/// them: until the first waiter was told, and with all of them ready already.
+fn epoll_sets(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
+    for count in [1000, 10_000, 100_000] {
+        load("logs=a:4M,b:4M");
+        let file = at_the_end("a", libc::O_RDONLY);
+        let sets: Vec<_> = (0..count)
+            .map(|_| {
+                let set = Epoll::new(EpollCreateFlags::empty()).expect("epoll_create");
+                set.add(&file, EpollEvent::new(EpollFlags::EPOLLIN, 0)).expect("epoll_ctl");
+                set
+            })
+            .collect();
+        report("the file in so many sets", count, append_after(unit, || ()));
+        drop((sets, file));
+        unload();
     }
 }
 

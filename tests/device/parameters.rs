@@ -81,6 +81,7 @@ fn assert_nothing_left() {
 const INVALID: &str = "Invalid parameters";
 
 fn modinfo() {
+    assert_eq!(command("modinfo", &["-F", "version", "umsg"]), Ok("1.0.0\n".into()));
     let said = command("modinfo", &["-p", "umsg"]).expect("modinfo");
     let mut names: Vec<&str> = said.lines().filter_map(|line| line.split(':').next()).collect();
     names.sort_unstable();

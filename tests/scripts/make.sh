@@ -25,6 +25,16 @@ makefile() {
     grep -q 'make kdir' "$work/stderr"
 }
 
+# What umsg cannot be built for is said in one line, before anything is compiled.
+other_kernels() {
+    kdir=$(scripts/kernel stock)/kdir
+    for option in CONFIG_64BIT= CONFIG_SYSFS=; do
+        expect 2 scripts/root scripts/kbuild "$kdir" "MO=$work/other" $option modules
+        grep -q 'umsg needs a 64-bit kernel with sysfs' "$work/stderr"
+        [ ! -e "$work/other/umsg.ko" ]
+    done
+}
+
 # fake_kdir FOLDER: headers with nothing but a Makefile that says how it was called.
 fake_kdir() {
     mkdir -p "$1/rust" "$1/include/config"
