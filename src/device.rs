@@ -248,7 +248,7 @@ fn write_entries(
     let error = loop {
         let good = transfer::fill(buffer, source);
         // What was written before as lines comes before this.
-        if entries.first(buffer.as_slice()).is_ok() {
+        if file.stream().has_tail() && entries.first(buffer.as_slice()).is_ok() {
             if let Err(error) = file.stream().finish(file.log(), record_max) {
                 break error;
             }

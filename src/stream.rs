@@ -151,14 +151,14 @@ impl Stream {
         data: &'a [u8],
         record_max: usize,
     ) -> Option<(Priority, &'a [u8])> {
-        let is_whole = data.len() <= record_max && is_line(data) && !self.has_tail.load(Acquire);
+        let is_whole = data.len() <= record_max && is_line(data) && !self.has_tail();
         is_whole.then(|| record::parse(data))
     }
 
     /// Takes `data`. Returns how many bytes of it were taken, and why no more.
     fn take(&self, log: &Log, writer: Writer, data: &[u8], record_max: usize) -> (usize, Result) {
         // No line of it can be too long, and nothing is left after the last one.
-        if data.len() <= record_max && data.ends_with(b"\n") && !self.has_tail.load(Acquire) {
+        if data.len() <= record_max && data.ends_with(b"\n") && !self.has_tail() {
             let mut lines = Lines {
                 record_max,
                 continued: None,
@@ -171,6 +171,11 @@ impl Stream {
         result
     }
 
+    /// Returns whether there is a tail.
+    pub(crate) fn has_tail(&self) -> bool {
+        self.has_tail.load(Acquire)
+    }
+
     /// Stores the tail as a record of who left it, if there is one.
     ///
     /// # Errors
@@ -178,7 +183,7 @@ impl Stream {
     /// `ENOSPC`: the log is full and its policy is to stop. The tail stays.
     #[inline]
     pub(crate) fn finish(&self, log: &Log, record_max: usize) -> Result {
-        if self.has_tail.load(Acquire) {
+        if self.has_tail() {
             self.finish_tail(log, record_max)
         } else {
             Ok(())

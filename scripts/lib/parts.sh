@@ -15,7 +15,7 @@ setup       -                       200
 fuzz-debug  cargo,crates,llvm,debug 130
 detectors   llvm,debug              60
 fuzz        cargo,crates            60
-system      programs                60
+system      cargo,crates,programs   60
 lint        -                       40
 kunit       llvm,debug              25
 device-32   multilib                20
