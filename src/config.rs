@@ -107,6 +107,12 @@ pub(crate) fn record_max() -> usize {
     RECORD_MAX.load(Relaxed)
 }
 
+/// Has `record_max` stay within what a log of `capacity` bytes holds. To be called with the
+/// parameter lock held.
+pub(crate) fn limit_records(capacity: usize) {
+    RECORD_MAX_LIMIT.store(capacity, Relaxed);
+}
+
 /// Makes `size` the `record_max` from now on, if the logs can hold such records.
 fn apply_record_max(size: &Size) -> bool {
     let good = record::stored_size(size.0) <= RECORD_MAX_LIMIT.load(Relaxed);
@@ -345,15 +351,9 @@ impl LogConfig {
         Ok(())
     }
 
-    /// Takes care that `record_max` does not grow beyond what the log holds. Fails if it is larger
-    /// already.
-    pub(crate) fn limit_records(&self) -> Result {
-        if record::stored_size(record_max()) > self.capacity {
-            return Err(EINVAL);
-        }
-        let limit = RECORD_MAX_LIMIT.load(Relaxed).min(self.capacity);
-        RECORD_MAX_LIMIT.store(limit, Relaxed);
-        Ok(())
+    /// Returns whether the log holds a record of `record_max`.
+    pub(crate) fn holds_records(&self) -> bool {
+        record::stored_size(record_max()) <= self.capacity
     }
 }
 

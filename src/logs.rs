@@ -19,6 +19,7 @@ use kernel::{
 use crate::{
     chardev::CharDevice,
     config::{
+        self,
         Config,
         LogConfig,
         NoLog,
@@ -47,11 +48,7 @@ impl Node {
     /// Registers the node of a log.
     fn new(config: LogConfig, log: Arc<Log>) -> Result<Self> {
         let device = CharDevice::register(&config.node, config.minor, config.mode, log);
-        let device = KBox::pin_init(device, GFP_KERNEL).inspect_err(|error| {
-            if let (Some(minor), true) = (config.minor, *error == EBUSY) {
-                pr_err!("minor={minor}: another device has this number\n");
-            }
-        })?;
+        let device = KBox::pin_init(device, GFP_KERNEL)?;
         Ok(Self { config, device })
     }
 }
@@ -71,7 +68,13 @@ impl Logs {
         }
         let mut logs = KVec::with_capacity(configs.len(), GFP_KERNEL)?;
         for (config, log) in configs.into_iter().zip(ready) {
-            logs.push(Node::new(config, log)?, GFP_KERNEL)?;
+            let minor = config.minor;
+            let node = Node::new(config, log).inspect_err(|error| {
+                if let (Some(minor), true) = (minor, *error == EBUSY) {
+                    pr_err!("minor={minor}: another device has this number\n");
+                }
+            })?;
+            logs.push(node, GFP_KERNEL)?;
         }
         Ok(Self(logs))
     }
@@ -98,9 +101,9 @@ impl Logs {
                 "the machine has not that much memory to spare",
             ));
         }
-        config
-            .limit_records()
-            .map_err(|_| NoLog::Wrong("a record of record_max does not fit"))?;
+        if !config.holds_records() {
+            return Err(NoLog::Wrong("a record of record_max does not fit"));
+        }
         let add = || -> Result {
             self.0.reserve(1, GFP_KERNEL)?;
             let log = Arc::pin_init(Log::new(&config)?, GFP_KERNEL)?;
@@ -108,19 +111,27 @@ impl Logs {
             Ok(())
         };
         add().map_err(|error| match error {
-            EBUSY => NoLog::Wrong("its minor number is taken"),
+            EBUSY => NoLog::Wrong("another device has its minor number"),
             _ => NoLog::Memory,
-        })
+        })?;
+        self.limit_records();
+        Ok(())
+    }
+
+    /// Has `record_max` stay within what the smallest log holds.
+    fn limit_records(&self) {
+        let capacities = self.0.iter().map(|log| log.config.capacity);
+        config::limit_records(capacities.min().unwrap_or(usize::MAX));
     }
 
     /// Removes the log `name`. A program that has it open keeps it until it closes it.
     fn remove(&mut self, name: &str) -> Result<(), NoLog> {
         let is_it = |log: &Node| log.config.name() == Some(name.as_bytes());
         let at = self.0.iter().position(is_it);
-        let removed = at.map(|at| self.0.remove(at));
-        removed
-            .map(drop)
-            .ok_or(NoLog::Wrong("there is no such log"))
+        at.and_then(|at| self.0.remove(at).ok())
+            .ok_or(NoLog::Wrong("there is no such log"))?;
+        self.limit_records();
+        Ok(())
     }
 }
 

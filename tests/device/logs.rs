@@ -283,6 +283,10 @@ fn come_and_go() {
     record_max("1K").expect("1K");
     change("+small:4K").expect("+small");
     record_max("8K").expect_err("a log is too small for that");
+    change("-small").expect("-small");
+    record_max("8K").expect("8K");
+    record_max("1K").expect("1K");
+    change("+small:4K").expect("+small");
     // The list has an end.
     let mut names = 0;
     while change(&format!("+a_long_name_for_a_log_{names:09}:4K")).is_ok() {
