@@ -94,10 +94,10 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
             EPERM => thread.nobody,
             EAGAIN => unload,
             EEXIST => !unload,
-            // Somebody else of ours is trying to unload it at this moment.
+            // Another thread of ours is trying to unload it at this moment.
             EBUSY => true,
-            // A signal while it waits for another load.
-            EINTR => !unload,
+            // A signal while it waits for another load or unload.
+            EINTR => true,
             _ => false,
         },
     }
