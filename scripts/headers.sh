@@ -157,7 +157,11 @@ check_tool() {
     command=$1 from=$2
     if [ "$1" = compiler ]; then
         command=$(compiler)
-        from=${command##*-linux-gnu*-}
+        # The package has the name without the triplet.
+        from=$command
+        case $command in
+        *-linux-gnu*-*) from=${command#*-linux-gnu} from=${from#*-} ;;
+        esac
     fi
     command -v "$command" >/dev/null 2>&1 || wrong "$command is missing" "apt-get install $from"
 }
@@ -224,7 +228,12 @@ check_libclang() {
 
 # check_c_header FILE PACKAGE
 check_c_header() {
-    echo "#include <$1>" | "$(compiler)" -E -x c - >/dev/null 2>&1 && return
+    if command -v "$(compiler)" >/dev/null 2>&1; then
+        echo "#include <$1>" | "$(compiler)" -E -x c - >/dev/null 2>&1 && return
+    else
+        # Where a compiler would look.
+        [ -z "$(find /usr/include -path "/usr/include/$1" -o -path "/usr/include/*-linux-gnu*/$1")" ] || return 0
+    fi
     # A library that came from backports wants its own -dev package.
     version=
     if [ "$2" = libelf-dev ]; then

@@ -28,4 +28,15 @@ doctor() {
     expect 1 scripts/root sh -c 'PATH=$0:$PATH scripts/doctor "$1"' "$work/bin" "$release"
     grep -q '^FAIL  rustc ' "$work/stdout"
     grep -q 'put /usr/bin first in PATH' "$work/stdout"
+    # Without the compiler: its package, and nothing else that is there, is to be installed.
+    # shellcheck disable=SC2016
+    expect 1 scripts/root sh -euc '
+        mkdir "$1/path"
+        for program in /usr/bin/* /usr/sbin/*; do
+            case $program in *gcc-14) ;; *) ln -sf "$program" "$1/path/" ;; esac
+        done
+        PATH=$1/path exec scripts/doctor "$2"
+    ' sh "$work" "$release"
+    grep -q '^FAIL  compiler .*gcc-14 is missing$' "$work/stdout"
+    tail -n 1 "$work/stdout" | grep -q 'Next: apt-get install --no-install-recommends gcc-14$'
 }
