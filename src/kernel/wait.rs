@@ -147,8 +147,8 @@ pub(crate) trait HasQueue: Send + Sync {
     fn queue(&self) -> &WaitQueue;
 }
 
-/// The waiters of one open file, who are woken with all others of its `source`, and can be woken
-/// alone.
+/// The waiters of one open file. A wake-up of the `source` wakes them with those of its other
+/// files; they can also be woken alone.
 ///
 /// # Invariants
 ///
@@ -181,7 +181,7 @@ impl<T: HasQueue> Relay<T> {
             entry <- Opaque::ffi_init(|entry: *mut bindings::wait_queue_entry| {
                 // SAFETY: `entry` is valid for writes.
                 unsafe { bindings::init_wait_entry(entry, 0) };
-                // SAFETY: `entry` is valid for writes, and nobody else has it.
+                // SAFETY: `entry` is valid for writes, and no other code has a pointer to it.
                 unsafe { addr_of_mut!((*entry).func).write(Some(Self::pass)) };
             }),
         })
