@@ -29,7 +29,6 @@ use crate::{
         Call,
         Operations, //
     },
-    config,
     log::{
         Ended,
         Log,
@@ -73,7 +72,7 @@ impl Operations for Reader {
 
     fn release(&self) {
         // What a full log refuses it has counted.
-        let _ = self.stream().finish(self.log(), config::record_max());
+        let _ = self.stream().finish(self.log(), self.log().record_max());
     }
 
     fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize> {
@@ -91,7 +90,7 @@ impl Operations for Reader {
         let binary = self.options().has(uapi::UMSG_OPTION_BINARY_WRITE);
         let lines = !binary && self.style() == Style::Lines;
         // The limit of this call, also if the parameter changes meanwhile.
-        let record_max = config::record_max();
+        let record_max = self.log().record_max();
         if !binary && !lines && given > record_max + record::DECORATION_MAX {
             return Err(EMSGSIZE);
         }

@@ -60,6 +60,7 @@ use crate::{
         NoEntry,
         Priority,
         Writer, //
+        HEADER_SIZE,
     },
     ring::{
         index_len,
@@ -90,6 +91,8 @@ pub(crate) const LOCKED_MAX: usize = 8192;
 pub(crate) struct Log {
     /// What its node does for files that do not say otherwise.
     style: Style,
+    /// Bytes of the longest text that the ring holds.
+    longest: usize,
     /// A number that no other log has, now or after another load of the module.
     id: u64,
     #[pin]
@@ -155,8 +158,10 @@ impl Log {
             .inspect_err(refused)?;
         let ring = Ring::new(memory, index, config.policy);
         let (style, id) = (config.style, random::number());
+        let longest = capacity - HEADER_SIZE;
         Ok(try_pin_init!(Self {
             style,
+            longest,
             id,
             state <- new_spinlock!(State { ring }, "umsg::log"),
             queue <- WaitQueue::new(c"umsg::queue", static_lock_class!()),
@@ -311,7 +316,7 @@ impl Log {
             bytes_dropped: totals.bytes_dropped,
             records_refused: totals.records_refused,
             log_id: self.id,
-            record_max: config::record_max() as u32,
+            record_max: self.record_max() as u32,
             policy: match ring.policy() {
                 Policy::Overwrite => uapi::UMSG_POLICY_OVERWRITE,
                 Policy::Stop => uapi::UMSG_POLICY_STOP,
@@ -320,6 +325,12 @@ impl Log {
             reserved_word: 0,
             reserved: [0; 4],
         }
+    }
+
+    /// Returns the longest text of one record in bytes. It may change at any time.
+    pub(crate) fn record_max(&self) -> usize {
+        // A log that was removed may be smaller than `record_max` allows for the others.
+        config::record_max().min(self.longest)
     }
 
     /// Returns what its node does for files that do not say otherwise.
