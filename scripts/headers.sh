@@ -117,9 +117,19 @@ has_metadata() {
     [ -e "$1/rust/libkernel.rmeta" ] && [ -e "$1/rust/libcore.rmeta" ]
 }
 
+# headers_advice: how to get the headers of $release. The archive drops those of older kernels.
+headers_advice() {
+    if command -v apt-cache >/dev/null 2>&1 &&
+        ! apt-cache show "linux-headers-$release" >/dev/null 2>&1; then
+        echo "apt-get update; if apt still has no linux-headers-$release, boot a kernel that it has the headers of"
+    else
+        echo "apt-get install linux-headers-$release"
+    fi
+}
+
 check_headers_there() {
     [ -d "$headers" ] ||
-        wrong "there are no headers in $headers" "apt-get install linux-headers-$release" || return
+        wrong "there are no headers in $headers" "$(headers_advice)" || return
     for file in .config Module.symvers Makefile include scripts; do
         [ -e "$headers/$file" ] ||
             wrong "$headers lacks $file: not a complete header package" \

@@ -4,8 +4,9 @@
 
 use crate::abi::{Umsg, KMSG};
 use crate::sharing::child;
-use crate::Test;
+use crate::{skip, Test};
 use nix::errno::Errno;
+use nix::mount::{mount, umount, MsFlags};
 use nix::sys::signal::{kill, sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
 
 pub const TESTS: &[Test] = &[
@@ -13,6 +14,7 @@ pub const TESTS: &[Test] = &[
     Test::new("signals.restart", restart),
     Test::new("signals.kill", kill_sleeper),
     Test::new("signals.stop", stop_and_continue),
+    Test::new("signals.freeze", freeze),
 ];
 
 extern "C" fn nothing(_: libc::c_int) {}
@@ -75,4 +77,43 @@ fn stop_and_continue() {
     sleeper.wait_until_asleep();
     Umsg::writer().log("x");
     sleeper.join();
+}
+
+/// The freezer of control groups wakes a reader by a signal that no program sees.
+fn freeze() {
+    let root = "/tmp/cgroup";
+    std::fs::create_dir_all(root).expect(root);
+    if mount(None::<&str>, root, Some("cgroup2"), MsFlags::empty(), None::<&str>).is_err() {
+        skip("this kernel has no control groups")
+    }
+    let group = format!("{root}/umsg");
+    std::fs::create_dir(&group).expect(&group);
+    let set = |file: &str, value: &str| {
+        std::fs::write(format!("{group}/{file}"), value).expect(file);
+    };
+    let is_frozen = || {
+        let events = std::fs::read_to_string(format!("{group}/cgroup.events")).expect("events");
+        events.contains("frozen 1")
+    };
+    let sleeper = child(|| {
+        let file = Umsg::open(libc::O_RDONLY).expect("open");
+        assert_eq!(file.next().expect("a record").text, b"after the thaw");
+    });
+    sleeper.wait_until_asleep();
+    set("cgroup.procs", &sleeper.pid().to_string());
+    for _ in 0..5 {
+        set("cgroup.freeze", "1");
+        while !is_frozen() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        set("cgroup.freeze", "0");
+        while is_frozen() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        sleeper.wait_until_asleep();
+    }
+    Umsg::writer().log("after the thaw");
+    sleeper.join();
+    std::fs::remove_dir(&group).expect(&group);
+    umount(root).expect("umount");
 }

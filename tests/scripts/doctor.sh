@@ -6,10 +6,22 @@
 # Every link has a line, the last one says what works; without headers, in the root that has all
 # but a running kernel to load into, and with a compiler that is not the kernel's.
 doctor() {
+    own_folder doctor
     release=$(cat "$(scripts/kernel stock)/release")
     expect 1 scripts/doctor 1.2.3-nonesuch
-    grep -q 'apt-get install linux-headers-1.2.3-nonesuch' "$work/stdout"
-    tail -n 1 "$work/stdout" | grep -q '^cannot build, cannot load .* Next: apt-get install '
+    tail -n 1 "$work/stdout" | grep -q '^cannot build, cannot load .* Next: apt-get '
+    # An apt that has no such package, and one that has.
+    mkdir "$work/apt"
+    for status in 1 0; do
+        printf '#!/bin/sh\nexit %s\n' $status >"$work/apt/apt-cache"
+        chmod 755 "$work/apt/apt-cache"
+        expect 1 env "PATH=$work/apt:$PATH" scripts/doctor 1.2.3-nonesuch
+        grep -A 1 '^FAIL  config ' "$work/stdout" >"$work/advice"
+        case $status in
+        0) grep -q '=> apt-get install linux-headers-1.2.3-nonesuch$' "$work/advice" ;;
+        *) grep -q '=> apt-get update; .* no linux-headers-1.2.3-nonesuch, ' "$work/advice" ;;
+        esac
+    done
     scripts/root scripts/kdir "$release" >"$work/stdout"
     if [ "$(uname -r)" = "$release" ]; then
         # Whether it loads there is a matter of that machine.
@@ -28,6 +40,18 @@ doctor() {
     expect 1 scripts/root sh -c 'PATH=$0:$PATH scripts/doctor "$1"' "$work/bin" "$release"
     grep -q '^FAIL  rustc ' "$work/stdout"
     grep -q 'put /usr/bin first in PATH' "$work/stdout"
+    # A file in the place of the node, in a /dev of its own.
+    mkdir "$work/dev"
+    # shellcheck disable=SC2016
+    expect 1 scripts/root unshare --mount --propagation unchanged sh -euc '
+        mount -t tmpfs dev "$1"
+        : >"$1/null"
+        mount --bind /dev/null "$1/null"
+        echo a record >"$1/umsg-app"
+        mount --rbind "$1" /dev
+        exec scripts/doctor "$2"
+    ' sh "$work/dev" "$release"
+    grep -A 1 '^FAIL  node  *\/dev/umsg-app is no device' "$work/stdout" | grep -q '=> rm /dev/umsg-app$'
     # Without the compiler: its package, and nothing else that is there, is to be installed.
     # shellcheck disable=SC2016
     expect 1 scripts/root sh -euc '

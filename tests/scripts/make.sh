@@ -25,6 +25,32 @@ makefile() {
     grep -q 'make kdir' "$work/stderr"
 }
 
+# Compilers that are not there, or not the kernel's, are reported before kbuild fails.
+make_compilers() {
+    own_folder make_compilers
+    kernel=$(scripts/kernel stock)
+    # shellcheck disable=SC2016
+    for missing in gcc-14 rustc; do
+        mkdir "$work/path"
+        expect 2 scripts/root sh -euc '
+            for program in /usr/bin/* /usr/sbin/*; do
+                case $program in *"$3") ;; *) ln -sf "$program" "$1/path/" ;; esac
+            done
+            PATH=$1/path exec make "KDIR=$2/kdir"
+        ' sh "$work" "$kernel" $missing
+        grep -q "$missing is missing\$" "$work/stderr"
+        grep -qx "=> apt-get install $missing" "$work/stderr"
+        rm -r "$work/path"
+    done
+    mkdir "$work/bin"
+    printf '#!/bin/sh\necho rustc 1.0.0\n' >"$work/bin/rustc"
+    chmod 755 "$work/bin/rustc"
+    # shellcheck disable=SC2016
+    expect 2 scripts/root sh -c 'PATH=$0:$PATH exec make "KDIR=$1/kdir"' "$work/bin" "$kernel"
+    grep -q '^check-kdir: the rustc here is not the one kernel [0-9].* was built with' "$work/stderr"
+    grep -qx '=> put /usr/bin first in PATH: .*' "$work/stderr"
+}
+
 # What umsg cannot be built for is said in one line, before anything is compiled.
 other_kernels() {
     kdir=$(scripts/kernel stock)/kdir
