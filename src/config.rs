@@ -22,17 +22,21 @@ use kernel::{
 
 use crate::{
     logs,
-    memory,
-    param::parameters,
-    record,
-    ring::Policy,
-    style::Style,
-    value::{
-        Minor,
-        Mode,
-        Size,
-        Text,
-        Value, //
+    pure::{
+        record,
+        ring::Policy,
+        style::Style,
+        value::{
+            Minor,
+            Mode,
+            Size,
+            Text,
+            Value, //
+        }, //
+    },
+    sys::{
+        memory,
+        module_param::parameters, //
     }, //
 };
 

@@ -20,43 +20,47 @@ use kernel::{
 };
 
 use crate::{
-    buffer::{
-        uninit,
-        Buffer, //
-    },
-    chardev::{
-        self,
-        Call,
-        Operations, //
-    },
     log::{
         Ended,
         Log,
         Place,
         LOCKED_MAX, //
     },
+    pure::{
+        record::{
+            self,
+            Binary,
+            Entries,
+            Writer, //
+        },
+        style::Style, //
+    },
     reader::{
         self,
         Options,
         Reader, //
     },
-    record::{
-        self,
-        Binary,
-        Entries,
-        Writer, //
+    sys::{
+        buffer::{
+            uninit,
+            Buffer, //
+        },
+        miscdevice::{
+            self,
+            Call,
+            Operations, //
+        },
+        task,
+        user_buf::{
+            self,
+            Dest, //
+        },
+        wait::{
+            Events,
+            WaitQueue, //
+        }, //
     },
-    style::Style,
-    transfer::{
-        self,
-        Dest, //
-    },
-    uapi,
-    wait::{
-        Events,
-        WaitQueue, //
-    },
-    writer, //
+    uapi, //
 };
 
 /// A write of up to this many bytes is copied to the stack, a longer one to allocated memory, which
@@ -94,7 +98,7 @@ impl Operations for Reader {
         if !binary && !lines && given > record_max + record::DECORATION_MAX {
             return Err(EMSGSIZE);
         }
-        let writer = writer::current(self.opener());
+        let writer = task::current(self.opener());
         let mut stack = uninit::<WRITE_STACK>();
         let mut heap;
         let memory = if given <= WRITE_STACK {
@@ -115,7 +119,7 @@ impl Operations for Reader {
         if binary {
             return write_entries(self, writer, source, &mut buffer, record_max);
         }
-        if !transfer::fill(&mut buffer, source) {
+        if !user_buf::fill(&mut buffer, source) {
             return Err(EFAULT);
         }
         let (priority, text) = if lines {
@@ -161,9 +165,9 @@ impl Operations for Reader {
     fn seek(&self, offset: i64, whence: u32) -> Result {
         let place = match (offset, whence) {
             (1.., _) | (..0, _) => return Err(ESPIPE),
-            (0, chardev::SEEK_SET) => Place::Oldest,
-            (0, chardev::SEEK_DATA) => Place::Cleared,
-            (0, chardev::SEEK_END) => Place::Next,
+            (0, miscdevice::SEEK_SET) => Place::Oldest,
+            (0, miscdevice::SEEK_DATA) => Place::Cleared,
+            (0, miscdevice::SEEK_END) => Place::Next,
             (0, _) => return Err(EINVAL),
         };
         Reader::seek(self, place)
@@ -176,7 +180,7 @@ impl Operations for Reader {
                 if !call.may_write {
                     return Err(EBADF);
                 }
-                if !writer::may_administer() {
+                if !task::may_administer() {
                     return Err(EPERM);
                 }
                 self.log().clear();
@@ -245,7 +249,7 @@ fn write_entries(
     let mut entries = Binary { record_max };
     let mut stored = 0;
     let error = loop {
-        let good = transfer::fill(buffer, source);
+        let good = user_buf::fill(buffer, source);
         // What was written before as lines comes before this.
         if file.stream().has_tail() && entries.first(buffer.as_slice()).is_ok() {
             if let Err(error) = file.stream().finish(file.log(), record_max) {

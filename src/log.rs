@@ -15,7 +15,7 @@
 //! # Waking
 //!
 //! A waiter, a reader that sleeps or a caller of `poll`, is on the queue of its open file, whose
-//! relay (`kernel/wait.rs`) is on `Log::queue`, before it takes the lock to check its condition. An
+//! relay (`sys/wait.rs`) is on `Log::queue`, before it takes the lock to check its condition. An
 //! append looks at `Log::queue` after it stored its record under the lock. So either the check sees
 //! the record, or the append sees the waiter.
 //!
@@ -52,34 +52,38 @@ use crate::{
         self,
         LogConfig, //
     },
-    random,
-    record::{
-        stored_size,
-        Entries,
-        Header,
-        NoEntry,
-        Priority,
-        Writer, //
-        HEADER_SIZE,
+    pure::{
+        record::{
+            stored_size,
+            Entries,
+            Header,
+            NoEntry,
+            Priority,
+            Writer,
+            HEADER_SIZE, //
+        },
+        ring::{
+            index_len,
+            IndexEntry,
+            Policy,
+            Position,
+            Refused,
+            Ring,
+            Stored, //
+        },
+        style::Style, //
     },
-    ring::{
-        index_len,
-        IndexEntry,
-        Policy,
-        Position,
-        Refused,
-        Ring,
-        Stored, //
+    sys::{
+        random,
+        wait::{
+            Events,
+            HasQueue,
+            WaitQueue, //
+        }, //
     },
-    style::Style,
     uapi::{
         self,
         umsg_info, //
-    },
-    wait::{
-        Events,
-        HasQueue,
-        WaitQueue, //
     }, //
 };
 

@@ -17,7 +17,6 @@ use kernel::{
 };
 
 use crate::{
-    chardev::CharDevice,
     config::{
         self,
         Config,
@@ -26,12 +25,15 @@ use crate::{
         LOGS_MAX, //
     },
     log::Log,
-    memory,
-    reader::Reader,
-    registry::LOGS,
-    value::{
+    pure::value::{
         Text,
         Value, //
+    },
+    reader::Reader,
+    sys::{
+        memory,
+        miscdevice::CharDevice,
+        registry::LOGS, //
     }, //
 };
 

@@ -30,38 +30,42 @@ use kernel::{
 };
 
 use crate::{
-    buffer::{
-        uninit,
-        Buffer, //
-    },
     log::{
         Log,
         Place,
         LOCKED_MAX, //
     },
-    record::{
-        frame_size,
-        Header,
-        FRAME_HEADER_SIZE,
-        HEADER_SIZE, //
-    },
-    ring::{
-        Position,
-        Stored, //
+    pure::{
+        kmsg_format::{
+            Keys,
+            TextForm, //
+        },
+        record::{
+            frame_size,
+            Header,
+            FRAME_HEADER_SIZE,
+            HEADER_SIZE, //
+        },
+        ring::{
+            Position,
+            Stored, //
+        },
+        style::Style, //
     },
     stream::Stream,
-    style::Style,
-    text::{
-        Keys,
-        TextForm, //
+    sys::{
+        buffer::{
+            uninit,
+            Buffer, //
+        },
+        task::View,
+        user_buf::Dest,
+        wait::{
+            Events,
+            Relay, //
+        }, //
     },
-    transfer::Dest,
-    uapi,
-    wait::{
-        Events,
-        Relay, //
-    },
-    writer::View, //
+    uapi, //
 };
 
 /// Size of the memory on the stack for the copy of one record, or of a few small ones.

@@ -32,29 +32,33 @@ use kernel::{
 };
 
 use crate::{
-    buffer::Buffer,
-    line::{
-        decided_len,
-        is_line,
-        newline,
-        Lines, //
-    },
     log::{
         self,
         Ended,
         Log, //
     },
-    record::{
-        self,
-        Entries,
-        Header,
-        Priority,
-        Writer, //
+    pure::{
+        line::{
+            decided_len,
+            is_line,
+            newline,
+            Lines, //
+        },
+        record::{
+            self,
+            Entries,
+            Header,
+            Priority,
+            Writer, //
+        }, //
     },
-    transfer,
-    writer::{
-        self,
-        Process, //
+    sys::{
+        buffer::Buffer,
+        task::{
+            self,
+            Process, //
+        },
+        user_buf, //
     }, //
 };
 
@@ -123,7 +127,7 @@ impl Stream {
     ) -> Result<usize> {
         let mut taken = 0;
         let error = loop {
-            if !transfer::fill(buffer, source) {
+            if !user_buf::fill(buffer, source) {
                 break EFAULT;
             }
             let (more, result) = self.take(log, writer, buffer.as_slice(), record_max);
@@ -208,7 +212,7 @@ impl Tail {
         data: &[u8],
         record_max: usize,
     ) -> (usize, Result) {
-        let process = writer::current_process();
+        let process = task::current_process();
         let is_others =
             |left: Left| left.process != process || left.writer.ids.uid != writer.ids.uid;
         if self.left.is_some_and(is_others) {

@@ -28,7 +28,7 @@ pub(crate) const UMSG_IOC_CLEAR: u32 = _IO(UMSG_IOC_MAGIC, 1);
 pub(crate) const UMSG_IOC_GET_OPTIONS: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 2);
 /// Sets the options of the file.
 pub(crate) const UMSG_IOC_SET_OPTIONS: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 3);
-/// Gets the style of the file, `UMSG_STYLE_*`, which [`Style`](crate::style::Style) has.
+/// Gets the style of the file, `UMSG_STYLE_*`, which [`Style`](crate::pure::style::Style) has.
 pub(crate) const UMSG_IOC_GET_STYLE: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 4);
 /// Sets the style of the file.
 pub(crate) const UMSG_IOC_SET_STYLE: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 5);

@@ -4,35 +4,9 @@
 //!
 //! This file is a table of contents: what the crate holds and what the module registers.
 
-// The boundary: what the kernel crate does not offer yet. The only `unsafe` code is here.
-#[path = "kernel/buffer.rs"]
-mod buffer;
-mod chardev;
-#[path = "kernel/memory.rs"]
-mod memory;
-#[path = "kernel/module.rs"]
-mod module;
-mod param;
-#[path = "kernel/random.rs"]
-mod random;
-#[path = "kernel/registry.rs"]
-mod registry;
-#[path = "kernel/transfer.rs"]
-mod transfer;
-#[path = "kernel/wait.rs"]
-mod wait;
-#[path = "kernel/writer.rs"]
-mod writer;
+mod pure;
+mod sys;
 
-// Data: pure Rust that needs no kernel, and also compiles on the host for its tests.
-mod line;
-mod record;
-mod ring;
-mod style;
-mod text;
-mod value;
-
-// From the data to the device.
 mod config;
 mod device;
 mod log;
@@ -48,7 +22,11 @@ use kernel::{
 
 use crate::{
     config::Config,
-    logs::Logs, //
+    logs::Logs,
+    sys::{
+        miscdevice,
+        registry, //
+    }, //
 };
 
 module! {
@@ -74,7 +52,7 @@ impl kernel::Module for Umsg {
         let logs = Logs::new(config)?;
         // Nothing can fail any more.
         *registry::LOGS.lock() = Some(logs);
-        chardev::open_for_all();
+        miscdevice::open_for_all();
         if !quiet {
             pr_info!("{}\n", ready.to_str().unwrap_or(""));
         }

@@ -43,23 +43,18 @@ mod prelude {
 }
 use std::clone::Clone as Immutable;
 
-// What the styles need of parameters is of no matter here.
-#[path = "../src/record.rs"]
-#[allow(dead_code, reason = "the tests need only its binary forms")]
-mod record;
-#[path = "../src/style.rs"]
-#[allow(dead_code, reason = "the tests need only its numbers")]
-mod style;
-#[path = "../src/value.rs"]
+#[path = "../src/pure/mod.rs"]
+#[allow(dead_code, reason = "the tests need only the binary format and the styles")]
+mod pure;
 #[allow(dead_code, reason = "the tests need nothing of it")]
-mod value;
+mod sys;
 // A constant of the module's that no test looks at is dead code here.
 #[path = "../src/uapi.rs"]
 #[deny(dead_code)]
 mod uapi;
 
-use record::{Entry, Header, Ids, Priority, Writer};
-use style::Style;
+use pure::record::{self, Entry, Header, Ids, Priority, Writer};
+use pure::style::Style;
 
 /// Offset and size of a field in bytes.
 type Place = (usize, usize);

@@ -3,14 +3,16 @@
 //! The module's pure code, compiled on the host and held against plain models.
 
 mod model;
+#[path = "../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
-
-use pure::*;
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 
 mod value_tests {
-    use crate::ring::Policy;
-    use crate::style::Style;
-    use crate::value::{join, joined_len, Minor, Mode, Size, Text, Value};
+    use crate::pure::ring::Policy;
+    use crate::pure::style::Style;
+    use crate::pure::value::{join, joined_len, Minor, Mode, Size, Text, Value};
     use proptest::prelude::*;
 
     fn parse<T: Value>(text: &[u8]) -> Option<T> {
@@ -134,8 +136,8 @@ mod value_tests {
 
 mod record_tests {
     use crate::model::{self, parsed};
-    use crate::record::{parse, Header, Ids, Priority, Writer, HEADER_SIZE};
-    use crate::text::{Keys, TextForm};
+    use crate::pure::kmsg_format::{Keys, TextForm};
+    use crate::pure::record::{parse, Header, Ids, Priority, Writer, HEADER_SIZE};
     use proptest::prelude::*;
 
     fn header(seq: u64, time_ns: u64, priority: u16, comm: [u8; 16]) -> Header {
@@ -347,14 +349,14 @@ mod record_tests {
             prop_assert_eq!((priority, text), (Priority::new(number).unwrap(), plain));
             let mut windows = data.windows(text.len().max(1));
             prop_assert!(windows.any(|window| window == text) || text.is_empty());
-            prop_assert!(data.len() - text.len() <= crate::record::DECORATION_MAX);
+            prop_assert!(data.len() - text.len() <= crate::pure::record::DECORATION_MAX);
         }
     }
 }
 
 mod line_tests {
-    use crate::line::{is_line, newline};
     use crate::model::{lines, split_lines};
+    use crate::pure::line::{is_line, newline};
     use proptest::prelude::*;
 
     /// Bytes of which many mean something.
@@ -403,7 +405,10 @@ fn copies() {
     for len in 0..300 {
         for shift in 0..9 {
             let mut to = vec![0xee; 620];
-            buffer::copy(&mut to[shift..shift + len], &from[8 - shift..8 - shift + len]);
+            crate::sys::buffer::copy(
+                &mut to[shift..shift + len],
+                &from[8 - shift..8 - shift + len],
+            );
             assert_eq!(to[shift..shift + len], from[8 - shift..8 - shift + len]);
             assert!(to[..shift].iter().chain(&to[shift + len..]).all(|&byte| byte == 0xee));
         }
@@ -412,8 +417,8 @@ fn copies() {
 
 #[test]
 fn buffers() {
-    let mut memory = buffer::uninit::<20>();
-    let mut buffer = buffer::Buffer::new(&mut memory);
+    let mut memory = crate::sys::buffer::uninit::<20>();
+    let mut buffer = crate::sys::buffer::Buffer::new(&mut memory);
     assert!(buffer.push(b"0123456789"));
     assert!(!buffer.push(b"0123456789x"));
     assert_eq!((buffer.as_slice(), buffer.room()), (&b"0123456789"[..], 10));
@@ -432,8 +437,8 @@ fn buffers() {
 
 mod ring_tests {
     use crate::model::{Model, Op, READERS};
-    use crate::ring::{index_len, IndexEntry, Policy, Ring};
-    use crate::value::Value;
+    use crate::pure::ring::{index_len, IndexEntry, Policy, Ring};
+    use crate::pure::value::Value;
     use proptest::prelude::*;
 
     fn policy() -> impl Strategy<Value = Policy> {

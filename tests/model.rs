@@ -2,11 +2,13 @@
 
 //! Plain models of the module's pure code: what the tests and the fuzz targets hold it against.
 
-use crate::line::Lines;
-use crate::record::{stored_size, Entries, Header, Ids, NoEntry, Priority, Writer, HEADER_SIZE};
-use crate::ring::{index_len, IndexEntry, Policy, Position, Refused, Ring};
+use crate::pure::line::Lines;
+use crate::pure::record::{
+    stored_size, Entries, Header, Ids, NoEntry, Priority, Writer, HEADER_SIZE,
+};
+use crate::pure::ring::{index_len, IndexEntry, Policy, Position, Refused, Ring};
 
-/// What [`crate::record::parse`] is to give, written a second time: the priority as a number.
+/// What [`crate::pure::record::parse`] is to give, written a second time: the priority as a number.
 pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     let close = data.iter().take(6).position(|&byte| byte == b'>').unwrap_or(0);
     let digits = data.get(1..close).unwrap_or_default();
@@ -23,7 +25,7 @@ pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     (priority, if text.ends_with(b"\n") { &text[..text.len() - 1] } else { text })
 }
 
-/// What [`crate::record::Entry::first`] is to give, written a second time: priority, text, size; or
+/// What [`crate::pure::record::Entry::first`] gives, by a simple model: priority, text, size; or
 /// `None` when the data ends too soon, and a reason when it is wrong.
 #[allow(clippy::type_complexity, reason = "it is read once")]
 pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize)>, &'static str> {
@@ -52,9 +54,9 @@ pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize
     Ok(Some((priority as u16, &data[header..header + len], size)))
 }
 
-/// Holds [`crate::record::Entry::first`] against [`entry`].
+/// Holds [`crate::pure::record::Entry::first`] against [`entry`].
 pub fn check_entry(data: &[u8], record_max: usize) {
-    use crate::record::{Binary, Entry, NoEntry};
+    use crate::pure::record::{Binary, Entry, NoEntry};
     let got = Binary { record_max }.first(data);
     match entry(data, record_max) {
         Ok(Some((priority, text, size))) => {
@@ -107,7 +109,7 @@ pub fn split_lines(pieces: &[&[u8]], record_max: usize) -> Vec<Line> {
     for piece in pieces {
         left.extend_from_slice(piece);
         take(&mut left, false);
-        assert!(left.len() < crate::line::decided_len(record_max), "{left:?} is undecided");
+        assert!(left.len() < crate::pure::line::decided_len(record_max), "{left:?} is undecided");
     }
     take(&mut left, true);
     assert!(left.is_empty());

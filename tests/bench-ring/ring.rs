@@ -4,18 +4,21 @@
 //! call or copy to the user, and an append under a spinlock that two threads want: criterion says
 //! how sure it is of each figure.
 
-#[path = "../pure.rs"]
+#[path = "../../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
+#[path = "../sys.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 
 use criterion::{criterion_group, criterion_main, Criterion};
-use pure::*;
-use record::{Header, Ids, Priority, Writer, HEADER_SIZE};
-use ring::{index_len, IndexEntry, Policy, Position, Ring};
+use pure::kmsg_format::{Keys, TextForm};
+use pure::record::{Header, Ids, Priority, Writer, HEADER_SIZE};
+use pure::ring::{index_len, IndexEntry, Policy, Position, Ring};
 use spin::Mutex;
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
-use text::{Keys, TextForm};
 
 const HEADER: Header = Header {
     seq: 0,

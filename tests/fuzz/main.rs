@@ -36,20 +36,22 @@ mod model;
 mod module;
 mod outcome;
 mod perform;
-#[path = "../pure.rs"]
+#[path = "../../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
 mod round;
 mod rules;
 mod seal;
 mod shared;
 mod stream;
+#[path = "../sys.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 mod tally;
 mod transfer;
 mod uring;
 mod worker;
 mod write;
-
-use pure::*;
 
 use shared::{Shared, LANE, LANES};
 use std::panic::AssertUnwindSafe;

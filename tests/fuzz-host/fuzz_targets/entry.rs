@@ -7,18 +7,21 @@
 #[path = "../../model.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;
-#[path = "../../pure.rs"]
+#[path = "../../../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
+#[path = "../../sys.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 
 use libfuzzer_sys::fuzz_target;
-use pure::*;
 
 fuzz_target!(|data: &[u8]| {
     // As a write goes through them, one after the other.
     let mut left = data;
     loop {
         model::check_entry(left, 100);
-        match record::Entry::first(left, 100) {
+        match pure::record::Entry::first(left, 100) {
             Ok(entry) => left = &left[entry.size..],
             Err(_) => break,
         }

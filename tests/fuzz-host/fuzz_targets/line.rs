@@ -8,11 +8,14 @@
 #[path = "../../model.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;
-#[path = "../../pure.rs"]
+#[path = "../../../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
+#[path = "../../sys.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 
 use libfuzzer_sys::fuzz_target;
-use pure::*;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[record_max, sizes @ ..], stream)) = data.split_first_chunk::<9>() else {

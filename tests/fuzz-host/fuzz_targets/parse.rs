@@ -7,14 +7,17 @@
 #[path = "../../model.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;
-#[path = "../../pure.rs"]
+#[path = "../../../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
+#[path = "../../sys.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 
 use libfuzzer_sys::fuzz_target;
-use pure::*;
-use record::Priority;
+use pure::record::Priority;
 
 fuzz_target!(|data: &[u8]| {
     let (number, text) = model::parsed(data);
-    assert_eq!(record::parse(data), (Priority::new(number).unwrap(), text));
+    assert_eq!(pure::record::parse(data), (Priority::new(number).unwrap(), text));
 });

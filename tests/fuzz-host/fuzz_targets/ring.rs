@@ -8,13 +8,16 @@
 #[path = "../../model.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;
-#[path = "../../pure.rs"]
+#[path = "../../../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
+#[path = "../../sys.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 
 use libfuzzer_sys::fuzz_target;
 use model::{Model, Op, READERS};
-use pure::*;
-use ring::Policy;
+use pure::ring::Policy;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[policy, words], ops)) = data.split_first_chunk::<2>() else {

@@ -8,13 +8,16 @@
 #[path = "../../model.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;
-#[path = "../../pure.rs"]
+#[path = "../../../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
+#[path = "../../sys.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 
 use libfuzzer_sys::fuzz_target;
-use pure::*;
-use record::{Header, Ids, Priority, Writer, HEADER_SIZE};
-use text::{Keys, TextForm};
+use pure::kmsg_format::{Keys, TextForm};
+use pure::record::{Header, Ids, Priority, Writer, HEADER_SIZE};
 
 fuzz_target!(|data: &[u8]| {
     let Some((stored, rest)) = data.split_first_chunk::<HEADER_SIZE>() else {

@@ -4,12 +4,15 @@
 
 #![no_main]
 
-#[path = "../../pure.rs"]
+#[path = "../../../src/pure/mod.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
 mod pure;
+#[path = "../../sys.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod sys;
 
 use libfuzzer_sys::fuzz_target;
-use pure::*;
-use value::{Mode, Size, Text, Value};
+use pure::value::{Mode, Size, Text, Value};
 
 fn round_trip<T: Value + std::fmt::Debug>(text: &[u8]) {
     let (mut given, mut again) = (T::EMPTY, T::EMPTY);

@@ -5,8 +5,6 @@
 //! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host. What
 //! is shown is written in a form that parses to the same value.
 
-#![forbid(unsafe_code)]
-
 use core::fmt::{
     self,
     Write, //

@@ -33,12 +33,12 @@ use kernel::{
     uaccess::UserPtr, //
 };
 
-use crate::{
-    module::{
+use crate::sys::{
+    this_module::{
         self,
         THIS_MODULE, //
     },
-    transfer::Dest,
+    user_buf::Dest,
     wait::{
         Events,
         WaitQueue, //
@@ -51,7 +51,7 @@ pub(crate) use kernel::bindings::{
     SEEK_SET, //
 };
 
-// Constants of `include/linux/fs.h` that bindgen cannot show; `kernel/constants.c` checks them.
+// Constants of `include/linux/fs.h` that bindgen cannot show; `sys/check_constants.c` checks them.
 const IOCB_NOWAIT: c_int = 0x8;
 const FMODE_READ: bindings::fmode_t = 1 << 0;
 const FMODE_WRITE: bindings::fmode_t = 1 << 1;
@@ -384,7 +384,7 @@ impl<T: Operations> PinnedDrop for CharDevice<T> {
         if !OPEN_FOR_ALL.load(Relaxed) {
             // Who was refused may still be about to give back the module by way of `owner`, which
             // goes with it.
-            module::wait_for_users_in_init();
+            this_module::wait_for_users_in_init();
         }
     }
 }

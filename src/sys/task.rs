@@ -15,7 +15,7 @@ use kernel::{
     task::Kuid, //
 };
 
-use crate::record::{
+use crate::pure::record::{
     Ids,
     Writer,
     COMM_LEN, //

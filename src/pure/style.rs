@@ -4,11 +4,9 @@
 //!
 //! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
 
-#![forbid(unsafe_code)]
-
 use core::fmt;
 
-use crate::value::Value;
+use crate::pure::value::Value;
 
 /// What a device node does with writes, losses and small buffers, for files that do not say
 /// otherwise. The numbers are those of `uapi/umsg.h`.

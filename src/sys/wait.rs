@@ -45,7 +45,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A set of `EPOLL*` bits (`include/uapi/linux/eventpoll.h`), which `kernel/constants.c` checks.
+/// A set of `EPOLL*` bits (`include/uapi/linux/eventpoll.h`), which `sys/check_constants.c` checks.
 #[derive(Clone, Copy)]
 pub(crate) struct Events(u32);
 

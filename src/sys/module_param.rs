@@ -37,11 +37,11 @@ use kernel::{
 };
 
 use crate::{
-    module::THIS_MODULE,
-    value::{
+    pure::value::{
         Text,
         Value, //
-    }, //
+    },
+    sys::this_module::THIS_MODULE, //
 };
 
 /// Declares the parameters of the module. Each becomes a static [`Parameter`] of its name.
@@ -65,23 +65,24 @@ macro_rules! parameters {
         $(change: $change:path,)?
     })*) => { $(
         #[allow(non_upper_case_globals, reason = "it is named as users know it")]
-        pub(crate) static $name: $crate::param::Parameter<$type> = $crate::param::Parameter::new(
-            stringify!($name),
-            $crate::param::parameters!(@allowed $kind $values),
-            $default,
-            $crate::param::parameters!(@bounds $kind $values),
-            $crate::param::parameters!(@change $($change)?),
-        );
+        pub(crate) static $name: $crate::sys::module_param::Parameter<$type> =
+            $crate::sys::module_param::Parameter::new(
+                stringify!($name),
+                $crate::sys::module_param::parameters!(@allowed $kind $values),
+                $default,
+                $crate::sys::module_param::parameters!(@bounds $kind $values),
+                $crate::sys::module_param::parameters!(@change $($change)?),
+            );
 
         #[allow(unsafe_code, reason = "sections that the kernel reads, with what it expects there")]
         const _: () = {
-            use $crate::value::{join, joined_len, Value};
+            use $crate::pure::value::{join, joined_len, Value};
 
             const PREFIX: &str = if cfg!(MODULE) { "" } else { "umsg." };
             const NAME: &[&str] = &[PREFIX, stringify!($name), "\0"];
             const PARM: &[&str] = &[
                 PREFIX, "parm=", stringify!($name), ":", $description, ": ",
-                $crate::param::parameters!(@allowed $kind $values), " (default: ",
+                $crate::sys::module_param::parameters!(@allowed $kind $values), " (default: ",
                 if $default.is_empty() { "none" } else { $default }, ")\0",
             ];
             const PARMTYPE: &[&str] =

@@ -41,22 +41,22 @@
 //! number or by time looks at an entry or at a few of them by bisection, then at no more than
 //! [`INDEX_STEP`] records. An append writes one entry for [`INDEX_STEP`] records.
 
-#![forbid(unsafe_code)]
-
 use core::{
     fmt,
     ops::DerefMut, //
 };
 
 use crate::{
-    buffer::copy,
-    record::{
-        stored_size,
-        Header,
-        ALIGN,
-        HEADER_SIZE, //
+    pure::{
+        record::{
+            stored_size,
+            Header,
+            ALIGN,
+            HEADER_SIZE, //
+        },
+        value::Value, //
     },
-    value::Value, //
+    sys::buffer::copy, //
 };
 
 /// What a full log does with a new record.
@@ -485,7 +485,7 @@ impl Runs {
 #[kernel::macros::kunit_tests(umsg_ring)]
 mod tests {
     use super::*;
-    use crate::record::{
+    use crate::pure::record::{
         Ids,
         Priority,
         Writer, //

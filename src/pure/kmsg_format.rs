@@ -4,17 +4,15 @@
 //!
 //! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
 
-#![forbid(unsafe_code)]
-
 use crate::{
-    buffer::{
-        uninit,
-        Buffer, //
-    },
-    record::{
+    pure::record::{
         array,
         Header,
         COMM_LEN, //
+    },
+    sys::buffer::{
+        uninit,
+        Buffer, //
     }, //
 };
 
@@ -340,7 +338,7 @@ fn is_plain(word: u64) -> bool {
 #[kernel::macros::kunit_tests(umsg_text)]
 mod tests {
     use super::*;
-    use crate::record::{
+    use crate::pure::record::{
         Ids,
         Priority,
         Writer, //

@@ -5,9 +5,7 @@
 //!
 //! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
 
-#![forbid(unsafe_code)]
-
-use crate::record::{
+use crate::pure::record::{
     array,
     priority_prefix,
     Entries,

@@ -10,7 +10,7 @@ use kernel::iov::{
     IovIterSource, //
 };
 
-use crate::buffer::Buffer;
+use crate::sys::buffer::Buffer;
 
 /// The user's memory that a read fills.
 pub(crate) struct Dest<'iov, 'data> {

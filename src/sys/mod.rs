@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The boundary to the kernel: what the kernel crate does not offer yet. All `unsafe` code of the
+//! module is here, and no other room names `kernel::bindings`.
+//!
+//! Each file has a safe interface, names its C counterpart, and goes when the kernel crate offers
+//! the same. [`buffer`] needs no kernel type: [`crate::pure`] uses it, and it compiles on the host.
+
+pub(crate) mod buffer;
+pub(crate) mod memory;
+pub(crate) mod miscdevice;
+pub(crate) mod module_param;
+pub(crate) mod random;
+pub(crate) mod registry;
+pub(crate) mod task;
+pub(crate) mod this_module;
+pub(crate) mod user_buf;
+pub(crate) mod wait;
