@@ -10,7 +10,7 @@
 //! index. It is never held over a copy to or from user memory, so that the page fault of one writer
 //! or reader does not delay the others.
 //!
-//! Lock order: `Log::state`, then a reader's cursor (`reader.rs`).
+//! Lock order: `Log::state`, then the cursor of an open file (`file/cursor.rs`).
 //!
 //! # Waking
 //!

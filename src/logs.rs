@@ -24,12 +24,12 @@ use crate::{
         NoLog,
         LOGS_MAX, //
     },
+    file::Reader,
     log::Log,
     pure::value::{
         Text,
         Value, //
     },
-    reader::Reader,
     sys::{
         memory,
         miscdevice::CharDevice,

@@ -9,10 +9,9 @@ mod sys;
 
 mod config;
 mod device;
+mod file;
 mod log;
 mod logs;
-mod reader;
-mod stream;
 mod uapi;
 
 use kernel::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of the wake-up protocol of `src/log.rs`, `src/reader.rs` and `src/sys/wait.rs`, under
+//! A model of the wake-up protocol of `src/log.rs`, `src/file` and `src/sys/wait.rs`, under
 //! loom: every order in which its threads can run is tried, up to a number of preemptions, and a
 //! reader that is never woken is a deadlock, which loom reports.
 //!

@@ -14,8 +14,6 @@
 //!
 //! Lock order: the tail's lock, which may sleep, then the log's.
 
-#![deny(unsafe_code)]
-
 use kernel::{
     alloc::flags::__GFP_NOWARN,
     iov::IovIterSource,

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The read position of an open file.
+
+use crate::pure::ring::Position;
+
+/// The read position of an open file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// The position before the record that is read next.
+    pub(super) position: Position,
+    /// Number of lost records that its reads have reported.
+    pub(super) lost: u64,
+}
+
+impl Cursor {
+    /// Returns the cursor at `position`, with `lost` more records reported as lost.
+    pub(super) fn moved(self, position: Position, lost: u64) -> Self {
+        Self {
+            position,
+            // After each seek back, the same loss is reported again.
+            lost: self.lost.saturating_add(lost),
+        }
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[kernel::macros::kunit_tests(umsg_cursor)]
+mod tests {
+    use super::*;
+
+    /// Checks that the count of a reader that seeks back again and again does not overflow.
+    #[test]
+    fn losses_are_counted_to_their_end() {
+        let mut cursor = Cursor {
+            position: Position::default(),
+            lost: 0,
+        };
+        for (more, lost) in [
+            (3, 3),
+            (u64::MAX - 5, u64::MAX - 2),
+            (2, u64::MAX),
+            (1, u64::MAX),
+            (u64::MAX, u64::MAX),
+        ] {
+            cursor = cursor.moved(Position::default(), more);
+            assert_eq!(cursor.lost, lost);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One open file of a log: its options, its style, its read position, and what was written to it
+//! since the last newline.
+
+#![deny(unsafe_code)]
+
+mod cursor;
+mod read;
+mod read_binary;
+mod read_text;
+mod stream;
+mod write;
+
+use kernel::{
+    alloc::flags::__GFP_NOWARN,
+    new_spinlock,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        SpinLock, //
+    }, //
+};
+
+use crate::{
+    log::{
+        Log,
+        Place, //
+    },
+    pure::{
+        ring::Position,
+        style::Style, //
+    },
+    sys::wait::{
+        Events,
+        Relay, //
+    },
+    uapi, //
+};
+
+use self::{
+    cursor::Cursor,
+    stream::Stream, //
+};
+
+/// The options of an open file: a set of `UMSG_OPTION_*` of `uapi/umsg.h`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Options(u32);
+
+impl Options {
+    /// Returns the options that a program gave; `None` if they have undefined bits.
+    pub(crate) fn new(bits: u32) -> Option<Self> {
+        (bits & !uapi::UMSG_OPTIONS == 0).then_some(Self(bits))
+    }
+
+    /// Returns the bits of the set.
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Returns whether `option` is in the set.
+    pub(crate) fn has(self, option: u32) -> bool {
+        self.0 & option != 0
+    }
+}
+
+/// An open file of a log.
+#[pin_data]
+pub(crate) struct Reader {
+    /// The waiters of this open file; it also holds the log.
+    #[pin]
+    relay: Relay<Log>,
+    /// Effective user id of the task that opened it, as the kernel holds it.
+    opener: u32,
+    options: Atomic<u32>,
+    /// A [`Style`], by its number.
+    style: Atomic<u32>,
+    #[pin]
+    cursor: SpinLock<Cursor>,
+    #[pin]
+    stream: Stream,
+}
+
+/// Returns the events that a file of this style reports when there is something to read.
+fn events(style: Style) -> Events {
+    Events::READABLE | Events::PRIORITY | Events::ERROR.when(style != Style::Lines)
+}
+
+/// Allocates `size` bytes, charged to the memory cgroup of the caller.
+pub(crate) fn memory(size: usize) -> Result<KVVec<u8>> {
+    let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+    Ok(KVVec::with_capacity(size, flags)?)
+}
+
+impl Reader {
+    /// Creates an open file of `log`, before its oldest record, for a task with the effective user
+    /// id `opener`, as the kernel holds it.
+    pub(crate) fn new(log: Arc<Log>, opener: u32) -> impl PinInit<Self, Error> {
+        let cursor = Cursor {
+            position: Position::before_gone(log.info().oldest_seq),
+            lost: 0,
+        };
+        let style = log.style();
+        try_pin_init!(Self {
+            relay <- Relay::new(log, events(style)),
+            opener,
+            options: Atomic::new(0),
+            style: Atomic::new(style.number()),
+            cursor <- new_spinlock!(cursor, "umsg::cursor"),
+            stream <- Stream::new(),
+        })
+    }
+
+    /// Returns the log.
+    pub(crate) fn log(&self) -> &Log {
+        self.relay.source()
+    }
+
+    /// Returns the waiters of this open file.
+    pub(crate) fn relay(&self) -> &Relay<Log> {
+        &self.relay
+    }
+
+    /// Returns the options of the file.
+    pub(crate) fn options(&self) -> Options {
+        Options(self.options.load(Relaxed))
+    }
+
+    /// Sets the options for the calls that begin from now on.
+    pub(crate) fn set_options(&self, options: Options) {
+        self.options.store(options.0, Relaxed);
+    }
+
+    /// Returns the effective user id of the task that opened the file, as the kernel holds it.
+    pub(crate) fn opener(&self) -> u32 {
+        self.opener
+    }
+
+    /// Returns the style of the file.
+    pub(crate) fn style(&self) -> Style {
+        Style::new(self.style.load(Relaxed)).unwrap_or(Style::Lines)
+    }
+
+    /// Sets the style for the calls that begin from now on.
+    pub(crate) fn set_style(&self, style: Style) {
+        self.style.store(style.number(), Relaxed);
+        self.relay.set_mask(events(style));
+    }
+
+    /// Returns what is written to the file in the style `lines`.
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Moves to `place`. Records in between are skipped, not lost.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` as [`Log::position`].
+    pub(crate) fn seek(&self, place: Place) -> Result {
+        let position = self.log().position(place)?;
+        self.cursor.lock().position = position;
+        // Another thread may wait for a record at the old position.
+        self.relay.wake(events(self.style()));
+        Ok(())
+    }
+
+    /// Returns the sequence number at the read position, and the number of lost records that reads
+    /// of this file have reported.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        let cursor = *self.cursor.lock();
+        (cursor.position.seq(), cursor.lost)
+    }
+}

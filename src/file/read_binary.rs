@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reads in binary format.
+
+use kernel::prelude::*;
+
+use crate::{
+    log::LOCKED_MAX,
+    pure::{
+        record::{
+            Header,
+            FRAME_HEADER_SIZE,
+            HEADER_SIZE, //
+        },
+        ring::Stored,
+        style::Style, //
+    },
+    sys::{
+        buffer::{
+            uninit,
+            Buffer, //
+        },
+        task::View,
+        user_buf::Dest, //
+    }, //
+};
+
+use super::{
+    memory,
+    read::{
+        faster,
+        How,
+        STACK, //
+    },
+    Reader, //
+};
+
+impl Reader {
+    /// Reads as many records in binary format as fit.
+    pub(super) fn read_binary(&self, how: How, dest: &mut Dest<'_, '_>) -> Result<usize> {
+        let view = View::of_current();
+        let mut stack = uninit::<STACK>();
+        let mut heap;
+        let mut frames = Buffer::new(&mut stack);
+        loop {
+            let before = dest.written();
+            let start = *self.cursor.lock();
+            let mut first = None::<Stored<'static>>;
+            let mut after = start.position;
+            // Size of the record that did not fit.
+            let mut next_size = 0;
+            frames.clear();
+            let capacity = frames.room();
+            let room = capacity.min(dest.room());
+            self.log().look(start.position, |stored| {
+                // The text with its padding, which is that of the frame.
+                let (header, text) = stored.bytes.split_at(HEADER_SIZE);
+                first.get_or_insert(stored.detached());
+                let size = FRAME_HEADER_SIZE + text.len();
+                if frames.len() + size > room {
+                    next_size = size;
+                    return false;
+                }
+                frames.push(&Header::frame(header, |ids| view.ids(ids), stored.lost));
+                frames.push(text);
+                after = stored.after;
+                frames.len() < LOCKED_MAX
+            });
+            let Some(first) = first else {
+                if before > 0 {
+                    return Ok(before);
+                }
+                self.wait(start, how)?;
+                continue;
+            };
+            if first.lost > 0 && how.style != Style::Lines && before > 0 {
+                return Ok(before);
+            }
+            if first.lost > 0 && !self.tell_of_loss(start, &first, how)? {
+                continue;
+            }
+            let fits = next_size <= dest.room() - frames.len();
+            if frames.len() > 0 {
+                if !dest.write(frames.as_slice()) {
+                    dest.rewind(before);
+                    return if before > 0 { Ok(before) } else { Err(EFAULT) };
+                }
+                if !self.advance(start, start.moved(after, first.lost)) {
+                    dest.rewind(before);
+                    match faster() {
+                        Err(_) if before > 0 => return Ok(before),
+                        tried => tried?,
+                    }
+                    continue;
+                }
+                let all = next_size == 0 && frames.len() < LOCKED_MAX;
+                // No signal cuts a read of a few KiB short.
+                let long = dest.written() >= LOCKED_MAX;
+                if all || !fits || long && current!().signal_pending() {
+                    return Ok(dest.written());
+                }
+            } else if !fits {
+                if before > 0 {
+                    return Ok(before);
+                }
+                self.skip(start, &first, how)?;
+                continue;
+            }
+            // There are more records than this buffer has room for.
+            let wanted = next_size.max(LOCKED_MAX.min(dest.room()));
+            if wanted > capacity {
+                heap = match memory(wanted) {
+                    Err(_) if dest.written() > 0 => return Ok(dest.written()),
+                    heap => heap?,
+                };
+                frames = Buffer::new(heap.spare_capacity_mut());
+            }
+        }
+    }
+}
