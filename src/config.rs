@@ -27,11 +27,11 @@ use crate::{
         ring::Policy,
         style::Style,
         value::{
+            AsciiStr,
             Minor,
             Mode,
+            ParamValue, //
             Size,
-            Text,
-            Value, //
         }, //
     },
     sys::{
@@ -41,7 +41,7 @@ use crate::{
 };
 
 /// The parameters, as users know them.
-mod given {
+mod params {
     use super::*;
 
     parameters! {
@@ -71,7 +71,7 @@ mod given {
             default: "lines",
             words: ("lines, kmsg or plain"),
         }
-        logs: Text<LOGS_MAX> {
+        logs: AsciiStr<LOGS_MAX> {
             description: "further logs, /dev/umsg-NAME each",
             default: "",
             words: ("a list of NAME[:CAPACITY][:POLICY][:MODE][:STYLE] with commas between"),
@@ -113,12 +113,12 @@ pub(crate) fn record_max() -> usize {
 
 /// Has `record_max` stay within what a log of `capacity` bytes holds. To be called with the
 /// parameter lock held.
-pub(crate) fn limit_records(capacity: usize) {
+pub(crate) fn set_record_max_limit(capacity: usize) {
     RECORD_MAX_LIMIT.store(capacity, Relaxed);
 }
 
 /// Makes `size` the `record_max` from now on, if the logs can hold such records.
-fn apply_record_max(size: &Size) -> bool {
+fn set_record_max(size: &Size) -> bool {
     let good = record::stored_size(size.0) <= RECORD_MAX_LIMIT.load(Relaxed);
     if good {
         RECORD_MAX.store(size.0, Relaxed);
@@ -129,7 +129,7 @@ fn apply_record_max(size: &Size) -> bool {
 /// What a write of `given` to the parameter `record_max` does.
 fn change_record_max(value: &mut Size, given: &[u8]) -> Result {
     let size = read::<Size>(given)
-        .filter(|size| size.is_within("1", "64K") && apply_record_max(size))
+        .filter(|size| size.is_within("1", "64K") && set_record_max(size))
         .ok_or(EINVAL)?;
     *value = size;
     Ok(())
@@ -170,14 +170,14 @@ impl Config {
     ///
     /// `EINVAL` and `ENOMEM`, each with its line in the kernel log.
     pub(crate) fn from_parameters() -> Result<Self> {
-        let capacity = given::capacity.value()?;
-        let mode = given::mode.value()?;
-        let policy = given::policy.value()?;
-        let style = given::style.value()?;
-        let minor = given::minor.value()?;
-        let quiet = given::quiet.value()?;
+        let capacity = params::capacity.value()?;
+        let mode = params::mode.value()?;
+        let policy = params::policy.value()?;
+        let style = params::style.value()?;
+        let minor = params::minor.value()?;
+        let quiet = params::quiet.value()?;
         // The last one, so that a write through sysfs comes before this or sees what it set.
-        given::record_max.value()?;
+        params::record_max.value()?;
 
         let mut logs = KVec::new();
         logs.push(
@@ -191,19 +191,19 @@ impl Config {
             },
             GFP_KERNEL,
         )?;
-        given::logs.with(|list| -> Result {
+        params::logs.with_value(|list| -> Result {
             for item in list.as_str().split(',').filter(|item| !item.is_empty()) {
                 let refuse = |why: &str| {
                     // A line of printk() has room for about a thousand bytes, the newline included.
-                    let given = Text::<256>::cut(list.as_bytes());
-                    let item = Text::<64>::cut(item.as_bytes());
+                    let given = AsciiStr::<256>::truncate_from(list.as_bytes());
+                    let item = AsciiStr::<64>::truncate_from(item.as_bytes());
                     pr_err!("logs={}: {why} in '{}'\n", given.as_str(), item.as_str());
                 };
                 let default = logs.first().ok_or(EINVAL)?;
                 let mut log = match LogConfig::parse(item, default) {
                     Ok(log) => log,
-                    Err(NoLog::Memory) => return Err(ENOMEM),
-                    Err(NoLog::Wrong(why)) => {
+                    Err(LogConfigError::Memory) => return Err(ENOMEM),
+                    Err(LogConfigError::Invalid(why)) => {
                         refuse(why);
                         return Err(EINVAL);
                     }
@@ -216,23 +216,24 @@ impl Config {
             }
             Ok(())
         })??;
-        // INVARIANT: They are whole pages, and the names differ; `hold_records` sees to the rest.
+        // INVARIANT: The capacities are whole pages, and the names differ. The rest is checked by
+        // `check_record_max`.
         let config = Self { logs, quiet };
-        config.hold_records()?;
-        config.fit_memory()?;
+        config.check_record_max()?;
+        config.check_memory()?;
         Ok(config)
     }
 
     /// Checks that each log holds a record of `record_max`, and puts that in force.
-    fn hold_records(&self) -> Result {
+    fn check_record_max(&self) -> Result {
         let smallest = self
             .logs
             .iter()
             .min_by_key(|log| log.capacity)
             .ok_or(EINVAL)?;
         RECORD_MAX_LIMIT.store(smallest.capacity, Relaxed);
-        given::record_max.with(|size| {
-            if apply_record_max(size) {
+        params::record_max.with_value(|size| {
+            if set_record_max(size) {
                 return Ok(());
             }
             pr_err!(
@@ -248,7 +249,7 @@ impl Config {
 
     /// Checks that the machine has the memory for all logs. Asked for before anything is allocated:
     /// the allocator would have the kernel kill processes to find it.
-    fn fit_memory(&self) -> Result {
+    fn check_memory(&self) -> Result {
         let wanted = self
             .logs
             .iter()
@@ -275,9 +276,9 @@ impl Config {
 }
 
 /// Why there is no [`LogConfig`].
-pub(crate) enum NoLog {
+pub(crate) enum LogConfigError {
     /// This is wrong with what was given.
-    Wrong(&'static str),
+    Invalid(&'static str),
     /// There is no memory for it.
     Memory,
 }
@@ -285,16 +286,17 @@ pub(crate) enum NoLog {
 impl LogConfig {
     /// Reads `NAME[:CAPACITY][:POLICY][:MODE][:STYLE]`, in any order after the name; what is not
     /// given is as for the `default` log. The node has no minor number of its own yet.
-    pub(crate) fn parse(item: &str, default: &Self) -> core::result::Result<Self, NoLog> {
+    pub(crate) fn parse(item: &str, default: &Self) -> core::result::Result<Self, LogConfigError> {
         let mut fields = item.split(':');
         let name = fields.next().unwrap_or("");
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(good) {
-            return Err(NoLog::Wrong(
+            return Err(LogConfigError::Invalid(
                 "a name must be 1 to 32 letters, digits, '_', '-' or '.'",
             ));
         }
-        let node = CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| NoLog::Memory)?;
+        let node =
+            CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| LogConfigError::Memory)?;
         let (mut capacity, mut policy, mut mode, mut style) = (None, None, None, None);
         for text in fields.map(str::as_bytes).filter(|text| !text.is_empty()) {
             let is_first = if let Some(given) = read::<Policy>(text) {
@@ -303,23 +305,25 @@ impl LogConfig {
                 style.replace(given).is_none()
             } else if let Some(given) = read::<Mode>(text).filter(|_| text[0] == b'0') {
                 if !given.is_within("0001", "0777") {
-                    return Err(NoLog::Wrong("the mode must be from 0001 to 0777"));
+                    return Err(LogConfigError::Invalid(
+                        "the mode must be from 0001 to 0777",
+                    ));
                 }
                 mode.replace(given).is_none()
             } else if let Some(given) = read::<Size>(text) {
                 if !given.is_within("4K", "1T") {
-                    return Err(NoLog::Wrong(
+                    return Err(LogConfigError::Invalid(
                         "the capacity must be from 4K to 1T, and a mode begins with 0,",
                     ));
                 }
                 capacity.replace(given).is_none()
             } else {
-                return Err(NoLog::Wrong(
+                return Err(LogConfigError::Invalid(
                     "there is neither a capacity, a policy, a mode nor a style",
                 ));
             };
             if !is_first {
-                return Err(NoLog::Wrong("there are two values of a kind"));
+                return Err(LogConfigError::Invalid("there are two values of a kind"));
             }
         }
         let capacity = capacity.unwrap_or(Size(default.capacity));
@@ -362,9 +366,9 @@ impl LogConfig {
 }
 
 /// Returns the value that `text` is, if it is one of its kind.
-fn read<V: Value>(text: &[u8]) -> Option<V> {
-    let mut value = V::EMPTY;
-    value.assign(text).then_some(value)
+fn read<V: ParamValue>(text: &[u8]) -> Option<V> {
+    let mut value = V::INIT;
+    value.parse_from(text).then_some(value)
 }
 
 /// Shown in the one line that the module prints when it is loaded.

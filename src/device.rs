@@ -21,31 +21,31 @@ use kernel::{
 
 use crate::{
     file::{
+        LogFile, //
         Options,
-        Reader, //
     },
     log::{
         Log,
-        Place, //
+        SeekTarget, //
     },
     pure::style::Style,
     sys::{
         miscdevice::{
             self,
-            Call,
-            Operations, //
+            CallFlags,
+            FileOperations, //
         },
         task,
         user_buf::Dest,
         wait::{
-            Events,
+            PollEvents,
             WaitQueue, //
         }, //
     },
     uapi, //
 };
 
-impl Operations for Reader {
+impl FileOperations for LogFile {
     type Node = Arc<Log>;
 
     fn open(log: &Arc<Log>, opener: u32) -> Result<Pin<KBox<Self>>> {
@@ -57,19 +57,19 @@ impl Operations for Reader {
         let _ = self.stream().finish(self.log(), self.log().record_max());
     }
 
-    fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize> {
-        Reader::read(self, call.nonblocking, dest)
+    fn read(&self, call: CallFlags, dest: &mut Dest<'_, '_>) -> Result<usize> {
+        LogFile::read(self, call.nonblocking, dest)
     }
 
-    fn write(&self, _call: Call, source: &mut IovIterSource<'_>) -> Result<usize> {
-        Reader::write(self, source)
+    fn write(&self, _call: CallFlags, source: &mut IovIterSource<'_>) -> Result<usize> {
+        LogFile::write(self, source)
     }
 
     fn poll_queue(&self) -> &WaitQueue {
         self.relay().waiters()
     }
 
-    fn poll(&self, call: Call) -> Events {
+    fn poll(&self, call: CallFlags) -> PollEvents {
         // No append wakes a file that cannot be read.
         if call.may_read {
             self.relay().join();
@@ -77,46 +77,46 @@ impl Operations for Reader {
         let info = self.log().info();
         let (seq, _) = self.progress();
         let lost = call.may_read && seq < info.oldest_seq;
-        Events::READABLE.when(call.may_read && seq < info.next_seq)
-            | Events::PRIORITY.when(lost)
-            | Events::ERROR.when(lost && self.style() != Style::Lines)
-            | Events::WRITABLE.when(call.may_write)
+        PollEvents::READABLE.when(call.may_read && seq < info.next_seq)
+            | PollEvents::PRIORITY.when(lost)
+            | PollEvents::ERROR.when(lost && self.style() != Style::Lines)
+            | PollEvents::WRITABLE.when(call.may_write)
     }
 
     /// As `devkmsg_llseek()`.
     fn seek(&self, offset: i64, whence: u32) -> Result {
-        let place = match (offset, whence) {
+        let target = match (offset, whence) {
             (1.., _) | (..0, _) => return Err(ESPIPE),
-            (0, miscdevice::SEEK_SET) => Place::Oldest,
-            (0, miscdevice::SEEK_DATA) => Place::Cleared,
-            (0, miscdevice::SEEK_END) => Place::Next,
+            (0, miscdevice::SEEK_SET) => SeekTarget::Oldest,
+            (0, miscdevice::SEEK_DATA) => SeekTarget::Cleared,
+            (0, miscdevice::SEEK_END) => SeekTarget::Next,
             (0, _) => return Err(EINVAL),
         };
-        Reader::seek(self, place)
+        LogFile::seek(self, target)
     }
 
-    fn ioctl(&self, call: Call, command: u32, argument: UserPtr) -> Result {
+    fn ioctl(&self, call: CallFlags, command: u32, argument: UserPtr) -> Result {
         match command {
-            uapi::UMSG_IOC_INFO => reply(argument, self.log().info().as_bytes()),
+            uapi::UMSG_IOC_INFO => write_arg(argument, self.log().info().as_bytes()),
             uapi::UMSG_IOC_CLEAR => {
                 if !call.may_write {
                     return Err(EBADF);
                 }
-                if !task::may_administer() {
+                if !task::has_cap_syslog() {
                     return Err(EPERM);
                 }
                 self.log().clear();
                 Ok(())
             }
-            uapi::UMSG_IOC_GET_OPTIONS => reply(argument, &self.options().bits().to_ne_bytes()),
+            uapi::UMSG_IOC_GET_OPTIONS => write_arg(argument, &self.options().bits().to_ne_bytes()),
             uapi::UMSG_IOC_SET_OPTIONS => {
-                let options = Options::new(ask::<u32>(argument)?).ok_or(EINVAL)?;
+                let options = Options::new(read_arg::<u32>(argument)?).ok_or(EINVAL)?;
                 self.set_options(options);
                 Ok(())
             }
-            uapi::UMSG_IOC_GET_STYLE => reply(argument, &self.style().number().to_ne_bytes()),
+            uapi::UMSG_IOC_GET_STYLE => write_arg(argument, &self.style().number().to_ne_bytes()),
             uapi::UMSG_IOC_SET_STYLE => {
-                self.set_style(Style::new(ask::<u32>(argument)?).ok_or(EINVAL)?);
+                self.set_style(Style::new(read_arg::<u32>(argument)?).ok_or(EINVAL)?);
                 Ok(())
             }
             // What other records there are is for who may read them.
@@ -125,11 +125,11 @@ impl Operations for Reader {
             {
                 Err(EBADF)
             }
-            uapi::UMSG_IOC_SEEK_SEQ => Reader::seek(self, Place::Seq(ask(argument)?)),
-            uapi::UMSG_IOC_SEEK_TIME => Reader::seek(self, Place::Time(ask(argument)?)),
+            uapi::UMSG_IOC_SEEK_SEQ => LogFile::seek(self, SeekTarget::Seq(read_arg(argument)?)),
+            uapi::UMSG_IOC_SEEK_TIME => LogFile::seek(self, SeekTarget::Time(read_arg(argument)?)),
             uapi::UMSG_IOC_NEXT_SIZE => {
                 let size = self.next_size()?.ok_or(EAGAIN)?;
-                reply(argument, &(size as u32).to_ne_bytes())
+                write_arg(argument, &(size as u32).to_ne_bytes())
             }
             _ => Err(ENOTTY),
         }
@@ -160,12 +160,12 @@ impl Operations for Reader {
 }
 
 /// Reads what an ioctl was given by the user.
-fn ask<T: kernel::transmute::FromBytes>(argument: UserPtr) -> Result<T> {
+fn read_arg<T: kernel::transmute::FromBytes>(argument: UserPtr) -> Result<T> {
     UserSlice::new(argument, size_of::<T>()).reader().read()
 }
 
 /// Writes what an ioctl returns to the user.
-fn reply(argument: UserPtr, bytes: &[u8]) -> Result {
+fn write_arg(argument: UserPtr, bytes: &[u8]) -> Result {
     UserSlice::new(argument, bytes.len())
         .writer()
         .write_slice(bytes)

@@ -56,28 +56,28 @@ use crate::{
         record::{
             stored_size,
             Entries,
+            EntryError,
             Header,
-            NoEntry,
             Priority,
             Writer,
             HEADER_SIZE, //
         },
         ring::{
             index_len,
+            AppendError,
             IndexEntry,
             Policy,
             Position,
-            Refused,
+            RecordRef, //
             Ring,
-            Stored, //
         },
         style::Style, //
     },
     sys::{
         random,
         wait::{
-            Events,
             HasQueue,
+            PollEvents,
             WaitQueue, //
         }, //
     },
@@ -111,13 +111,13 @@ struct State {
 }
 
 /// How [`Log::append_all`] ended.
-pub(crate) enum Ended {
+pub(crate) enum BatchEnd {
     /// What is left is no whole entry, or nothing.
-    Cut,
+    Incomplete,
     /// The next entry was not taken.
-    Refused(Error),
+    Rejected(Error),
     /// Enough for the time that the lock may be held.
-    Paused,
+    LimitReached,
 }
 
 impl State {
@@ -125,23 +125,23 @@ impl State {
     fn append(&mut self, header: Header, text: &[u8]) -> Result {
         match self.ring.append(header, text) {
             Ok(_) => Ok(()),
-            Err(Refused::Full) => Err(ENOSPC),
-            Err(Refused::TooLarge) => Err(EMSGSIZE),
+            Err(AppendError::Full) => Err(ENOSPC),
+            Err(AppendError::TooLarge) => Err(EMSGSIZE),
         }
     }
 }
 
-/// A place to seek to.
-pub(crate) enum Place {
+/// The target of a seek.
+pub(crate) enum SeekTarget {
     /// Before the oldest record.
     Oldest,
     /// After the last record that was cleared.
     Cleared,
     /// After the newest record.
     Next,
-    /// Before the record with this sequence number, as [`Ring::position_of`].
+    /// Before the record with this sequence number, as [`Ring::position_of_seq`].
     Seq(u64),
-    /// Before the first record of this time or later, as [`Ring::position_at`].
+    /// Before the first record of this time or later, as [`Ring::position_of_time`].
     Time(u64),
 }
 
@@ -214,7 +214,7 @@ impl Log {
         writer: Writer,
         data: &[u8],
         entries: &mut impl Entries,
-    ) -> (usize, Ended) {
+    ) -> (usize, BatchEnd) {
         let mut taken = 0;
         let mut stored = 0;
         let mut state = self.state.lock();
@@ -222,7 +222,7 @@ impl Log {
         let time_ns = now();
         let ended = loop {
             if stored >= LOCKED_MAX {
-                break Ended::Paused;
+                break BatchEnd::LimitReached;
             }
             match entries.first(&data[taken..]) {
                 Ok(entry) => {
@@ -235,15 +235,15 @@ impl Log {
                         writer,
                     };
                     if let Err(error) = state.append(header, entry.text) {
-                        break Ended::Refused(error);
+                        break BatchEnd::Rejected(error);
                     }
                     entries.stored(&entry);
                     taken += entry.size;
                     stored += stored_size(entry.text.len());
                 }
-                Err(NoEntry::Cut) => break Ended::Cut,
-                Err(NoEntry::Invalid) => break Ended::Refused(EINVAL),
-                Err(NoEntry::TooLong) => break Ended::Refused(EMSGSIZE),
+                Err(EntryError::Incomplete) => break BatchEnd::Incomplete,
+                Err(EntryError::Invalid) => break BatchEnd::Rejected(EINVAL),
+                Err(EntryError::TooLong) => break BatchEnd::Rejected(EMSGSIZE),
             }
         };
         if taken > 0 {
@@ -258,8 +258,9 @@ impl Log {
         let dropped = state.ring.oldest() != oldest;
         drop(state);
         if self.queue.is_active() {
-            self.queue
-                .wake(Events::READABLE | (Events::PRIORITY | Events::ERROR).when(dropped));
+            self.queue.wake(
+                PollEvents::READABLE | (PollEvents::PRIORITY | PollEvents::ERROR).when(dropped),
+            );
         }
     }
 
@@ -268,14 +269,18 @@ impl Log {
     ///
     /// The lock is held all the time: `each` must not sleep, and has to end soon.
     #[inline(always)]
-    pub(crate) fn look(&self, from: Position, mut each: impl FnMut(&Stored<'_>) -> bool) {
+    pub(crate) fn for_each_from(
+        &self,
+        from: Position,
+        mut each: impl FnMut(&RecordRef<'_>) -> bool,
+    ) {
         let state = self.state.lock();
         let mut at = from;
         while let Some(stored) = state.ring.read(at) {
             if !each(&stored) {
                 break;
             }
-            at = stored.after;
+            at = stored.end;
         }
     }
 
@@ -284,19 +289,19 @@ impl Log {
         from.seq() < self.state.lock().ring.next().seq()
     }
 
-    /// Returns the position at `place`.
+    /// Returns the position at `target`.
     ///
     /// # Errors
     ///
     /// `EINVAL`: the sequence number is greater than that of the next record.
-    pub(crate) fn position(&self, place: Place) -> Result<Position> {
+    pub(crate) fn position(&self, target: SeekTarget) -> Result<Position> {
         let ring = &self.state.lock().ring;
-        match place {
-            Place::Oldest => Ok(ring.oldest()),
-            Place::Cleared => Ok(ring.cleared()),
-            Place::Next => Ok(ring.next()),
-            Place::Seq(seq) => ring.position_of(seq).ok_or(EINVAL),
-            Place::Time(time_ns) => Ok(ring.position_at(time_ns)),
+        match target {
+            SeekTarget::Oldest => Ok(ring.oldest()),
+            SeekTarget::Cleared => Ok(ring.cleared()),
+            SeekTarget::Next => Ok(ring.next()),
+            SeekTarget::Seq(seq) => ring.position_of_seq(seq).ok_or(EINVAL),
+            SeekTarget::Time(time_ns) => Ok(ring.position_of_time(time_ns)),
         }
     }
 

@@ -21,18 +21,18 @@ use crate::{
         self,
         Config,
         LogConfig,
-        NoLog,
+        LogConfigError,
         LOGS_MAX, //
     },
-    file::Reader,
+    file::LogFile,
     log::Log,
     pure::value::{
-        Text,
-        Value, //
+        AsciiStr,
+        ParamValue, //
     },
     sys::{
         memory,
-        miscdevice::CharDevice,
+        miscdevice::MiscDevice,
         registry::LOGS, //
     }, //
 };
@@ -43,13 +43,13 @@ pub(crate) struct Logs(KVec<Node>);
 /// A log and its device node.
 struct Node {
     config: LogConfig,
-    device: Pin<KBox<CharDevice<Reader>>>,
+    device: Pin<KBox<MiscDevice<LogFile>>>,
 }
 
 impl Node {
     /// Registers the node of a log.
     fn new(config: LogConfig, log: Arc<Log>) -> Result<Self> {
-        let device = CharDevice::register(&config.node, config.minor, config.mode, log);
+        let device = MiscDevice::register(&config.node, config.minor, config.mode, log);
         let device = KBox::pin_init(device, GFP_KERNEL)?;
         Ok(Self { config, device })
     }
@@ -93,18 +93,20 @@ impl Logs {
     }
 
     /// Adds the log `item` (`NAME[:...]`). Fails, and says why.
-    fn add(&mut self, item: &str) -> Result<(), NoLog> {
+    fn add(&mut self, item: &str) -> Result<(), LogConfigError> {
         let configs = self.0.iter().map(|log| &log.config);
-        let default = configs.clone().next().ok_or(NoLog::Memory)?;
+        let default = configs.clone().next().ok_or(LogConfigError::Memory)?;
         let mut config = LogConfig::parse(item, default)?;
-        config.fit_among(configs).map_err(NoLog::Wrong)?;
+        config.fit_among(configs).map_err(LogConfigError::Invalid)?;
         if config.capacity > memory::available() {
-            return Err(NoLog::Wrong(
+            return Err(LogConfigError::Invalid(
                 "the machine has not that much memory to spare",
             ));
         }
         if !config.holds_records() {
-            return Err(NoLog::Wrong("a record of record_max does not fit"));
+            return Err(LogConfigError::Invalid(
+                "a record of record_max does not fit",
+            ));
         }
         let add = || -> Result {
             self.0.reserve(1, GFP_KERNEL)?;
@@ -113,26 +115,26 @@ impl Logs {
             Ok(())
         };
         add().map_err(|error| match error {
-            EBUSY => NoLog::Wrong("another device has its minor number"),
-            _ => NoLog::Memory,
+            EBUSY => LogConfigError::Invalid("another device has its minor number"),
+            _ => LogConfigError::Memory,
         })?;
-        self.limit_records();
+        self.set_record_max_limit();
         Ok(())
     }
 
     /// Has `record_max` stay within what the smallest log holds.
-    fn limit_records(&self) {
+    fn set_record_max_limit(&self) {
         let capacities = self.0.iter().map(|log| log.config.capacity);
-        config::limit_records(capacities.min().unwrap_or(usize::MAX));
+        config::set_record_max_limit(capacities.min().unwrap_or(usize::MAX));
     }
 
     /// Removes the log `name`. A program that has it open keeps it until it closes it.
-    fn remove(&mut self, name: &str) -> Result<(), NoLog> {
+    fn remove(&mut self, name: &str) -> Result<(), LogConfigError> {
         let is_it = |log: &Node| log.config.name() == Some(name.as_bytes());
         let at = self.0.iter().position(is_it);
         at.and_then(|at| self.0.remove(at).ok())
-            .ok_or(NoLog::Wrong("there is no such log"))?;
-        self.limit_records();
+            .ok_or(LogConfigError::Invalid("there is no such log"))?;
+        self.set_record_max_limit();
         Ok(())
     }
 }
@@ -145,7 +147,7 @@ impl Logs {
 ///
 /// `EINVAL`: it is neither of them, or the log cannot be as it was asked for. `ENOMEM`: there is no
 /// memory for it. `ENODEV`: the module is being unloaded.
-pub(crate) fn change(list: &mut Text<LOGS_MAX>, given: &[u8]) -> Result {
+pub(crate) fn change(list: &mut AsciiStr<LOGS_MAX>, given: &[u8]) -> Result {
     let mut logs = LOGS.lock();
     let logs = logs.as_mut().ok_or(ENODEV)?;
     let mut longer = KVVec::with_capacity(LOGS_MAX, GFP_KERNEL)?;
@@ -160,33 +162,41 @@ pub(crate) fn change(list: &mut Text<LOGS_MAX>, given: &[u8]) -> Result {
                 let items = list.as_str().split(',').filter(is_other);
                 join(&mut longer, items).and_then(|()| logs.remove(name))
             }
-            _ => Err(NoLog::Wrong("must be +NAME[:...] or -NAME")),
+            _ => Err(LogConfigError::Invalid("must be +NAME[:...] or -NAME")),
         },
-        Err(_) => Err(NoLog::Wrong("must be +NAME[:...] or -NAME")),
+        Err(_) => Err(LogConfigError::Invalid("must be +NAME[:...] or -NAME")),
     };
     match changed {
         Ok(()) => {
-            list.assign(&longer);
+            list.parse_from(&longer);
             Ok(())
         }
-        Err(NoLog::Memory) => Err(ENOMEM),
-        Err(NoLog::Wrong(why)) => {
-            pr_err!("logs={}: {why}\n", Text::<64>::cut(given).as_str());
+        Err(LogConfigError::Memory) => Err(ENOMEM),
+        Err(LogConfigError::Invalid(why)) => {
+            pr_err!(
+                "logs={}: {why}\n",
+                AsciiStr::<64>::truncate_from(given).as_str()
+            );
             Err(EINVAL)
         }
     }
 }
 
 /// Writes a list of `items` into `list`, whose memory must be there.
-fn join<'a>(list: &mut KVVec<u8>, items: impl Iterator<Item = &'a str>) -> Result<(), NoLog> {
+fn join<'a>(
+    list: &mut KVVec<u8>,
+    items: impl Iterator<Item = &'a str>,
+) -> Result<(), LogConfigError> {
     for item in items {
         let comma = if list.is_empty() { "" } else { "," };
         if list.len() + comma.len() + item.len() > LOGS_MAX {
-            return Err(NoLog::Wrong("the list of logs would be too long"));
+            return Err(LogConfigError::Invalid(
+                "the list of logs would be too long",
+            ));
         }
         for part in [comma, item] {
             list.extend_from_slice(part.as_bytes(), GFP_KERNEL)
-                .map_err(|_| NoLog::Memory)?;
+                .map_err(|_| LogConfigError::Memory)?;
         }
     }
     Ok(())

@@ -51,7 +51,7 @@ impl kernel::Module for Umsg {
         let logs = Logs::new(config)?;
         // Nothing can fail any more.
         *registry::LOGS.lock() = Some(logs);
-        miscdevice::open_for_all();
+        miscdevice::enable_open();
         if !quiet {
             pr_info!("{}\n", ready.to_str().unwrap_or(""));
         }

@@ -57,7 +57,7 @@ use pure::record::{self, Entry, Header, Ids, Priority, Writer};
 use pure::style::Style;
 
 /// Offset and size of a field in bytes.
-type Place = (usize, usize);
+type SeekTarget = (usize, usize);
 
 /// The list of what the header has.
 #[derive(Default)]
@@ -65,7 +65,7 @@ struct Abi {
     constants: BTreeMap<String, u64>,
     structs: BTreeMap<String, usize>,
     /// By structure.
-    fields: BTreeMap<String, BTreeMap<String, Place>>,
+    fields: BTreeMap<String, BTreeMap<String, SeekTarget>>,
     /// Structure, bytes of text, bytes in all.
     sizes: Vec<(String, u64, u64)>,
 }
@@ -152,13 +152,13 @@ fn structures() {
         &abi.structs,
         [
             ("umsg_info", size_of::<uapi::umsg_info>()),
-            ("umsg_record", record::FRAME_HEADER_SIZE),
+            ("umsg_record", record::BINARY_HEADER_SIZE),
             ("umsg_entry", record::ENTRY_HEADER_SIZE),
         ],
     );
     // No padding, where something could leak or be forgotten.
     for (name, size) in &abi.structs {
-        let mut places: Vec<Place> = abi.fields[name].values().copied().collect();
+        let mut places: Vec<SeekTarget> = abi.fields[name].values().copied().collect();
         places.sort();
         let end = places.iter().fold(0, |end, &(offset, size)| {
             assert_eq!(offset, end, "a hole in {name}");
@@ -229,7 +229,7 @@ fn records() {
         writer: Writer { ids: Ids { pid: 1, tid: 2, uid: 3, opener: 4 }, comm },
     };
     let ids = Ids { pid: 0x4142_4344, tid: 0x5152_5354, uid: 0x6162_6364, opener: 0x6566_6768 };
-    let frame = Header::frame(&header.encode(), |_| ids, 0x7172_7374_7576_7778);
+    let frame = Header::binary(&header.encode(), |_| ids, 0x7172_7374_7576_7778);
     for (name, &(offset, size)) in &Abi::of_header().fields["umsg_record"] {
         let bytes = &frame[offset..offset + size];
         let value = match name.as_str() {
@@ -277,7 +277,7 @@ fn entries() {
     }
     let text = &data[size..][..text_size as usize];
     let priority = Priority::new(priority).expect("a priority");
-    let entry = Entry { priority, continues: false, goes_on: false, text, size: data.len() };
+    let entry = Entry { priority, continues: false, is_continued: false, text, size: data.len() };
     assert_eq!(Entry::first(&data, 4096), Ok(entry));
 }
 
@@ -288,7 +288,7 @@ fn sizes() {
     let sizes = Abi::of_header().sizes;
     for (name, text_size, size) in &sizes {
         let ours = match name.as_str() {
-            "umsg_record" => record::frame_size(*text_size as usize),
+            "umsg_record" => record::binary_size(*text_size as usize),
             "umsg_entry" => {
                 let mut data = vec![0; 4096];
                 data[0] = record::ENTRY_HEADER_SIZE as u8;

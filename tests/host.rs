@@ -12,15 +12,15 @@ mod sys;
 mod value_tests {
     use crate::pure::ring::Policy;
     use crate::pure::style::Style;
-    use crate::pure::value::{join, joined_len, Minor, Mode, Size, Text, Value};
+    use crate::pure::value::{join, joined_len, AsciiStr, Minor, Mode, ParamValue, Size};
     use proptest::prelude::*;
 
-    fn parse<T: Value>(text: &[u8]) -> Option<T> {
-        let mut value = T::EMPTY;
-        value.assign(text).then_some(value)
+    fn parse<T: ParamValue>(text: &[u8]) -> Option<T> {
+        let mut value = T::INIT;
+        value.parse_from(text).then_some(value)
     }
 
-    fn show<T: Value>(value: &T) -> String {
+    fn show<T: ParamValue>(value: &T) -> String {
         let mut out = String::new();
         value.show(&mut out).unwrap();
         out
@@ -77,14 +77,15 @@ mod value_tests {
             if let Some(value) = parse::<Style>(&bytes) {
                 prop_assert_eq!(show(&value).into_bytes(), bytes.clone());
             }
-            let text = parse::<Text<16>>(&bytes);
+            let text = parse::<AsciiStr<16>>(&bytes);
             let fits = bytes.len() <= 16 && bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
             prop_assert_eq!(text.is_some(), fits);
             if let Some(text) = text {
                 prop_assert!(text.is_within("", ""));
                 prop_assert_eq!(show(&text).into_bytes(), bytes.clone());
             }
-            prop_assert_eq!(Text::<16>::cut(&bytes).as_str().len(), bytes.len().min(16));
+            let truncated = AsciiStr::<16>::truncate_from(&bytes);
+            prop_assert_eq!(truncated.as_str().len(), bytes.len().min(16));
         }
     }
 
@@ -136,7 +137,7 @@ mod value_tests {
 
 mod record_tests {
     use crate::model::{self, parsed};
-    use crate::pure::kmsg_format::{Keys, TextForm};
+    use crate::pure::kmsg_format::{Keys, KmsgFormat};
     use crate::pure::record::{parse, Header, Ids, Priority, Writer, HEADER_SIZE};
     use proptest::prelude::*;
 
@@ -152,10 +153,10 @@ mod record_tests {
     }
 
     fn text_form(header: &Header, text: &[u8], lost: u64) -> Vec<u8> {
-        written(&TextForm::new(header, text, Keys::All(lost)))
+        written(&KmsgFormat::new(header, text, Keys::All(lost)))
     }
 
-    fn written(form: &TextForm<'_>) -> Vec<u8> {
+    fn written(form: &KmsgFormat<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         assert!(form.write(|piece| {
             out.extend_from_slice(piece);
@@ -214,7 +215,7 @@ mod record_tests {
         );
         assert_eq!(text_form(&widest, b"x", u64::MAX), want.as_bytes());
         // So that it is known to fit where it does.
-        let mut form = TextForm::new(&widest, b"\n", Keys::All(u64::MAX));
+        let mut form = KmsgFormat::new(&widest, b"\n", Keys::All(u64::MAX));
         let len = form.len();
         assert!(form.fit(len));
         assert_eq!(written(&form).len(), len);
@@ -224,7 +225,7 @@ mod record_tests {
     fn failing_sink_ends_it() {
         let header = header(0, 0, 14, [b'c'; 16]);
         let text = vec![b'x'; 5000];
-        let form = TextForm::new(&header, &text, Keys::All(0));
+        let form = KmsgFormat::new(&header, &text, Keys::All(0));
         let mut pieces = 0;
         assert!(!form.write(|_| {
             pieces += 1;
@@ -261,7 +262,7 @@ mod record_tests {
             let number = if priority < 8 { priority + 8 } else { priority };
             let want = model::text_form(number, &header, &text, Some(lost));
             prop_assert_eq!(text_form(&header, &text, lost), want.into_bytes());
-            let plain = TextForm::new(&header, &text, Keys::None);
+            let plain = KmsgFormat::new(&header, &text, Keys::None);
             let want = model::text_form(number, &header, &text, None);
             prop_assert_eq!(written(&plain), want.into_bytes());
         }
@@ -277,7 +278,7 @@ mod record_tests {
         ) {
             let header = header(1, 1000, 14, *b"sixteen bytes !!");
             let keys = lost.map_or(Keys::None, Keys::All);
-            let mut form = TextForm::new(&header, &text, keys);
+            let mut form = KmsgFormat::new(&header, &text, keys);
             let got = form.fit(room).then(|| String::from_utf8(written(&form)).unwrap());
             if let Some(form) = &got {
                 prop_assert!(form.len() <= room);
@@ -336,7 +337,7 @@ mod record_tests {
                 assert_eq!(ids, header.writer.ids);
                 seen
             };
-            let frame = Header::frame(&stored, seen_ids, lost);
+            let frame = Header::binary(&stored, seen_ids, lost);
             prop_assert_eq!(frame.to_vec(), want);
         }
 
@@ -421,7 +422,7 @@ fn buffers() {
     let mut buffer = crate::sys::buffer::Buffer::new(&mut memory);
     assert!(buffer.push(b"0123456789"));
     assert!(!buffer.push(b"0123456789x"));
-    assert_eq!((buffer.as_slice(), buffer.room()), (&b"0123456789"[..], 10));
+    assert_eq!((buffer.as_slice(), buffer.remaining()), (&b"0123456789"[..], 10));
     buffer.spare()[..2].copy_from_slice(&[b'a', b'b'].map(std::mem::MaybeUninit::new));
     // SAFETY: These two bytes were just initialised.
     unsafe { buffer.assume_added(2) };
@@ -429,7 +430,7 @@ fn buffers() {
     buffer.remove_front(11);
     assert_eq!(buffer.as_slice(), b"bcde");
     buffer.remove_front(99);
-    assert_eq!((buffer.len(), buffer.room()), (0, 20));
+    assert_eq!((buffer.len(), buffer.remaining()), (0, 20));
     assert!(buffer.push(&[1; 20]) && buffer.push(b"") && !buffer.push(b"x"));
     buffer.clear();
     assert_eq!(buffer.as_slice(), b"");
@@ -438,7 +439,7 @@ fn buffers() {
 mod ring_tests {
     use crate::model::{Model, Op, READERS};
     use crate::pure::ring::{index_len, IndexEntry, Policy, Ring};
-    use crate::pure::value::Value;
+    use crate::pure::value::ParamValue;
     use proptest::prelude::*;
 
     fn policy() -> impl Strategy<Value = Policy> {

@@ -4,9 +4,9 @@
 
 use crate::pure::line::Lines;
 use crate::pure::record::{
-    stored_size, Entries, Header, Ids, NoEntry, Priority, Writer, HEADER_SIZE,
+    stored_size, Entries, EntryError, Header, Ids, Priority, Writer, HEADER_SIZE,
 };
-use crate::pure::ring::{index_len, IndexEntry, Policy, Position, Refused, Ring};
+use crate::pure::ring::{index_len, AppendError, IndexEntry, Policy, Position, Ring};
 
 /// What [`crate::pure::record::parse`] is to give, written a second time: the priority as a number.
 pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
@@ -56,17 +56,17 @@ pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize
 
 /// Holds [`crate::pure::record::Entry::first`] against [`entry`].
 pub fn check_entry(data: &[u8], record_max: usize) {
-    use crate::pure::record::{Binary, Entry, NoEntry};
+    use crate::pure::record::{Binary, Entry, EntryError};
     let got = Binary { record_max }.first(data);
     match entry(data, record_max) {
         Ok(Some((priority, text, size))) => {
             let priority = Priority::new(priority).unwrap();
-            let want = Entry { priority, continues: false, goes_on: false, text, size };
+            let want = Entry { priority, continues: false, is_continued: false, text, size };
             assert_eq!(got, Ok(want));
         }
-        Ok(None) => assert_eq!(got, Err(NoEntry::Cut)),
-        Err("the length") => assert_eq!(got, Err(NoEntry::TooLong)),
-        Err(_) => assert_eq!(got, Err(NoEntry::Invalid)),
+        Ok(None) => assert_eq!(got, Err(EntryError::Incomplete)),
+        Err("the length") => assert_eq!(got, Err(EntryError::TooLong)),
+        Err(_) => assert_eq!(got, Err(EntryError::Invalid)),
     }
 }
 
@@ -104,12 +104,12 @@ pub fn split_lines(pieces: &[&[u8]], record_max: usize) -> Vec<Line> {
             let size = entry.size;
             left.drain(..size);
         }
-        assert_eq!(lines.next(left, is_all), Err(NoEntry::Cut));
+        assert_eq!(lines.next(left, is_all), Err(EntryError::Incomplete));
     };
     for piece in pieces {
         left.extend_from_slice(piece);
         take(&mut left, false);
-        assert!(left.len() < crate::pure::line::decided_len(record_max), "{left:?} is undecided");
+        assert!(left.len() < crate::pure::line::partial_max(record_max), "{left:?} is undecided");
     }
     take(&mut left, true);
     assert!(left.is_empty());
@@ -208,7 +208,7 @@ pub enum Op {
 
 /// What a reader has seen: `received + lost + skipped` is the sequence number it stands at.
 #[derive(Clone, Copy, Default)]
-struct Reader {
+struct LogFile {
     position: Position,
     start: u64,
     received: u64,
@@ -222,7 +222,7 @@ pub struct Model {
     taken: Vec<Vec<u8>>,
     refused: u64,
     cleared: u64,
-    readers: [Reader; READERS],
+    readers: [LogFile; READERS],
 }
 
 impl Model {
@@ -238,7 +238,7 @@ impl Model {
             taken: Vec::new(),
             refused: 0,
             cleared: 0,
-            readers: [Reader::default(); READERS],
+            readers: [LogFile::default(); READERS],
         }
     }
 
@@ -301,8 +301,8 @@ impl Model {
                 }
                 assert!(self.stored(self.oldest()) <= capacity);
             }
-            Err(Refused::TooLarge) => assert!(size > capacity),
-            Err(Refused::Full) => {
+            Err(AppendError::TooLarge) => assert!(size > capacity),
+            Err(AppendError::Full) => {
                 assert_eq!(self.policy, Policy::Stop);
                 assert_eq!(self.oldest(), oldest, "a refused record left a trace");
                 // It would not fit beside what was not cleared, padding aside.
@@ -338,15 +338,15 @@ impl Model {
         assert_eq!(header.time_ns, Self::time(header.seq));
         assert_eq!(header.continues, header.seq % 5 == 2);
         assert_eq!(u64::from(header.writer.ids.pid), header.seq);
-        assert_eq!(stored.after.seq(), header.seq + 1);
+        assert_eq!(stored.end.seq(), header.seq + 1);
         me.received += 1;
         me.lost += stored.lost;
-        me.position = stored.after;
+        me.position = stored.end;
     }
 
     fn seek(&mut self, reader: usize, position: Position) {
         let start = position.seq();
-        self.readers[reader] = Reader { position, start, ..Reader::default() };
+        self.readers[reader] = LogFile { position, start, ..LogFile::default() };
     }
 
     /// Does `op` to both, and compares them.
@@ -377,20 +377,20 @@ impl Model {
         lengths.into_iter().for_each(|len| self.append(len));
         let ring = &self.ring;
         for gone in 0..self.oldest() {
-            assert_eq!(ring.position_of(gone).map(Position::seq), Some(gone));
+            assert_eq!(ring.position_of_seq(gone).map(Position::seq), Some(gone));
         }
         let mut at = ring.oldest();
         while let Some(stored) = ring.read(at) {
-            let seq = stored.at.seq();
-            assert_eq!(ring.position_of(seq), Some(stored.at));
+            let seq = stored.start.seq();
+            assert_eq!(ring.position_of_seq(seq), Some(stored.start));
             self.search_time(seq * 10);
             self.search_time((seq * 10).saturating_sub(9));
-            at = stored.after;
+            at = stored.end;
         }
         self.search_time(0);
-        assert_eq!(ring.position_at(self.written() * 10), ring.next());
-        assert_eq!(ring.position_of(self.written()), Some(ring.next()));
-        assert_eq!(ring.position_of(self.written() + 1), None);
+        assert_eq!(ring.position_of_time(self.written() * 10), ring.next());
+        assert_eq!(ring.position_of_seq(self.written()), Some(ring.next()));
+        assert_eq!(ring.position_of_seq(self.written() + 1), None);
     }
 
     /// Checks where a search for a time ends.
@@ -398,14 +398,14 @@ impl Model {
         let (oldest, written) = (self.oldest(), self.written());
         let is_later = |seq: &u64| Self::time(*seq) >= time_ns;
         let first = (oldest..written).find(is_later).unwrap_or(written);
-        let found = self.ring.position_at(time_ns);
+        let found = self.ring.position_of_time(time_ns);
         if (0..oldest).any(|seq| is_later(&seq)) {
             assert!(found.seq() <= first && first - found.seq() <= 64, "{time_ns}: {found:?}");
         } else {
             assert_eq!(found.seq(), first, "{time_ns}");
         }
         // It is a position that the ring has: what is read there is that record.
-        let there = self.ring.read(found).map(|stored| stored.at);
+        let there = self.ring.read(found).map(|stored| stored.start);
         assert_eq!(there, (found.seq() < written).then_some(found));
     }
 

@@ -15,7 +15,7 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// Returns the cursor at `position`, with `lost` more records reported as lost.
-    pub(super) fn moved(self, position: Position, lost: u64) -> Self {
+    pub(super) fn advanced_to(self, position: Position, lost: u64) -> Self {
         Self {
             position,
             // After each seek back, the same loss is reported again.
@@ -43,7 +43,7 @@ mod tests {
             (1, u64::MAX),
             (u64::MAX, u64::MAX),
         ] {
-            cursor = cursor.moved(Position::default(), more);
+            cursor = cursor.advanced_to(Position::default(), more);
             assert_eq!(cursor.lost, lost);
         }
     }

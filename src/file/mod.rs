@@ -29,14 +29,14 @@ use kernel::{
 use crate::{
     log::{
         Log,
-        Place, //
+        SeekTarget, //
     },
     pure::{
         ring::Position,
         style::Style, //
     },
     sys::wait::{
-        Events,
+        PollEvents,
         Relay, //
     },
     uapi, //
@@ -70,7 +70,7 @@ impl Options {
 
 /// An open file of a log.
 #[pin_data]
-pub(crate) struct Reader {
+pub(crate) struct LogFile {
     /// The waiters of this open file; it also holds the log.
     #[pin]
     relay: Relay<Log>,
@@ -86,8 +86,8 @@ pub(crate) struct Reader {
 }
 
 /// Returns the events that a file of this style reports when there is something to read.
-fn events(style: Style) -> Events {
-    Events::READABLE | Events::PRIORITY | Events::ERROR.when(style != Style::Lines)
+fn events(style: Style) -> PollEvents {
+    PollEvents::READABLE | PollEvents::PRIORITY | PollEvents::ERROR.when(style != Style::Lines)
 }
 
 /// Allocates `size` bytes, charged to the memory cgroup of the caller.
@@ -96,12 +96,12 @@ pub(crate) fn memory(size: usize) -> Result<KVVec<u8>> {
     Ok(KVVec::with_capacity(size, flags)?)
 }
 
-impl Reader {
+impl LogFile {
     /// Creates an open file of `log`, before its oldest record, for a task with the effective user
     /// id `opener`, as the kernel holds it.
     pub(crate) fn new(log: Arc<Log>, opener: u32) -> impl PinInit<Self, Error> {
         let cursor = Cursor {
-            position: Position::before_gone(log.info().oldest_seq),
+            position: Position::overwritten(log.info().oldest_seq),
             lost: 0,
         };
         let style = log.style();
@@ -156,13 +156,13 @@ impl Reader {
         &self.stream
     }
 
-    /// Moves to `place`. Records in between are skipped, not lost.
+    /// Moves to `target`. Records in between are skipped, not lost.
     ///
     /// # Errors
     ///
     /// `EINVAL` as [`Log::position`].
-    pub(crate) fn seek(&self, place: Place) -> Result {
-        let position = self.log().position(place)?;
+    pub(crate) fn seek(&self, target: SeekTarget) -> Result {
+        let position = self.log().position(target)?;
         self.cursor.lock().position = position;
         // Another thread may wait for a record at the old position.
         self.relay.wake(events(self.style()));

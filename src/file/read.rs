@@ -19,13 +19,13 @@ use crate::{
     pure::{
         kmsg_format::{
             Keys,
-            TextForm, //
+            KmsgFormat, //
         },
         record::{
-            frame_size,
+            binary_size,
             Header, //
         },
-        ring::Stored,
+        ring::RecordRef,
         style::Style, //
     },
     sys::{
@@ -42,16 +42,16 @@ use crate::{
 use super::{
     cursor::Cursor,
     memory,
+    LogFile, //
     Options,
-    Reader, //
 };
 
 /// Size of the memory on the stack for the copy of one record, or of a few small ones.
-pub(super) const STACK: usize = 320;
+pub(super) const READ_STACK_SIZE: usize = 320;
 
 /// How one read works, from its beginning to its end.
 #[derive(Clone, Copy)]
-pub(super) struct How {
+pub(super) struct ReadParams {
     /// The options of the file when the read began.
     pub(super) options: Options,
     /// Its style then.
@@ -63,14 +63,14 @@ pub(super) struct How {
 /// The next record of a reader.
 pub(super) enum Next {
     /// It is in the buffer.
-    Copied(Stored<'static>),
+    Copied(RecordRef<'static>),
     /// It needs a buffer of this size in bytes.
     Needs(usize),
     /// There is none yet.
     None,
 }
 
-impl Reader {
+impl LogFile {
     /// Reads the next record in text format, or as many as fit in binary format, and returns the
     /// number of bytes.
     ///
@@ -89,18 +89,18 @@ impl Reader {
     /// - `ENOMEM`: no memory for the copy of a large record;
     /// - `EIO`: the record in the ring has no header, which is a bug.
     pub(crate) fn read(&self, nonblocking: bool, dest: &mut Dest<'_, '_>) -> Result<usize> {
-        if dest.room() == 0 {
+        if dest.remaining() == 0 {
             return Err(EINVAL);
         }
-        let how = How {
+        let params = ReadParams {
             options: self.options(),
             style: self.style(),
             nonblocking,
         };
-        if how.options.has(uapi::UMSG_OPTION_BINARY_READ) {
-            self.read_binary(how, dest)
+        if params.options.has(uapi::UMSG_OPTION_BINARY_READ) {
+            self.read_binary(params, dest)
         } else {
-            self.read_text(how, dest)
+            self.read_text(params, dest)
         }
     }
 
@@ -109,7 +109,7 @@ impl Reader {
     pub(super) fn copy_next(&self, start: Cursor, buffer: &mut Buffer<'_>) -> Next {
         let mut next = Next::None;
         buffer.clear();
-        self.log().look(start.position, |stored| {
+        self.log().for_each_from(start.position, |stored| {
             next = if buffer.push(stored.bytes) {
                 Next::Copied(stored.detached())
             } else {
@@ -121,8 +121,8 @@ impl Reader {
     }
 
     /// Sleeps until there is a record at `start`, or the cursor has moved.
-    pub(super) fn wait(&self, start: Cursor, how: How) -> Result {
-        if how.nonblocking {
+    pub(super) fn wait(&self, start: Cursor, params: ReadParams) -> Result {
+        if params.nonblocking {
             return Err(EAGAIN);
         }
         self.relay
@@ -131,14 +131,19 @@ impl Reader {
 
     /// Fails with `EPIPE` in the styles `kmsg` and `plain`, once for a loss. Returns whether the
     /// read continues with the record; if not, the read starts again.
-    pub(super) fn tell_of_loss(&self, start: Cursor, found: &Stored<'_>, how: How) -> Result<bool> {
-        if how.style == Style::Lines {
+    pub(super) fn report_loss(
+        &self,
+        start: Cursor,
+        found: &RecordRef<'_>,
+        params: ReadParams,
+    ) -> Result<bool> {
+        if params.style == Style::Lines {
             return Ok(true);
         }
-        if self.advance(start, start.moved(found.at, found.lost)) {
+        if self.try_advance(start, start.advanced_to(found.start, found.lost)) {
             return Err(EPIPE);
         }
-        faster()?;
+        check_interrupted()?;
         Ok(false)
     }
 
@@ -146,16 +151,16 @@ impl Reader {
     /// the styles `kmsg` and `plain`. If another reader of the file was faster, the read starts
     /// again.
     #[cold]
-    pub(super) fn skip(&self, start: Cursor, found: &Stored<'_>, how: How) -> Result {
-        let after = start.moved(found.after, found.lost.saturating_add(1));
-        if how.style == Style::Lines || self.advance(start, after) {
+    pub(super) fn skip(&self, start: Cursor, found: &RecordRef<'_>, params: ReadParams) -> Result {
+        let after = start.advanced_to(found.end, found.lost.saturating_add(1));
+        if params.style == Style::Lines || self.try_advance(start, after) {
             return Err(EINVAL);
         }
-        faster()
+        check_interrupted()
     }
 
     /// Moves the cursor from `start` to `after`; returns false if it is not at `start` any more.
-    pub(super) fn advance(&self, start: Cursor, after: Cursor) -> bool {
+    pub(super) fn try_advance(&self, start: Cursor, after: Cursor) -> bool {
         let mut cursor = self.cursor.lock();
         let unmoved = *cursor == start;
         if unmoved {
@@ -165,16 +170,16 @@ impl Reader {
     }
 
     /// Returns the buffer size in bytes that the next read needs, or `None` if there is no record.
-    /// Fails with `ENOMEM` and `EIO` as [`Reader::read`].
+    /// Fails with `ENOMEM` and `EIO` as [`LogFile::read`].
     pub(crate) fn next_size(&self) -> Result<Option<usize>> {
-        let how = How {
+        let params = ReadParams {
             options: self.options(),
             style: self.style(),
             nonblocking: true,
         };
         let start = *self.cursor.lock();
         // Count the escapes in a copy, not under the log's lock.
-        let mut stack = uninit::<STACK>();
+        let mut stack = uninit::<READ_STACK_SIZE>();
         let mut heap;
         let mut copy = Buffer::new(&mut stack);
         let found = loop {
@@ -188,11 +193,13 @@ impl Reader {
             }
         };
         let (mut header, text) = Header::split(copy.as_slice()).ok_or(EIO)?;
-        if how.options.has(uapi::UMSG_OPTION_BINARY_READ) {
-            return Ok(Some(frame_size(text.len())));
+        if params.options.has(uapi::UMSG_OPTION_BINARY_READ) {
+            return Ok(Some(binary_size(text.len())));
         }
         header.writer.ids = View::of_current().ids(header.writer.ids);
-        Ok(Some(TextForm::new(&header, text, how.keys(&found)).len()))
+        Ok(Some(
+            KmsgFormat::new(&header, text, params.keys(&found)).len(),
+        ))
     }
 }
 
@@ -203,17 +210,17 @@ impl Reader {
 ///
 /// `ERESTARTSYS`: a signal is pending.
 #[cold]
-pub(super) fn faster() -> Result {
+pub(super) fn check_interrupted() -> Result {
     if current!().signal_pending() {
         return Err(ERESTARTSYS);
     }
     Ok(())
 }
 
-impl How {
+impl ReadParams {
     /// Returns the keys of the record `found` in text format. What an error reports is not among
     /// them.
-    pub(super) fn keys(self, found: &Stored<'_>) -> Keys {
+    pub(super) fn keys(self, found: &RecordRef<'_>) -> Keys {
         match self.style {
             Style::Lines => Keys::All(found.lost),
             Style::Kmsg => Keys::All(0),

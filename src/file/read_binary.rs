@@ -9,10 +9,10 @@ use crate::{
     pure::{
         record::{
             Header,
-            FRAME_HEADER_SIZE,
+            BINARY_HEADER_SIZE,
             HEADER_SIZE, //
         },
-        ring::Stored,
+        ring::RecordRef,
         style::Style, //
     },
     sys::{
@@ -28,66 +28,66 @@ use crate::{
 use super::{
     memory,
     read::{
-        faster,
-        How,
-        STACK, //
+        check_interrupted,
+        ReadParams,
+        READ_STACK_SIZE, //
     },
-    Reader, //
+    LogFile, //
 };
 
-impl Reader {
+impl LogFile {
     /// Reads as many records in binary format as fit.
-    pub(super) fn read_binary(&self, how: How, dest: &mut Dest<'_, '_>) -> Result<usize> {
+    pub(super) fn read_binary(&self, params: ReadParams, dest: &mut Dest<'_, '_>) -> Result<usize> {
         let view = View::of_current();
-        let mut stack = uninit::<STACK>();
+        let mut stack = uninit::<READ_STACK_SIZE>();
         let mut heap;
         let mut frames = Buffer::new(&mut stack);
         loop {
             let before = dest.written();
             let start = *self.cursor.lock();
-            let mut first = None::<Stored<'static>>;
+            let mut first = None::<RecordRef<'static>>;
             let mut after = start.position;
             // Size of the record that did not fit.
             let mut next_size = 0;
             frames.clear();
-            let capacity = frames.room();
-            let room = capacity.min(dest.room());
-            self.log().look(start.position, |stored| {
+            let capacity = frames.remaining();
+            let room = capacity.min(dest.remaining());
+            self.log().for_each_from(start.position, |stored| {
                 // The text with its padding, which is that of the frame.
                 let (header, text) = stored.bytes.split_at(HEADER_SIZE);
                 first.get_or_insert(stored.detached());
-                let size = FRAME_HEADER_SIZE + text.len();
+                let size = BINARY_HEADER_SIZE + text.len();
                 if frames.len() + size > room {
                     next_size = size;
                     return false;
                 }
-                frames.push(&Header::frame(header, |ids| view.ids(ids), stored.lost));
+                frames.push(&Header::binary(header, |ids| view.ids(ids), stored.lost));
                 frames.push(text);
-                after = stored.after;
+                after = stored.end;
                 frames.len() < LOCKED_MAX
             });
             let Some(first) = first else {
                 if before > 0 {
                     return Ok(before);
                 }
-                self.wait(start, how)?;
+                self.wait(start, params)?;
                 continue;
             };
-            if first.lost > 0 && how.style != Style::Lines && before > 0 {
+            if first.lost > 0 && params.style != Style::Lines && before > 0 {
                 return Ok(before);
             }
-            if first.lost > 0 && !self.tell_of_loss(start, &first, how)? {
+            if first.lost > 0 && !self.report_loss(start, &first, params)? {
                 continue;
             }
-            let fits = next_size <= dest.room() - frames.len();
+            let fits = next_size <= dest.remaining() - frames.len();
             if frames.len() > 0 {
                 if !dest.write(frames.as_slice()) {
                     dest.rewind(before);
                     return if before > 0 { Ok(before) } else { Err(EFAULT) };
                 }
-                if !self.advance(start, start.moved(after, first.lost)) {
+                if !self.try_advance(start, start.advanced_to(after, first.lost)) {
                     dest.rewind(before);
-                    match faster() {
+                    match check_interrupted() {
                         Err(_) if before > 0 => return Ok(before),
                         tried => tried?,
                     }
@@ -103,11 +103,11 @@ impl Reader {
                 if before > 0 {
                     return Ok(before);
                 }
-                self.skip(start, &first, how)?;
+                self.skip(start, &first, params)?;
                 continue;
             }
             // There are more records than this buffer has room for.
-            let wanted = next_size.max(LOCKED_MAX.min(dest.room()));
+            let wanted = next_size.max(LOCKED_MAX.min(dest.remaining()));
             if wanted > capacity {
                 heap = match memory(wanted) {
                     Err(_) if dest.written() > 0 => return Ok(dest.written()),

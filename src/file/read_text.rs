@@ -6,7 +6,7 @@ use kernel::prelude::*;
 
 use crate::{
     pure::{
-        kmsg_format::TextForm,
+        kmsg_format::KmsgFormat,
         record::Header, //
     },
     sys::{
@@ -22,19 +22,19 @@ use crate::{
 use super::{
     memory,
     read::{
-        faster,
-        How,
+        check_interrupted,
         Next,
-        STACK, //
+        ReadParams,
+        READ_STACK_SIZE, //
     },
-    Reader, //
+    LogFile, //
 };
 
-impl Reader {
+impl LogFile {
     /// Reads one record in text format.
-    pub(super) fn read_text(&self, how: How, dest: &mut Dest<'_, '_>) -> Result<usize> {
+    pub(super) fn read_text(&self, params: ReadParams, dest: &mut Dest<'_, '_>) -> Result<usize> {
         let view = View::of_current();
-        let mut stack = uninit::<STACK>();
+        let mut stack = uninit::<READ_STACK_SIZE>();
         let mut heap;
         let mut copy = Buffer::new(&mut stack);
         loop {
@@ -47,29 +47,29 @@ impl Reader {
                     continue;
                 }
                 Next::None => {
-                    self.wait(start, how)?;
+                    self.wait(start, params)?;
                     continue;
                 }
             };
-            if found.lost > 0 && !self.tell_of_loss(start, &found, how)? {
+            if found.lost > 0 && !self.report_loss(start, &found, params)? {
                 continue;
             }
             let (mut header, text) = Header::split(copy.as_slice()).ok_or(EIO)?;
             header.writer.ids = view.ids(header.writer.ids);
-            let mut form = TextForm::new(&header, text, how.keys(&found));
-            if !form.fit(dest.room()) {
-                self.skip(start, &found, how)?;
+            let mut form = KmsgFormat::new(&header, text, params.keys(&found));
+            if !form.fit(dest.remaining()) {
+                self.skip(start, &found, params)?;
                 continue;
             }
             if !form.write(|chunk| dest.write(chunk)) {
                 dest.rewind(0);
                 return Err(EFAULT);
             }
-            if self.advance(start, start.moved(found.after, found.lost)) {
+            if self.try_advance(start, start.advanced_to(found.end, found.lost)) {
                 return Ok(dest.written());
             }
             dest.rewind(0);
-            faster()?;
+            check_interrupted()?;
         }
     }
 }

@@ -32,14 +32,14 @@ use kernel::{
 use crate::{
     log::{
         self,
-        Ended,
+        BatchEnd,
         Log, //
     },
     pure::{
         line::{
-            decided_len,
             is_line,
             newline,
+            partial_max,
             Lines, //
         },
         record::{
@@ -66,42 +66,42 @@ use crate::log::LOCKED_MAX;
 /// The stream of an open file.
 #[pin_data]
 pub(crate) struct Stream {
-    /// Whether there is a tail: spares most writes the lock.
-    has_tail: Atomic<bool>,
+    /// Whether there is a partial line: spares most writes the lock.
+    has_partial: Atomic<bool>,
     #[pin]
-    tail: Mutex<Tail>,
+    partial: Mutex<PartialLine>,
 }
 
 /// What was written after the last newline.
-struct Tail {
+struct PartialLine {
     /// The bytes, with the priority in front of them if the line has one. No memory if there are
     /// none.
     bytes: KVVec<u8>,
     /// The priority of the line whose beginning is stored already, if there is one.
     continued: Option<Priority>,
-    /// Who left it; `None` if there is no tail.
-    left: Option<Left>,
+    /// Who left it; `None` if there is no partial line line.
+    origin: Option<Origin>,
 }
 
 /// Who left a tail, and when.
 #[derive(Clone, Copy)]
-struct Left {
+struct Origin {
     writer: Writer,
     process: Process,
     time_ns: u64,
 }
 
 impl Stream {
-    /// Creates a stream without a tail.
+    /// Creates a stream without a partial line line.
     pub(crate) fn new() -> impl PinInit<Self> {
-        let tail = Tail {
+        let partial = PartialLine {
             bytes: KVVec::new(),
             continued: None,
-            left: None,
+            origin: None,
         };
         pin_init!(Self {
-            has_tail: Atomic::new(false),
-            tail <- new_mutex!(tail, "umsg::tail"),
+            has_partial: Atomic::new(false),
+            partial <- new_mutex!(partial, "umsg::partial"),
         })
     }
 
@@ -153,29 +153,29 @@ impl Stream {
         data: &'a [u8],
         record_max: usize,
     ) -> Option<(Priority, &'a [u8])> {
-        let is_whole = data.len() <= record_max && is_line(data) && !self.has_tail();
+        let is_whole = data.len() <= record_max && is_line(data) && !self.has_partial();
         is_whole.then(|| record::parse(data))
     }
 
     /// Takes `data`. Returns how many bytes of it were taken, and why no more.
     fn take(&self, log: &Log, writer: Writer, data: &[u8], record_max: usize) -> (usize, Result) {
         // No line of it can be too long, and nothing is left after the last one.
-        if data.len() <= record_max && data.ends_with(b"\n") && !self.has_tail() {
+        if data.len() <= record_max && data.ends_with(b"\n") && !self.has_partial() {
             let mut lines = Lines {
                 record_max,
                 continued: None,
             };
             return append_lines(log, writer, data, &mut lines);
         }
-        let mut tail = self.tail.lock();
-        let result = tail.take(log, writer, data, record_max);
-        self.has_tail.store(tail.left.is_some(), Release);
+        let mut partial = self.partial.lock();
+        let result = partial.take(log, writer, data, record_max);
+        self.has_partial.store(partial.origin.is_some(), Release);
         result
     }
 
-    /// Returns whether there is a tail.
-    pub(crate) fn has_tail(&self) -> bool {
-        self.has_tail.load(Acquire)
+    /// Returns whether there is a partial line line.
+    pub(crate) fn has_partial(&self) -> bool {
+        self.has_partial.load(Acquire)
     }
 
     /// Stores the tail as a record of who left it, if there is one.
@@ -185,23 +185,23 @@ impl Stream {
     /// `ENOSPC`: the log is full and its policy is to stop. The tail stays.
     #[inline]
     pub(crate) fn finish(&self, log: &Log, record_max: usize) -> Result {
-        if self.has_tail() {
-            self.finish_tail(log, record_max)
+        if self.has_partial() {
+            self.finish_partial(log, record_max)
         } else {
             Ok(())
         }
     }
 
     #[cold]
-    fn finish_tail(&self, log: &Log, record_max: usize) -> Result {
-        let mut tail = self.tail.lock();
-        let result = tail.finish(log, record_max);
-        self.has_tail.store(tail.left.is_some(), Release);
+    fn finish_partial(&self, log: &Log, record_max: usize) -> Result {
+        let mut partial = self.partial.lock();
+        let result = partial.finish(log, record_max);
+        self.has_partial.store(partial.origin.is_some(), Release);
         result
     }
 }
 
-impl Tail {
+impl PartialLine {
     /// As [`Stream::take`].
     fn take(
         &mut self,
@@ -211,9 +211,9 @@ impl Tail {
         record_max: usize,
     ) -> (usize, Result) {
         let process = task::current_process();
-        let is_others =
-            |left: Left| left.process != process || left.writer.ids.uid != writer.ids.uid;
-        if self.left.is_some_and(is_others) {
+        let is_other_writer =
+            |origin: Origin| origin.process != process || origin.writer.ids.uid != writer.ids.uid;
+        if self.origin.is_some_and(is_other_writer) {
             if let Err(error) = self.finish(log, record_max) {
                 return (0, Err(error));
             }
@@ -242,7 +242,7 @@ impl Tail {
             }
         }
         self.continued = lines.continued;
-        let left = Left {
+        let origin = Origin {
             writer,
             process,
             time_ns: log::now(),
@@ -250,7 +250,7 @@ impl Tail {
         if self.bytes.is_empty() && self.continued.is_none() {
             self.clear();
         } else if taken > 0 {
-            self.left = Some(left);
+            self.origin = Some(origin);
         }
         (taken, result)
     }
@@ -265,7 +265,7 @@ impl Tail {
         lines: &mut Lines,
     ) -> (usize, Result) {
         let before = self.bytes.len();
-        let room = decided_len(lines.record_max).saturating_sub(before);
+        let room = partial_max(lines.record_max).saturating_sub(before);
         let more = &data[..room.min(data.len())];
         let more = newline(more).map_or(more, |end| &more[..=end]);
         if let Err(error) = self.keep(more, lines.record_max) {
@@ -290,7 +290,7 @@ impl Tail {
     fn keep(&mut self, more: &[u8], record_max: usize) -> Result {
         let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
         // Once for a line, however many writes it takes.
-        let most = decided_len(record_max).max(self.bytes.len() + more.len());
+        let most = partial_max(record_max).max(self.bytes.len() + more.len());
         self.bytes.reserve(most - self.bytes.len(), flags)?;
         self.bytes.extend_from_slice(more, flags)?;
         Ok(())
@@ -304,7 +304,7 @@ impl Tail {
 
     /// As [`Stream::finish`].
     fn finish(&mut self, log: &Log, record_max: usize) -> Result {
-        let Some(left) = self.left else {
+        let Some(origin) = self.origin else {
             return Ok(());
         };
         let mut lines = Lines {
@@ -314,11 +314,11 @@ impl Tail {
         while let Ok(entry) = lines.next(&self.bytes, true) {
             let header = Header {
                 seq: 0,
-                time_ns: left.time_ns,
+                time_ns: origin.time_ns,
                 text_len: 0,
                 priority: entry.priority,
                 continues: entry.continues,
-                writer: left.writer,
+                writer: origin.writer,
             };
             log.append_late(header, entry.text)?;
             lines.stored(&entry);
@@ -334,7 +334,7 @@ impl Tail {
     fn clear(&mut self) {
         self.bytes = KVVec::new();
         self.continued = None;
-        self.left = None;
+        self.origin = None;
     }
 }
 
@@ -346,9 +346,9 @@ fn append_lines(log: &Log, writer: Writer, data: &[u8], lines: &mut Lines) -> (u
         let (more, ended) = log.append_all(writer, &data[stored..], lines);
         stored += more;
         match ended {
-            Ended::Cut => return (stored, Ok(())),
-            Ended::Refused(error) => return (stored, Err(error)),
-            Ended::Paused => {}
+            BatchEnd::Incomplete => return (stored, Ok(())),
+            BatchEnd::Rejected(error) => return (stored, Err(error)),
+            BatchEnd::LimitReached => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use kernel::{
 
 use crate::{
     log::{
-        Ended,
+        BatchEnd,
         LOCKED_MAX, //
     },
     pure::{
@@ -34,14 +34,14 @@ use crate::{
 
 use super::{
     memory,
-    Reader, //
+    LogFile, //
 };
 
 /// A write of up to this many bytes is copied to the stack, a longer one to allocated memory, which
 /// the kernel fills with zeros first. Large enough for a small batch of entries.
-const WRITE_STACK: usize = 1280;
+const WRITE_STACK_SIZE: usize = 1280;
 
-impl Reader {
+impl LogFile {
     /// Stores lines; in the styles `kmsg` and `plain` one record, entirely or not at all; in binary
     /// format as many records as fit. It waits for nothing but memory and page faults, and for page
     /// faults before any lock is taken.
@@ -58,9 +58,9 @@ impl Reader {
             return Err(EMSGSIZE);
         }
         let writer = task::current(self.opener());
-        let mut stack = uninit::<WRITE_STACK>();
+        let mut stack = uninit::<WRITE_STACK_SIZE>();
         let mut heap;
-        let memory = if given <= WRITE_STACK {
+        let memory = if given <= WRITE_STACK_SIZE {
             &mut stack[..]
         } else {
             let largest = record::ENTRY_HEADER_MAX + record_max.next_multiple_of(8);
@@ -106,7 +106,7 @@ impl Reader {
 /// Stores entries (`struct umsg_entry`) up to the first that is rejected, through `buffer`, which
 /// has room for the largest one. Fails only if the first of all is rejected.
 fn write_entries(
-    file: &Reader,
+    file: &LogFile,
     writer: Writer,
     source: &mut IovIterSource<'_>,
     buffer: &mut Buffer<'_>,
@@ -117,7 +117,7 @@ fn write_entries(
     let error = loop {
         let good = user_buf::fill(buffer, source);
         // What was written before as lines comes before this.
-        if file.stream().has_tail() && entries.first(buffer.as_slice()).is_ok() {
+        if file.stream().has_partial() && entries.first(buffer.as_slice()).is_ok() {
             if let Err(error) = file.stream().finish(file.log(), record_max) {
                 break error;
             }
@@ -129,20 +129,20 @@ fn write_entries(
             taken += more;
             match ended {
                 // No signal cuts a write of a few KiB short.
-                Ended::Paused if taken < LOCKED_MAX || !current!().signal_pending() => {}
+                BatchEnd::LimitReached if taken < LOCKED_MAX || !current!().signal_pending() => {}
                 ended => break ended,
             }
         };
         stored += taken;
         buffer.remove_front(taken);
         match ended {
-            Ended::Refused(error) => break error,
-            Ended::Cut if !good => break EFAULT,
-            Ended::Cut if source.is_empty() && buffer.len() == 0 => return Ok(stored),
+            BatchEnd::Rejected(error) => break error,
+            BatchEnd::Incomplete if !good => break EFAULT,
+            BatchEnd::Incomplete if source.is_empty() && buffer.len() == 0 => return Ok(stored),
             // The rest of an entry is missing, or the whole buffer is not enough for it.
-            Ended::Cut if source.is_empty() || buffer.room() == 0 => break EINVAL,
+            BatchEnd::Incomplete if source.is_empty() || buffer.remaining() == 0 => break EINVAL,
             _ if current!().signal_pending() => break ERESTARTSYS,
-            Ended::Cut | Ended::Paused => {}
+            BatchEnd::Incomplete | BatchEnd::LimitReached => {}
         }
     };
     if stored > 0 {

@@ -27,7 +27,7 @@ use crate::{
 ///
 /// The flag is `c` where the record continues the line of the one before, otherwise `-`. Bytes
 /// outside printable ASCII and `\` are written as `\xNN`.
-pub(crate) struct TextForm<'a> {
+pub(crate) struct KmsgFormat<'a> {
     header: &'a Header,
     text: &'a [u8],
     keys: Keys,
@@ -52,11 +52,11 @@ const HEAD_MAX: usize = 5 + 21 + 21 + 1 + 1;
 /// COMM with a name of which each byte is escaped.
 const TAIL_MAX: usize = 1 + 3 * (5 + 10 + 1) + 8 + 10 + 1 + 6 + 20 + 1 + 6 + 4 * COMM_LEN + 1;
 
-/// Size of the chunks that [`TextForm::write`] hands on, each a copy to user memory: the text form
-/// of a usual record is one.
+/// Size of the chunks that [`KmsgFormat::write`] passes on, each a copy to user memory. A usual
+/// record is one chunk.
 const CHUNK_SIZE: usize = 512;
 
-impl<'a> TextForm<'a> {
+impl<'a> KmsgFormat<'a> {
     /// Returns the text form of the record `header`, whose ids are as the reader is to see them,
     /// with its `text`.
     pub(crate) fn new(header: &'a Header, text: &'a [u8], keys: Keys) -> Self {
@@ -428,9 +428,9 @@ mod tests {
             writer,
         };
         let text = [b'x'; CHUNK_SIZE + 1];
-        let around = TextForm::new(&header, b"", Keys::All(0)).len();
+        let around = KmsgFormat::new(&header, b"", Keys::All(0)).len();
         for len in CHUNK_SIZE - 250..=text.len() {
-            let form = TextForm::new(&header, &text[..len], Keys::All(0));
+            let form = KmsgFormat::new(&header, &text[..len], Keys::All(0));
             let mut written = 0;
             let complete = form.write(|chunk| {
                 written += chunk.len();

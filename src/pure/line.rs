@@ -10,7 +10,7 @@ use crate::pure::record::{
     priority_prefix,
     Entries,
     Entry,
-    NoEntry,
+    EntryError,
     Prefix,
     Priority,
     PREFIX_MAX, //
@@ -26,39 +26,40 @@ pub(crate) struct Lines {
 }
 
 /// Returns the number of bytes after which it is certain how the first record of a line ends.
-pub(crate) const fn decided_len(record_max: usize) -> usize {
+pub(crate) const fn partial_max(record_max: usize) -> usize {
     PREFIX_MAX + record_max + 1
 }
 
 impl Lines {
-    /// Returns the first record in `data`. If nothing follows, as `is_all` says, that may be a line
+    /// Returns the first record in `data`. If nothing follows, as `at_end` says, that may be a line
     /// without its newline.
     ///
     /// # Errors
     ///
-    /// `NoEntry::Cut`: the end of the record depends on what follows `data`, or `data` is empty.
+    /// `EntryError::Incomplete`: the end of the record depends on what follows `data`, or `data` is
+    /// empty.
     #[inline]
-    pub(crate) fn next<'a>(&self, data: &'a [u8], is_all: bool) -> Result<Entry<'a>, NoEntry> {
+    pub(crate) fn next<'a>(&self, data: &'a [u8], at_end: bool) -> Result<Entry<'a>, EntryError> {
         let (priority, text) = match self.continued {
             Some(priority) => (priority, data),
             None => match priority_prefix(data) {
                 Prefix::Is(priority, text) => (priority, text),
-                Prefix::Cut if !is_all => return Err(NoEntry::Cut),
-                Prefix::None | Prefix::Cut => (Priority::DEFAULT, data),
+                Prefix::Incomplete if !at_end => return Err(EntryError::Incomplete),
+                Prefix::None | Prefix::Incomplete => (Priority::DEFAULT, data),
             },
         };
         let before = data.len() - text.len();
         let longest = &text[..text.len().min(self.record_max + 1)];
-        let (len, after, goes_on) = match newline(longest) {
+        let (len, after, is_continued) = match newline(longest) {
             Some(len) => (len, 1, false),
             None if longest.len() > self.record_max => (self.record_max, 0, true),
-            None if is_all && !data.is_empty() => (text.len(), 0, false),
-            None => return Err(NoEntry::Cut),
+            None if at_end && !data.is_empty() => (text.len(), 0, false),
+            None => return Err(EntryError::Incomplete),
         };
         Ok(Entry {
             priority,
             continues: self.continued.is_some(),
-            goes_on,
+            is_continued,
             text: &text[..len],
             size: before + len + after,
         })
@@ -67,12 +68,12 @@ impl Lines {
 
 impl Entries for Lines {
     #[inline]
-    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, NoEntry> {
+    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError> {
         self.next(data, false)
     }
 
     fn stored(&mut self, entry: &Entry<'_>) {
-        self.continued = entry.goes_on.then_some(entry.priority);
+        self.continued = entry.is_continued.then_some(entry.priority);
     }
 }
 
@@ -116,7 +117,7 @@ mod tests {
             entry.priority.value(),
             entry.text,
             entry.size,
-            entry.goes_on,
+            entry.is_continued,
         ))
     }
 
@@ -180,7 +181,7 @@ mod tests {
                 Ok((text, size))
             );
         }
-        assert_eq!(lines.next(b"", true), Err(NoEntry::Cut));
+        assert_eq!(lines.next(b"", true), Err(EntryError::Incomplete));
     }
 
     #[test]

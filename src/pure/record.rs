@@ -71,7 +71,7 @@ impl Priority {
 pub(crate) fn parse(data: &[u8]) -> (Priority, &[u8]) {
     let (priority, text) = match priority_prefix(data) {
         Prefix::Is(priority, text) => (priority, text),
-        Prefix::None | Prefix::Cut => (Priority::DEFAULT, data),
+        Prefix::None | Prefix::Incomplete => (Priority::DEFAULT, data),
     };
     (priority, text.strip_suffix(b"\n").unwrap_or(text))
 }
@@ -84,7 +84,7 @@ pub(crate) enum Prefix<'a> {
     /// No priority.
     None,
     /// The beginning of one, perhaps: that depends on what follows.
-    Cut,
+    Incomplete,
 }
 
 /// Looks for a priority, `<N>`, at the beginning of `data`.
@@ -101,7 +101,7 @@ fn priority_number(mut rest: &[u8]) -> Prefix<'_> {
     let mut value = 0;
     for digits in 0..=4 {
         match rest {
-            [] => return Prefix::Cut,
+            [] => return Prefix::Incomplete,
             [digit @ b'0'..=b'9', tail @ ..] if digits < 4 => {
                 value = value * 10 + u16::from(*digit - b'0');
                 rest = tail;
@@ -167,7 +167,7 @@ pub(crate) struct Writer {
 /// What is stored beside the text of a record.
 ///
 /// In the ring it is before the text, as `struct umsg_record` of `uapi/umsg.h` without `lost`, so
-/// that [`Header::frame`] has little to do.
+/// that [`Header::binary`] has little to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     /// Sequence number: the first record of a log is 0, each further one is one more.
@@ -188,7 +188,7 @@ impl Header {
     /// The header as it is stored.
     pub(crate) fn encode(&self) -> [u8; HEADER_SIZE] {
         let mut out = [0; HEADER_SIZE];
-        out[0] = FRAME_HEADER_SIZE as u8;
+        out[0] = BINARY_HEADER_SIZE as u8;
         out[1] = if self.continues { FLAG_CONTINUES } else { 0 };
         out[2..4].copy_from_slice(&self.priority.0.to_ne_bytes());
         out[4..8].copy_from_slice(&self.text_len.to_ne_bytes());
@@ -235,14 +235,14 @@ impl Header {
 }
 
 /// Size of the header of a frame in bytes: `struct umsg_record` of `uapi/umsg.h`.
-pub(crate) const FRAME_HEADER_SIZE: usize = 64;
+pub(crate) const BINARY_HEADER_SIZE: usize = 64;
 
 /// `UMSG_RECORD_CONTINUES` of `uapi/umsg.h`, the only flag of a record.
 pub(crate) const FLAG_CONTINUES: u8 = 1 << 0;
 
 /// Bytes of the frame of a record with `text_len` bytes of text, padding included.
-pub(crate) const fn frame_size(text_len: usize) -> usize {
-    padded(FRAME_HEADER_SIZE + text_len)
+pub(crate) const fn binary_size(text_len: usize) -> usize {
+    padded(BINARY_HEADER_SIZE + text_len)
 }
 
 impl Header {
@@ -252,12 +252,12 @@ impl Header {
     /// `seen` returns the ids as the reader is to see them. `lost` is the number of records that
     /// the reader missed just before this one.
     #[inline]
-    pub(crate) fn frame(
+    pub(crate) fn binary(
         stored: &[u8],
         seen: impl FnOnce(Ids) -> Ids,
         lost: u64,
-    ) -> [u8; FRAME_HEADER_SIZE] {
-        let mut out = [0; FRAME_HEADER_SIZE];
+    ) -> [u8; BINARY_HEADER_SIZE] {
+        let mut out = [0; BINARY_HEADER_SIZE];
         out[0..24].copy_from_slice(&stored[0..24]);
         out[24..32].copy_from_slice(&lost.to_ne_bytes());
         out[32..48].copy_from_slice(&seen(Ids::decode(&stored[24..40])).encode());
@@ -281,7 +281,7 @@ pub(crate) struct Entry<'a> {
     /// It continues the line of the record before.
     pub(crate) continues: bool,
     /// The next record continues its line.
-    pub(crate) goes_on: bool,
+    pub(crate) is_continued: bool,
     /// The text, as it is to be stored.
     pub(crate) text: &'a [u8],
     /// Bytes that it takes in what was written, with what is around the text.
@@ -291,7 +291,7 @@ pub(crate) struct Entry<'a> {
 /// How a write gives its records.
 pub(crate) trait Entries {
     /// Returns the first record in `data`.
-    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, NoEntry>;
+    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError>;
 
     /// Takes note that `entry` was stored.
     fn stored(&mut self, _entry: &Entry<'_>) {}
@@ -306,16 +306,16 @@ pub(crate) struct Binary {
 
 impl Entries for Binary {
     #[inline]
-    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, NoEntry> {
+    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError> {
         Entry::first(data, self.record_max)
     }
 }
 
 /// Why there is no [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoEntry {
+pub(crate) enum EntryError {
     /// The data ends before it does.
-    Cut,
+    Incomplete,
     /// A field has a value that it cannot have.
     Invalid,
     /// The text is longer than is allowed.
@@ -325,10 +325,10 @@ pub(crate) enum NoEntry {
 impl<'a> Entry<'a> {
     /// Reads the first of the entries in `data`, with at most `record_max` bytes of text.
     #[inline]
-    pub(crate) fn first(data: &'a [u8], record_max: usize) -> Result<Self, NoEntry> {
+    pub(crate) fn first(data: &'a [u8], record_max: usize) -> Result<Self, EntryError> {
         let header = data
             .first_chunk::<ENTRY_HEADER_SIZE>()
-            .ok_or(NoEntry::Cut)?;
+            .ok_or(EntryError::Incomplete)?;
         let header_size = usize::from(header[0]);
         let priority = u16::from_ne_bytes([header[2], header[3]]);
         let text_len = u32::from_ne_bytes(array(&header[4..8])) as usize;
@@ -336,22 +336,22 @@ impl<'a> Entry<'a> {
             || header_size % ALIGN != 0
             || header[1] != 0
         {
-            return Err(NoEntry::Invalid);
+            return Err(EntryError::Invalid);
         }
-        let priority = Priority::new(priority).ok_or(NoEntry::Invalid)?;
+        let priority = Priority::new(priority).ok_or(EntryError::Invalid)?;
         if text_len > record_max {
-            return Err(NoEntry::TooLong);
+            return Err(EntryError::TooLong);
         }
         let size = padded(header_size + text_len);
-        let entry = data.get(..size).ok_or(NoEntry::Cut)?;
+        let entry = data.get(..size).ok_or(EntryError::Incomplete)?;
         let (header, text) = entry.split_at(header_size);
         if header[ENTRY_HEADER_SIZE..].iter().any(|byte| *byte != 0) {
-            return Err(NoEntry::Invalid);
+            return Err(EntryError::Invalid);
         }
         Ok(Self {
             priority,
             continues: false,
-            goes_on: false,
+            is_continued: false,
             text: &text[..text_len],
             size,
         })
@@ -407,13 +407,13 @@ mod tests {
             (entry(8, 14, 8), 16, Ok(16)),
             (entry(8, 14, 9), 24, Ok(24)),
             (entry(64, 14, 10), 80, Ok(80)),
-            (entry(8, 14, 0), 7, Err(NoEntry::Cut)),
-            (entry(8, 14, 9), 23, Err(NoEntry::Cut)),
-            (entry(8, 14, 11), 80, Err(NoEntry::TooLong)),
-            (entry(8, 2048, 0), 80, Err(NoEntry::Invalid)),
-            (entry(0, 14, 0), 80, Err(NoEntry::Invalid)),
-            (entry(12, 14, 0), 80, Err(NoEntry::Invalid)),
-            (entry(72, 14, 0), 80, Err(NoEntry::Invalid)),
+            (entry(8, 14, 0), 7, Err(EntryError::Incomplete)),
+            (entry(8, 14, 9), 23, Err(EntryError::Incomplete)),
+            (entry(8, 14, 11), 80, Err(EntryError::TooLong)),
+            (entry(8, 2048, 0), 80, Err(EntryError::Invalid)),
+            (entry(0, 14, 0), 80, Err(EntryError::Invalid)),
+            (entry(12, 14, 0), 80, Err(EntryError::Invalid)),
+            (entry(72, 14, 0), 80, Err(EntryError::Invalid)),
         ] {
             let got = Entry::first(&data[..len], 10).map(|entry| entry.size);
             assert_eq!(got, outcome);

@@ -54,7 +54,7 @@ use crate::{
             ALIGN,
             HEADER_SIZE, //
         },
-        value::Value, //
+        value::ParamValue, //
     },
     sys::buffer::copy, //
 };
@@ -68,11 +68,11 @@ pub(crate) enum Policy {
     Stop,
 }
 
-impl Value for Policy {
+impl ParamValue for Policy {
     const TYPE: &'static str = "policy";
-    const EMPTY: Self = Self::Overwrite;
+    const INIT: Self = Self::Overwrite;
 
-    fn assign(&mut self, text: &[u8]) -> bool {
+    fn parse_from(&mut self, text: &[u8]) -> bool {
         *self = match text {
             b"overwrite" => Self::Overwrite,
             b"stop" => Self::Stop,
@@ -103,7 +103,7 @@ impl Position {
     }
 
     /// The position before the record `seq`, which must be the oldest record or gone.
-    pub(crate) fn before_gone(seq: u64) -> Self {
+    pub(crate) fn overwritten(seq: u64) -> Self {
         // Where it was does not matter any more.
         Self { seq, offset: 0 }
     }
@@ -111,21 +111,21 @@ impl Position {
 
 /// One record as it lies in the ring.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored<'a> {
+pub(crate) struct RecordRef<'a> {
     /// Header, text and padding, which is zero; see [`Header::split`].
     pub(crate) bytes: &'a [u8],
     /// The position before this record.
-    pub(crate) at: Position,
+    pub(crate) start: Position,
     /// How many records between the requested position and this one were overwritten.
     pub(crate) lost: u64,
     /// The position after this record.
-    pub(crate) after: Position,
+    pub(crate) end: Position,
 }
 
-impl Stored<'_> {
+impl RecordRef<'_> {
     /// Returns the same without its bytes, to be kept when the ring may change.
-    pub(crate) fn detached(&self) -> Stored<'static> {
-        Stored {
+    pub(crate) fn detached(&self) -> RecordRef<'static> {
+        RecordRef {
             bytes: &[],
             ..*self
         }
@@ -134,7 +134,7 @@ impl Stored<'_> {
 
 /// What [`Ring::append`] says when it does not take a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum AppendError {
     /// The log is full of records that its policy keeps.
     Full,
     /// The record is larger than the whole ring.
@@ -281,11 +281,11 @@ where
     /// `header.seq` and `header.text_len` are set here. The oldest records are dropped as far as
     /// room is needed and the policy allows.
     #[inline(always)]
-    pub(crate) fn append(&mut self, mut header: Header, text: &[u8]) -> Result<u64, Refused> {
+    pub(crate) fn append(&mut self, mut header: Header, text: &[u8]) -> Result<u64, AppendError> {
         let size = stored_size(text.len());
-        let offset = match self.runs.room(size, self.capacity()) {
+        let offset = match self.runs.find_space(size, self.capacity()) {
             Some(offset) => offset,
-            None => self.make_room(size)?,
+            None => self.make_space(size)?,
         };
 
         let seq = self.runs.next.seq;
@@ -322,9 +322,9 @@ where
     /// Drops the oldest records, as far as the policy allows, until one of `size` bytes can be
     /// placed, and returns where. Where it cannot be, all are kept.
     #[inline(always)]
-    fn make_room(&mut self, size: usize) -> Result<usize, Refused> {
+    fn make_space(&mut self, size: usize) -> Result<usize, AppendError> {
         if size > self.capacity() {
-            return Err(Refused::TooLarge);
+            return Err(AppendError::TooLarge);
         }
         let mut runs = self.runs;
         let mut bytes_dropped = 0;
@@ -333,12 +333,12 @@ where
             let keep = self.policy == Policy::Stop && runs.oldest.seq >= self.cleared.seq;
             if keep {
                 self.refused += 1;
-                return Err(Refused::Full);
+                return Err(AppendError::Full);
             }
             let text_len = Header::text_len_of(&self.memory[runs.oldest.offset..]);
             bytes_dropped += text_len as u64;
             runs.drop_oldest(stored_size(text_len));
-            if let Some(offset) = runs.room(size, self.capacity()) {
+            if let Some(offset) = runs.find_space(size, self.capacity()) {
                 break offset;
             }
         };
@@ -349,7 +349,7 @@ where
 
     /// The first record at or after `from`; `None` when there is none yet.
     #[inline(always)]
-    pub(crate) fn read(&self, from: Position) -> Option<Stored<'_>> {
+    pub(crate) fn read(&self, from: Position) -> Option<RecordRef<'_>> {
         let Runs { oldest, next, end } = self.runs;
         if from.seq >= next.seq {
             return None;
@@ -365,11 +365,11 @@ where
         };
         let rest = &self.memory[at.offset..];
         let bytes = &rest[..stored_size(Header::text_len_of(rest))];
-        Some(Stored {
-            at,
+        Some(RecordRef {
+            start: at,
             bytes,
             lost: at.seq - from.seq,
-            after: Position {
+            end: Position {
                 seq: at.seq + 1,
                 offset: at.offset + bytes.len(),
             },
@@ -378,26 +378,26 @@ where
 
     /// The position before the record `seq`: also one that is gone, whose readers learn how many
     /// they missed, and the next one that will be written; `None` for a later one.
-    pub(crate) fn position_of(&self, seq: u64) -> Option<Position> {
+    pub(crate) fn position_of_seq(&self, seq: u64) -> Option<Position> {
         let Runs { oldest, next, .. } = self.runs;
         if seq > next.seq {
             return None;
         }
         if seq < oldest.seq {
-            return Some(Position::before_gone(seq));
+            return Some(Position::overwritten(seq));
         }
         if seq == next.seq {
             return Some(next);
         }
         Some(self.walk(self.indexed(seq / INDEX_STEP), |stored| {
-            stored.at.seq >= seq
+            stored.start.seq >= seq
         }))
     }
 
     /// The position before the first record of the time `time_ns` or later, or after the newest
     /// one. It may be up to [`INDEX_STEP`] records before the first one if a record as late is gone
     /// that was followed by earlier ones.
-    pub(crate) fn position_at(&self, time_ns: u64) -> Position {
+    pub(crate) fn position_of_time(&self, time_ns: u64) -> Position {
         let Runs { oldest, next, .. } = self.runs;
         // All records up to the indexed ones before `low` are earlier. Up to each one from `high`
         // on there is one that is not.
@@ -412,7 +412,7 @@ where
             }
         }
         self.walk(self.indexed(low.saturating_sub(1)), |stored| {
-            Header::time_of(stored.bytes) >= time_ns || stored.at.seq >= low * INDEX_STEP
+            Header::time_of(stored.bytes) >= time_ns || stored.start.seq >= low * INDEX_STEP
         })
     }
 
@@ -429,12 +429,12 @@ where
     }
 
     /// The position before the first record from `at` on that is `wanted`, or after the newest one.
-    fn walk(&self, mut at: Position, wanted: impl Fn(&Stored<'_>) -> bool) -> Position {
+    fn walk(&self, mut at: Position, wanted: impl Fn(&RecordRef<'_>) -> bool) -> Position {
         while let Some(stored) = self.read(at) {
             if wanted(&stored) {
-                return stored.at;
+                return stored.start;
             }
-            at = stored.after;
+            at = stored.end;
         }
         at
     }
@@ -446,7 +446,7 @@ impl Runs {
     }
 
     /// Where a record of `size` bytes can be placed without dropping one.
-    fn room(&self, size: usize, capacity: usize) -> Option<usize> {
+    fn find_space(&self, size: usize, capacity: usize) -> Option<usize> {
         if self.is_empty() {
             return (size <= capacity).then_some(0);
         }
@@ -504,7 +504,7 @@ mod tests {
     fn append(
         ring: &mut Ring<KVec<u8>, KVec<IndexEntry>>,
         text: &[u8],
-    ) -> core::result::Result<u64, Refused> {
+    ) -> core::result::Result<u64, AppendError> {
         let header = Header {
             seq: 0,
             time_ns: 0,
@@ -536,7 +536,14 @@ mod tests {
         for (len, fits) in [(63, true), (64, true), (65, false)] {
             let mut ring = ring(HEADER_SIZE + 64, Policy::Overwrite)?;
             let got = append(&mut ring, &[b'x'; 65][..len]);
-            assert_eq!(got, if fits { Ok(0) } else { Err(Refused::TooLarge) });
+            assert_eq!(
+                got,
+                if fits {
+                    Ok(0)
+                } else {
+                    Err(AppendError::TooLarge)
+                }
+            );
             assert_eq!(text(&ring, Position::default()).is_some(), fits);
         }
         Ok(())
@@ -561,7 +568,7 @@ mod tests {
                     text(&ring, at).map(|(text, lost)| (text[0], lost)),
                     Some((b'0' + seq as u8, lost))
                 );
-                at = ring.read(at).ok_or(EINVAL)?.after;
+                at = ring.read(at).ok_or(EINVAL)?.end;
             }
             assert!(ring.read(at).is_none());
         }
@@ -583,7 +590,7 @@ mod tests {
                 let text = &stored.bytes[HEADER_SIZE..];
                 assert_eq!(text.len() as u64, next % 5 * 8);
                 assert!(text.iter().all(|byte| *byte == next as u8));
-                at = stored.after;
+                at = stored.end;
                 next += 1;
             }
             assert_eq!(next, seq + 1);
@@ -596,13 +603,13 @@ mod tests {
         let mut ring = ring(2 * stored_size(8), Policy::Stop)?;
         assert_eq!(append(&mut ring, b"0......."), Ok(0));
         assert_eq!(append(&mut ring, b"1......."), Ok(1));
-        assert_eq!(append(&mut ring, b"2......."), Err(Refused::Full));
+        assert_eq!(append(&mut ring, b"2......."), Err(AppendError::Full));
         assert_eq!(ring.totals().records_refused, 1);
         ring.clear();
         assert_eq!(append(&mut ring, b"2......."), Ok(2));
         assert_eq!(text(&ring, ring.cleared()), Some((&b"2......."[..], 0)));
         assert_eq!(append(&mut ring, b"3......."), Ok(3));
-        assert_eq!(append(&mut ring, b"4......."), Err(Refused::Full));
+        assert_eq!(append(&mut ring, b"4......."), Err(AppendError::Full));
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use crate::pure::value::Value;
+use crate::pure::value::ParamValue;
 
 /// What a device node does with writes, losses and small buffers, for files that do not say
 /// otherwise. The numbers are those of `uapi/umsg.h`.
@@ -49,11 +49,11 @@ impl Style {
     }
 }
 
-impl Value for Style {
+impl ParamValue for Style {
     const TYPE: &'static str = "style";
-    const EMPTY: Self = Self::Lines;
+    const INIT: Self = Self::Lines;
 
-    fn assign(&mut self, text: &[u8]) -> bool {
+    fn parse_from(&mut self, text: &[u8]) -> bool {
         let named = Self::ALL
             .into_iter()
             .find(|style| style.name().as_bytes() == text);

@@ -11,30 +11,32 @@ use core::fmt::{
 };
 
 /// A kind of value.
-pub(crate) trait Value: PartialOrd + Sized + 'static {
+pub(crate) trait ParamValue: PartialOrd + Sized + 'static {
     /// Its name in `modinfo`.
     const TYPE: &'static str;
 
     /// What a parameter of this kind holds until it gets a value.
-    const EMPTY: Self;
+    const INIT: Self;
 
     /// What a parameter of this kind gets when it is named without `=`; `None` where that is
     /// refused.
-    const BARE: Option<&'static str> = None;
+    const NO_ARG_VALUE: Option<&'static str> = None;
 
     /// The first bytes of what is not a value but a change of one, which only a write through sysfs
     /// may give.
-    const CHANGES: &'static [u8] = b"";
+    const CHANGE_PREFIXES: &'static [u8] = b"";
 
     /// Reads a value in place; `text` has no white space around it. Returns whether it is a value
     /// of this kind; if not, `self` may hold anything.
-    fn assign(&mut self, text: &[u8]) -> bool;
+    fn parse_from(&mut self, text: &[u8]) -> bool;
 
-    /// Whether the value is at least `min` and at most `max`, which are written as `assign` reads
-    /// them.
+    /// Returns whether the value is at least `min` and at most `max`, both written as for
+    /// `parse_from`.
     fn is_within(&self, min: &str, max: &str) -> bool {
-        let (mut least, mut most) = (Self::EMPTY, Self::EMPTY);
-        least.assign(min.as_bytes()) && most.assign(max.as_bytes()) && (least..=most).contains(self)
+        let (mut least, mut most) = (Self::INIT, Self::INIT);
+        least.parse_from(min.as_bytes())
+            && most.parse_from(max.as_bytes())
+            && (least..=most).contains(self)
     }
 
     /// Writes the value in the form it is read.
@@ -79,11 +81,11 @@ impl Size {
     }
 }
 
-impl Value for Size {
+impl ParamValue for Size {
     const TYPE: &'static str = "size";
-    const EMPTY: Self = Self(0);
+    const INIT: Self = Self(0);
 
-    fn assign(&mut self, text: &[u8]) -> bool {
+    fn parse_from(&mut self, text: &[u8]) -> bool {
         store(self, Self::parse(text))
     }
 
@@ -103,11 +105,11 @@ impl Value for Size {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Mode(pub(crate) u16);
 
-impl Value for Mode {
+impl ParamValue for Mode {
     const TYPE: &'static str = "mode";
-    const EMPTY: Self = Self(0);
+    const INIT: Self = Self(0);
 
-    fn assign(&mut self, text: &[u8]) -> bool {
+    fn parse_from(&mut self, text: &[u8]) -> bool {
         let octal = |value: u16, digit: &u8| match digit {
             b'0'..=b'7' => value.checked_mul(8)?.checked_add(u16::from(digit - b'0')),
             _ => None,
@@ -133,11 +135,11 @@ impl Minor {
     pub(crate) const MAX: u8 = 254;
 }
 
-impl Value for Minor {
+impl ParamValue for Minor {
     const TYPE: &'static str = "minor";
-    const EMPTY: Self = Self(None);
+    const INIT: Self = Self(None);
 
-    fn assign(&mut self, text: &[u8]) -> bool {
+    fn parse_from(&mut self, text: &[u8]) -> bool {
         *self = Self(match text {
             b"dynamic" => None,
             _ => digits(text).and_then(|number| u8::try_from(number).ok()),
@@ -156,12 +158,12 @@ impl Value for Minor {
 }
 
 /// Yes or no, in the words of the kernel's own boolean parameters (`kstrtobool()`), each whole.
-impl Value for bool {
+impl ParamValue for bool {
     const TYPE: &'static str = "bool";
-    const EMPTY: Self = false;
-    const BARE: Option<&'static str> = Some("y");
+    const INIT: Self = false;
+    const NO_ARG_VALUE: Option<&'static str> = Some("y");
 
-    fn assign(&mut self, text: &[u8]) -> bool {
+    fn parse_from(&mut self, text: &[u8]) -> bool {
         const YES: [&[u8]; 6] = [b"y", b"yes", b"1", b"on", b"t", b"true"];
         const NO: [&[u8]; 6] = [b"n", b"no", b"0", b"off", b"f", b"false"];
         let among = |words: &[&[u8]]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
@@ -176,14 +178,14 @@ impl Value for bool {
 
 /// Text of at most `N` bytes of printable ASCII, kept in place.
 #[derive(Debug, PartialEq, PartialOrd)]
-pub(crate) struct Text<const N: usize> {
+pub(crate) struct AsciiStr<const N: usize> {
     bytes: [u8; N],
     len: usize,
 }
 
-impl<const N: usize> Text<N> {
+impl<const N: usize> AsciiStr<N> {
     /// As much of `text` as fits, what is not printable ASCII as `?`.
-    pub(crate) const fn cut(text: &[u8]) -> Self {
+    pub(crate) const fn truncate_from(text: &[u8]) -> Self {
         let mut bytes = [0; N];
         let mut len = 0;
         while len < N && len < text.len() {
@@ -208,16 +210,16 @@ impl<const N: usize> Text<N> {
     }
 }
 
-impl<const N: usize> Value for Text<N> {
+impl<const N: usize> ParamValue for AsciiStr<N> {
     const TYPE: &'static str = "text";
-    const CHANGES: &'static [u8] = b"+-";
+    const CHANGE_PREFIXES: &'static [u8] = b"+-";
 
-    const EMPTY: Self = Self {
+    const INIT: Self = Self {
         bytes: [0; N],
         len: 0,
     };
 
-    fn assign(&mut self, text: &[u8]) -> bool {
+    fn parse_from(&mut self, text: &[u8]) -> bool {
         let Some(room) = self.bytes.get_mut(..text.len()) else {
             return false;
         };
@@ -269,18 +271,18 @@ mod tests {
     use super::*;
 
     /// What `text` is read as.
-    fn read<V: Value>(text: &[u8]) -> Option<V> {
-        let mut value = V::EMPTY;
-        value.assign(text).then_some(value)
+    fn read<V: ParamValue>(text: &[u8]) -> Option<V> {
+        let mut value = V::INIT;
+        value.parse_from(text).then_some(value)
     }
 
     /// Whether `value` is shown as `text`.
-    fn is_shown<V: Value>(value: V, text: &str) -> bool {
-        let mut shown = Text::<32>::EMPTY;
+    fn is_shown<V: ParamValue>(value: V, text: &str) -> bool {
+        let mut shown = AsciiStr::<32>::INIT;
         value.show(&mut shown).is_ok() && shown.as_str() == text
     }
 
-    impl<const N: usize> Write for Text<N> {
+    impl<const N: usize> Write for AsciiStr<N> {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             let end = self.len + text.len();
             let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
@@ -360,9 +362,9 @@ mod tests {
 
     #[test]
     fn texts_at_their_bounds() {
-        assert!(read::<Text<3>>(b"abc").is_some());
-        assert!(read::<Text<3>>(b"abcd").is_none());
-        assert!(read::<Text<3>>(b"a\x7f").is_none());
-        assert_eq!(Text::<3>::cut(b"a\nbc").as_str(), "a?b");
+        assert!(read::<AsciiStr<3>>(b"abc").is_some());
+        assert!(read::<AsciiStr<3>>(b"abcd").is_none());
+        assert!(read::<AsciiStr<3>>(b"a\x7f").is_none());
+        assert_eq!(AsciiStr::<3>::truncate_from(b"a\nbc").as_str(), "a?b");
     }
 }

@@ -39,7 +39,7 @@ impl<'a> Buffer<'a> {
     }
 
     /// Returns how many more bytes can be added.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn remaining(&self) -> usize {
         self.memory.len() - self.len
     }
 
@@ -100,7 +100,7 @@ impl<'a> Buffer<'a> {
     /// These bytes must be initialised.
     pub(crate) unsafe fn assume_added(&mut self, count: usize) {
         // INVARIANT: The caller guarantees that they are initialised. `min` keeps `len` in bounds.
-        self.len += count.min(self.room());
+        self.len += count.min(self.remaining());
     }
 
     /// Returns the bytes in use.

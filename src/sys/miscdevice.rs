@@ -7,8 +7,9 @@
 //! `kernel::miscdevice` has none of these, and in Linux 7.2 does not set the owner, so that a
 //! module could be unloaded under an open file. When it offers the same, this file goes.
 //!
-//! [`Operations`] is the safe side: `device.rs` implements it. All callbacks below have the same
-//! shape: a contract, raw pointers to safe references, one safe call, the result to an errno.
+//! [`FileOperations`] is the safe interface, which `device.rs` implements. All callbacks below have
+//! the same shape: a contract, raw pointers to safe references, one safe call, the result to an
+//! errno.
 
 use core::ptr::addr_of;
 
@@ -40,7 +41,7 @@ use crate::sys::{
     },
     user_buf::Dest,
     wait::{
-        Events,
+        PollEvents,
         WaitQueue, //
     }, //
 };
@@ -59,7 +60,7 @@ const FMODE_NOWAIT: bindings::fmode_t = 1 << 27;
 
 /// What an open file of a character device does. Every method may be called by many threads at
 /// once.
-pub(crate) trait Operations: Send + Sync + Sized + 'static {
+pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     /// What the device node holds for those who open it.
     type Node: Send + Sync;
 
@@ -70,22 +71,22 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     fn release(&self);
 
     /// Reads into `dest` and returns how many bytes.
-    fn read(&self, call: Call, dest: &mut Dest<'_, '_>) -> Result<usize>;
+    fn read(&self, call: CallFlags, dest: &mut Dest<'_, '_>) -> Result<usize>;
 
     /// Writes from `source` and returns how many bytes.
-    fn write(&self, call: Call, source: &mut IovIterSource<'_>) -> Result<usize>;
+    fn write(&self, call: CallFlags, source: &mut IovIterSource<'_>) -> Result<usize>;
 
     /// Returns the queue for callers of `poll`. `poll` is called after the caller was added.
     fn poll_queue(&self) -> &WaitQueue;
 
     /// Returns what is possible now. A caller that waits has been added to the queue.
-    fn poll(&self, call: Call) -> Events;
+    fn poll(&self, call: CallFlags) -> PollEvents;
 
     /// Moves the file's position; `whence` is [`SEEK_SET`] or another number.
     fn seek(&self, offset: i64, whence: u32) -> Result;
 
     /// Handles the ioctl `command`; its third argument is a pointer to user memory.
-    fn ioctl(&self, call: Call, command: u32, argument: UserPtr) -> Result;
+    fn ioctl(&self, call: CallFlags, command: u32, argument: UserPtr) -> Result;
 
     /// Adds lines to `/proc/PID/fdinfo/FD`.
     fn show_fdinfo(&self, out: &SeqFile);
@@ -93,7 +94,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 
 /// How a file operation was called.
 #[derive(Clone, Copy)]
-pub(crate) struct Call {
+pub(crate) struct CallFlags {
     /// The call must fail with `EAGAIN` where it would wait for a record: the file has
     /// `O_NONBLOCK`, or this one operation was asked not to wait (`RWF_NOWAIT`, io_uring).
     pub(crate) nonblocking: bool,
@@ -108,11 +109,11 @@ pub(crate) struct Call {
 /// A node can be opened as soon as it is registered, but a module whose `init` fails is freed
 /// without regard to open files (`do_init_module()` in `kernel/module/main.c`). So nobody gets one
 /// before, and who was refused is waited for.
-static OPEN_FOR_ALL: Atomic<bool> = Atomic::new(false);
+static INIT_DONE: Atomic<bool> = Atomic::new(false);
 
 /// Lets the registered nodes be opened. To be called when `init` can fail no more.
-pub(crate) fn open_for_all() {
-    OPEN_FOR_ALL.store(true, Relaxed);
+pub(crate) fn enable_open() {
+    INIT_DONE.store(true, Relaxed);
 }
 
 /// A registered character device with the node `/dev/NAME`, whose open files are `T`.
@@ -126,7 +127,7 @@ pub(crate) fn open_for_all() {
 /// - `misc` is the first field: a pointer to it is a pointer to the whole.
 #[repr(C)]
 #[pin_data(PinnedDrop)]
-pub(crate) struct CharDevice<T: Operations> {
+pub(crate) struct MiscDevice<T: FileOperations> {
     #[pin]
     misc: Opaque<bindings::miscdevice>,
     node: T::Node,
@@ -134,13 +135,13 @@ pub(crate) struct CharDevice<T: Operations> {
 }
 
 // SAFETY: `misc_deregister()` may be called on any thread, and `T::Node` is `Send`.
-unsafe impl<T: Operations> Send for CharDevice<T> {}
+unsafe impl<T: FileOperations> Send for MiscDevice<T> {}
 // SAFETY: A shared reference gives access to `node` alone, and `T::Node` is `Sync`.
-unsafe impl<T: Operations> Sync for CharDevice<T> {}
+unsafe impl<T: FileOperations> Sync for MiscDevice<T> {}
 
-impl<T: Operations> CharDevice<T> {
+impl<T: FileOperations> MiscDevice<T> {
     /// Registers the device node `/dev/NAME` with the permissions `mode`, and with the minor number
-    /// `minor` or a free one. It can be opened when [`open_for_all`] has been called.
+    /// `minor` or a free one. It can be opened when [`enable_open`] has been called.
     pub(crate) fn register(
         name: &CStr,
         minor: Option<u8>,
@@ -169,7 +170,7 @@ impl<T: Operations> CharDevice<T> {
                 // - `slot` holds a miscdevice whose file operations are `'static`, and whose name
                 //   lives in the heap for as long as `name` does, which is dropped after `misc`.
                 // - It is pinned, and `drop` unregisters it before its memory is used again.
-                // - `open` takes it for the first field of a `CharDevice<T>`, which it is.
+                // - `open` takes it for the first field of a `MiscDevice<T>`, which it is.
                 to_result(unsafe { bindings::misc_register(slot) })
             }),
         }? Error)
@@ -210,14 +211,14 @@ impl<T: Operations> CharDevice<T> {
     /// # Safety
     ///
     /// `file` must be an open file of this device.
-    unsafe fn call(file: *mut bindings::file) -> Call {
+    unsafe fn call(file: *mut bindings::file) -> CallFlags {
         // SAFETY: `file` is valid. `fcntl()` may change the flags at any time, hence the volatile
         // read, as `READ_ONCE()`.
         let flags = unsafe { addr_of!((*file).f_flags).read_volatile() };
         // SAFETY: `file` is valid. `posix_fadvise()` may change other bits of the mode at any time,
         // hence the volatile read; those for reading and writing stay as `open()` set them.
         let mode = unsafe { addr_of!((*file).f_mode).read_volatile() };
-        Call {
+        CallFlags {
             nonblocking: flags & bindings::O_NONBLOCK != 0,
             may_read: mode & FMODE_READ != 0,
             may_write: mode & FMODE_WRITE != 0,
@@ -228,14 +229,14 @@ impl<T: Operations> CharDevice<T> {
     ///
     /// `file` must be a file of this device that is being opened.
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        if !OPEN_FOR_ALL.load(Relaxed) {
+        if !INIT_DONE.load(Relaxed) {
             return ENODEV.to_errno();
         }
         // SAFETY: `misc_open()` in `drivers/char/misc.c` stored a pointer to the registered
         // miscdevice, and nobody else looks at the file yet.
         let misc = unsafe { (*file).private_data };
         // SAFETY:
-        // - By the type's invariants the miscdevice is the first field of a `CharDevice<T>`.
+        // - By the type's invariants the miscdevice is the first field of a `MiscDevice<T>`.
         // - It stays registered during this call: `misc_open()` holds `misc_mtx`.
         // - Its other fields were written before it was registered, under the same mutex.
         let device = unsafe { &*misc.cast::<Self>() };
@@ -305,7 +306,7 @@ impl<T: Operations> CharDevice<T> {
     /// # Safety
     ///
     /// `kiocb` must be valid and of an open file of this device, and stay so for `'a`.
-    unsafe fn from_kiocb<'a>(kiocb: *mut bindings::kiocb) -> (&'a T, Call) {
+    unsafe fn from_kiocb<'a>(kiocb: *mut bindings::kiocb) -> (&'a T, CallFlags) {
         // SAFETY: `kiocb` is valid.
         let file = unsafe { (*kiocb).ki_filp };
         // SAFETY: As above.
@@ -377,11 +378,11 @@ impl<T: Operations> CharDevice<T> {
 }
 
 #[pinned_drop]
-impl<T: Operations> PinnedDrop for CharDevice<T> {
+impl<T: FileOperations> PinnedDrop for MiscDevice<T> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type's invariants it is registered, and this is the only time.
         unsafe { bindings::misc_deregister(self.misc.get()) };
-        if !OPEN_FOR_ALL.load(Relaxed) {
+        if !INIT_DONE.load(Relaxed) {
             // Who was refused may still be about to give back the module by way of `owner`, which
             // goes with it.
             this_module::wait_for_users_in_init();

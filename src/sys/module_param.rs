@@ -13,13 +13,13 @@
 //!
 //! At load, `set` takes it down and says nothing, so that a later good value of the same parameter
 //! wins, and the module's `init` can refuse the load with one line that says what is allowed
-//! ([`Parameter::with`]). A write through sysfs fails and changes nothing.
+//! ([`Parameter::with_value`]). A write through sysfs fails and changes nothing.
 //!
 //! # Locking
 //!
 //! The C side holds the module's parameter lock (`kernel_param_lock()`) around `set` and `get`, and
-//! [`Parameter::with`] takes it. The values live in statics without a destructor: sysfs shows the
-//! parameters before `init` and until after the module's exit.
+//! [`Parameter::with_value`] takes it. The values are statics without a destructor, because sysfs
+//! shows the parameters before `init` and until after the module's exit.
 
 use core::{
     cell::UnsafeCell,
@@ -38,8 +38,8 @@ use kernel::{
 
 use crate::{
     pure::value::{
-        Text,
-        Value, //
+        AsciiStr,
+        ParamValue, //
     },
     sys::this_module::THIS_MODULE, //
 };
@@ -76,7 +76,7 @@ macro_rules! parameters {
 
         #[allow(unsafe_code, reason = "sections that the kernel reads, with what it expects there")]
         const _: () = {
-            use $crate::pure::value::{join, joined_len, Value};
+            use $crate::pure::value::{join, joined_len, ParamValue};
 
             const PREFIX: &str = if cfg!(MODULE) { "" } else { "umsg." };
             const NAME: &[&str] = &[PREFIX, stringify!($name), "\0"];
@@ -86,7 +86,7 @@ macro_rules! parameters {
                 if $default.is_empty() { "none" } else { $default }, ")\0",
             ];
             const PARMTYPE: &[&str] =
-                &[PREFIX, "parmtype=", stringify!($name), ":", <$type as Value>::TYPE, "\0"];
+                &[PREFIX, "parmtype=", stringify!($name), ":", <$type as ParamValue>::TYPE, "\0"];
 
             static NAME_BYTES: [u8; joined_len(NAME)] = join(NAME);
 
@@ -108,7 +108,7 @@ macro_rules! parameters {
 pub(crate) use parameters;
 
 /// A parameter of the module. Made by [`parameters!`] alone.
-pub(crate) struct Parameter<T: Value> {
+pub(crate) struct Parameter<T: ParamValue> {
     name: &'static str,
     allowed: &'static str,
     default: &'static str,
@@ -126,7 +126,7 @@ struct State<T> {
     value: T,
     /// Where a new value is tried, so that a bad one changes nothing. Not on the stack: a long text
     /// is too large for it.
-    trial: T,
+    scratch: T,
     status: Status,
     /// `init` has taken the value: from now on, a new one is applied at once.
     adopted: bool,
@@ -135,18 +135,18 @@ struct State<T> {
 enum Status {
     /// Nothing was given: the default holds.
     Unset,
-    Given,
+    Set,
     /// This was given, and cannot be used. Only until `init` refuses the load.
-    Refused(Text<GIVEN_MAX>),
+    Invalid(AsciiStr<GIVEN_MAX>),
 }
 
 /// How much of a bad value is shown, in bytes.
 const GIVEN_MAX: usize = 64;
 
 // SAFETY: `state` is only touched with the parameter lock held; the rest does not change.
-unsafe impl<T: Value + Send> Sync for Parameter<T> {}
+unsafe impl<T: ParamValue + Send> Sync for Parameter<T> {}
 
-impl<T: Value> Parameter<T> {
+impl<T: ParamValue> Parameter<T> {
     /// For [`parameters!`].
     pub(crate) const fn new(
         name: &'static str,
@@ -162,8 +162,8 @@ impl<T: Value> Parameter<T> {
             range,
             change,
             state: UnsafeCell::new(State {
-                value: T::EMPTY,
-                trial: T::EMPTY,
+                value: T::INIT,
+                scratch: T::INIT,
                 status: Status::Unset,
                 adopted: false,
             }),
@@ -193,12 +193,12 @@ impl<T: Value> Parameter<T> {
         free: None,
     };
 
-    /// Runs `use_it` with the value, which nothing changes meanwhile.
+    /// Runs `f` with the value, which nothing changes meanwhile.
     ///
     /// # Errors
     ///
     /// `EINVAL` when the load gave a value that cannot be used; the kernel log has a line about it.
-    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&T) -> R) -> Result<R> {
+    pub(crate) fn with_value<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
         let module = THIS_MODULE;
         // SAFETY: `module` is this module, or null where it is built in, which the lock knows.
         unsafe { bindings::kernel_param_lock(module) };
@@ -206,12 +206,10 @@ impl<T: Value> Parameter<T> {
         let state = unsafe { &mut *self.state.get() };
         state.adopted = true;
         let result = match &state.status {
-            Status::Given => Ok(use_it(&state.value)),
-            Status::Unset if state.value.assign(self.default.as_bytes()) => {
-                Ok(use_it(&state.value))
-            }
+            Status::Set => Ok(f(&state.value)),
+            Status::Unset if state.value.parse_from(self.default.as_bytes()) => Ok(f(&state.value)),
             Status::Unset => Err(EINVAL),
-            Status::Refused(given) => {
+            Status::Invalid(given) => {
                 pr_err!(
                     "{}={}: must be {}\n",
                     self.name,
@@ -226,12 +224,12 @@ impl<T: Value> Parameter<T> {
         result
     }
 
-    /// The value. Errors as [`Parameter::with`].
+    /// The value. Errors as [`Parameter::with_value`].
     pub(crate) fn value(&self) -> Result<T>
     where
         T: Copy,
     {
-        self.with(|value| *value)
+        self.with_value(|value| *value)
     }
 
     /// # Safety
@@ -254,7 +252,7 @@ impl<T: Value> Parameter<T> {
         // SAFETY: By the contract.
         let this = unsafe { Self::from_entry(param) };
         let given = if val.is_null() {
-            T::BARE.unwrap_or("")
+            T::NO_ARG_VALUE.unwrap_or("")
         } else {
             // SAFETY: It is a string that lives during this call.
             let given = unsafe { CStr::from_char_ptr(val) };
@@ -271,7 +269,7 @@ impl<T: Value> Parameter<T> {
                 .map_or(Err(EPERM), |change| change(&mut state.value, given));
             return match changed {
                 Ok(()) => {
-                    state.status = Status::Given;
+                    state.status = Status::Set;
                     0
                 }
                 Err(error) => error.to_errno(),
@@ -280,19 +278,19 @@ impl<T: Value> Parameter<T> {
         // Sysfs shows the parameter before `init`. A change then must not make the load fail.
         if given
             .first()
-            .is_some_and(|first| T::CHANGES.contains(first))
+            .is_some_and(|first| T::CHANGE_PREFIXES.contains(first))
         {
             return EINVAL.to_errno();
         }
-        let good = state.trial.assign(given)
+        let good = state.scratch.parse_from(given)
             && this
                 .range
-                .is_none_or(|(min, max)| state.trial.is_within(min, max));
+                .is_none_or(|(min, max)| state.scratch.is_within(min, max));
         if good {
-            core::mem::swap(&mut state.value, &mut state.trial);
-            state.status = Status::Given;
+            core::mem::swap(&mut state.value, &mut state.scratch);
+            state.status = Status::Set;
         } else {
-            state.status = Status::Refused(Text::cut(given));
+            state.status = Status::Invalid(AsciiStr::truncate_from(given));
         }
         0
     }
@@ -313,8 +311,8 @@ impl<T: Value> Parameter<T> {
         let page = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), bindings::PAGE_SIZE) };
         let mut page = Page { page, len: 0 };
         let shown = match state.status {
-            Status::Given => state.value.show(&mut page),
-            Status::Unset | Status::Refused(_) => page.write_str(this.default),
+            Status::Set => state.value.show(&mut page),
+            Status::Unset | Status::Invalid(_) => page.write_str(this.default),
         };
         match shown.and_then(|()| page.write_char('\n')) {
             Ok(()) => page.len as c_int,

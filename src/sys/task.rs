@@ -141,7 +141,7 @@ fn munged(uid: u32) -> u32 {
 
 /// Whether the current task may change what others see: `CAP_SYSLOG`, as for `/dev/kmsg`. Without
 /// `CONFIG_MULTIUSER` there are no capabilities, and every task may do everything.
-pub(crate) fn may_administer() -> bool {
+pub(crate) fn has_cap_syslog() -> bool {
     #[cfg(CONFIG_MULTIUSER)]
     // SAFETY: `CAP_SYSLOG` is a valid capability, and this is process context.
     return unsafe { bindings::capable(bindings::CAP_SYSLOG as c_int) };

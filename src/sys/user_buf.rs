@@ -31,7 +31,7 @@ impl<'iov, 'data> Dest<'iov, 'data> {
     }
 
     /// Returns how many more bytes can be written.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn remaining(&self) -> usize {
         self.iov.len()
     }
 
@@ -61,7 +61,7 @@ impl<'iov, 'data> Dest<'iov, 'data> {
 /// Copies from `source` to the end of `buffer`, until it is full or the source is empty. Returns
 /// false if the user's memory cannot be read; the bytes before that are in the buffer.
 pub(crate) fn fill(buffer: &mut Buffer<'_>, source: &mut IovIterSource<'_>) -> bool {
-    let wanted = buffer.room().min(source.len());
+    let wanted = buffer.remaining().min(source.len());
     let copied = source.copy_from_iter_raw(buffer.spare()).len();
     // SAFETY: `copy_from_iter_raw()` initialised that many bytes from the beginning.
     unsafe { buffer.assume_added(copied) };

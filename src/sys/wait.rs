@@ -47,9 +47,9 @@ use kernel::{
 
 /// A set of `EPOLL*` bits (`include/uapi/linux/eventpoll.h`), which `sys/check_constants.c` checks.
 #[derive(Clone, Copy)]
-pub(crate) struct Events(u32);
+pub(crate) struct PollEvents(u32);
 
-impl Events {
+impl PollEvents {
     /// No event.
     pub(crate) const NONE: Self = Self(0);
     /// `EPOLLIN | EPOLLRDNORM`
@@ -76,7 +76,7 @@ impl Events {
     }
 }
 
-impl core::ops::BitOr for Events {
+impl core::ops::BitOr for PollEvents {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
@@ -128,7 +128,7 @@ impl WaitQueue {
     }
 
     /// Wakes the waiters that wait for one of `events`. C counterpart: `wake_up_poll()`.
-    pub(crate) fn wake(&self, events: Events) {
+    pub(crate) fn wake(&self, events: PollEvents) {
         let key = ptr::without_provenance_mut(events.0 as usize);
         // SAFETY: By the invariant `head` is an initialised wait queue. The key of a poll queue is
         // the set of events itself (`poll_to_key()`), not a pointer that is followed.
@@ -172,7 +172,7 @@ unsafe impl<T: HasQueue> Sync for Relay<T> {}
 
 impl<T: HasQueue> Relay<T> {
     /// Creates a relay for the waiters of one open file of `source`, which passes on `mask`.
-    pub(crate) fn new(source: Arc<T>, mask: Events) -> impl PinInit<Self> {
+    pub(crate) fn new(source: Arc<T>, mask: PollEvents) -> impl PinInit<Self> {
         // INVARIANT: `init_wait_entry()` initialises the entry, which is on no queue yet.
         pin_init!(Self {
             source,
@@ -193,7 +193,7 @@ impl<T: HasQueue> Relay<T> {
     }
 
     /// Sets the events that are passed on from now on.
-    pub(crate) fn set_mask(&self, mask: Events) {
+    pub(crate) fn set_mask(&self, mask: PollEvents) {
         self.mask.store(mask.0, Relaxed);
     }
 
@@ -221,7 +221,7 @@ impl<T: HasQueue> Relay<T> {
     }
 
     /// Wakes the waiters of this open file alone.
-    pub(crate) fn wake(&self, events: Events) {
+    pub(crate) fn wake(&self, events: PollEvents) {
         if self.waiters.is_active() {
             self.waiters.wake(events);
         }
@@ -286,7 +286,7 @@ impl<T: HasQueue> Relay<T> {
         let relay = unsafe { &*relay };
         if relay.waiters.is_active() {
             let events = key.addr() as u32 & relay.mask.load(Relaxed);
-            relay.waiters.wake(Events(events));
+            relay.waiters.wake(PollEvents(events));
         } else {
             // SAFETY: The entry is on the queue whose lock is held.
             unsafe { list_del_init(addr_of_mut!((*relay.entry.get()).entry)) };

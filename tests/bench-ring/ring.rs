@@ -12,7 +12,7 @@ mod pure;
 mod sys;
 
 use criterion::{criterion_group, criterion_main, Criterion};
-use pure::kmsg_format::{Keys, TextForm};
+use pure::kmsg_format::{Keys, KmsgFormat};
 use pure::record::{Header, Ids, Priority, Writer, HEADER_SIZE};
 use pure::ring::{index_len, IndexEntry, Policy, Position, Ring};
 use spin::Mutex;
@@ -49,7 +49,7 @@ fn all(criterion: &mut Criterion) {
         criterion.bench_function(&format!("read of {size} bytes"), |bencher| {
             bencher.iter(|| {
                 let stored = ring.read(at).unwrap_or_else(|| ring.read(ring.oldest()).unwrap());
-                at = stored.after;
+                at = stored.end;
                 black_box(stored.bytes[HEADER_SIZE])
             })
         });
@@ -59,7 +59,7 @@ fn all(criterion: &mut Criterion) {
         for (of, text) in [("", text), (" of UTF-8", letters), (" with one escape", nearly)] {
             let name = format!("text format of {size} bytes{of}");
             criterion.bench_function(&name, |bencher| {
-                let form = TextForm::new(&HEADER, black_box(&text), Keys::All(0));
+                let form = KmsgFormat::new(&HEADER, black_box(&text), Keys::All(0));
                 bencher.iter(|| form.write(|chunk| !black_box(chunk).is_empty()))
             });
         }

@@ -16,7 +16,7 @@ mod pure;
 mod sys;
 
 use libfuzzer_sys::fuzz_target;
-use pure::kmsg_format::{Keys, TextForm};
+use pure::kmsg_format::{Keys, KmsgFormat};
 use pure::record::{Header, Ids, Priority, Writer, HEADER_SIZE};
 
 fuzz_target!(|data: &[u8]| {
@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
 
     // Every other one without keys.
     let lost = (lost % 2 == 0).then_some(u64::from(lost));
-    let form = TextForm::new(&header, text, lost.map_or(Keys::None, Keys::All));
+    let form = KmsgFormat::new(&header, text, lost.map_or(Keys::None, Keys::All));
     let mut out = Vec::new();
     let mut pieces = 0;
     assert!(form.write(|piece| {
@@ -62,7 +62,7 @@ fuzz_target!(|data: &[u8]| {
     // The model tries each place to cut at.
     let text = &text[..text.len().min(200)];
     let room = usize::from(stored[17]) * 4;
-    let mut fitted = TextForm::new(&header, text, lost.map_or(Keys::None, Keys::All));
+    let mut fitted = KmsgFormat::new(&header, text, lost.map_or(Keys::None, Keys::All));
     let mut out = Vec::new();
     let fits = fitted.fit(room);
     assert!(
