@@ -8,8 +8,8 @@
 # It sets
 #     top     the work tree, an absolute path without links
 #     cache   the folder for all that is made once and kept
-# and defines say, die, usage, bad_usage, need, fingerprint, lock, unlock, build_lock, fresh,
-# publish, discard, cargo, build_guest, and what lib/cache.sh and lib/progress.sh define. Nothing is
+# and defines say, die, usage, bad_usage, need, fingerprint, lock, unlock, build_lock, stage_dir,
+# commit_dir, remove_path, cargo, build_guest, and what lib/cache.sh and lib/progress.sh define. Nothing is
 # created until a script asks for it.
 
 set -eu
@@ -51,7 +51,7 @@ say() {
 # script whose statuses have meanings sets die_status. UMSG_CAUSE names a file that gets the
 # first line, for a caller that goes on without.
 die() {
-    stop
+    stop_step
     [ -z "${UMSG_CAUSE:-}" ] || printf '%s\n' "$*" | sed 1q >"$UMSG_CAUSE"
     printf '%s: %s\n' "$prog" "$*" >&2
     exit "${die_status:-1}"
@@ -107,32 +107,32 @@ build_lock() {
     echo "build-$(printf %s "$top/build/$1" | fingerprint)"
 }
 
-# fresh DIR: an empty folder to make DIR in, as the variable $tmp. It goes when
+# stage_dir DIR: an empty folder to make DIR in, as the variable $tmp. It goes when
 # the script fails; what a killed run left is removed here. Hold a lock on DIR.
-fresh() {
+stage_dir() {
     tmp=$1.tmp
-    discard "$tmp"
-    trap 'discard "$tmp"' EXIT
+    remove_path "$tmp"
+    trap 'remove_path "$tmp"' EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
     mkdir -p "$tmp"
 }
 
-# publish DIR: puts the finished $tmp in the place of DIR. Seen from outside
+# commit_dir DIR: puts the finished $tmp in the place of DIR. Seen from outside
 # DIR is complete or absent.
-publish() {
-    discard "$1.old"
+commit_dir() {
+    remove_path "$1.old"
     if [ -e "$1" ]; then
         mv "$1" "$1.old"
     fi
     mv "$tmp" "$1"
-    discard "$1.old"
+    remove_path "$1.old"
 }
 
-# discard PATH: removes it, if it is there. A folder of a system root can hold
+# remove_path PATH: removes it, if it is there. A folder of a system root can hold
 # files of other (mapped) users, which scripts/root --remove is for.
-discard() {
+remove_path() {
     [ ! -e "$1" ] || rm -rf --one-file-system "$1"
 }
 

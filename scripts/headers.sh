@@ -9,12 +9,12 @@
 #     config      the file with the kernel's config, empty if there is none
 # A function check_* says nothing. It fails where something is wrong and sets
 #     problem     what that is
-#     mend        the command that mends it, or a piece of advice
+#     fix         the command that fixes it, or a piece of advice
 
-# shellcheck disable=SC2034 # problem and mend are for the caller
-wrong() {
+# shellcheck disable=SC2034 # problem and fix are for the caller
+fail_check() {
     problem=$1
-    mend=$2
+    fix=$2
     return 1
 }
 
@@ -43,7 +43,7 @@ release_of() {
 check_release() {
     found=$(release_of "$1") || found=
     [ "$found" = "$release" ] ||
-        wrong "the headers in $1 are for kernel ${found:-(no kernel.release)}, not for $release" \
+        fail_check "the headers in $1 are for kernel ${found:-(no kernel.release)}, not for $release" \
             'give the headers and the release of the same kernel'
 }
 
@@ -129,17 +129,17 @@ headers_advice() {
 
 check_headers_there() {
     [ -d "$headers" ] ||
-        wrong "there are no headers in $headers" "$(headers_advice)" || return
+        fail_check "there are no headers in $headers" "$(headers_advice)" || return
     for file in .config Module.symvers Makefile include scripts; do
         [ -e "$headers/$file" ] ||
-            wrong "$headers lacks $file: not a complete header package" \
+            fail_check "$headers lacks $file: not a complete header package" \
                 "apt-get install --reinstall linux-headers-$release" || return
     done
 }
 
 check_rust() {
     [ "$(config_of RUST)" = y ] ||
-        wrong "kernel $release was built without Rust (its config lacks CONFIG_RUST): no Rust module can be loaded into it" \
+        fail_check "kernel $release was built without Rust (its config lacks CONFIG_RUST): no Rust module can be loaded into it" \
             'boot a kernel with CONFIG_RUST, on Debian 13: apt-get install -t trixie-backports linux-image-amd64'
 }
 
@@ -173,7 +173,7 @@ check_tool() {
         *-linux-gnu*-*) from=${command#*-linux-gnu} from=${from#*-} ;;
         esac
     fi
-    command -v "$command" >/dev/null 2>&1 || wrong "$command is missing" "apt-get install $from"
+    command -v "$command" >/dev/null 2>&1 || fail_check "$command is missing" "apt-get install $from"
 }
 
 # version_of TOOL: what it says about itself, in the words of the config.
@@ -221,19 +221,19 @@ check_version() {
             advice="put /usr/bin first in PATH: $(command -v "$1") hides the distribution's $1"
         ;;
     esac
-    wrong "the $1 here is not the one kernel $release was built with, so its output would not match
+    fail_check "the $1 here is not the one kernel $release was built with, so its output would not match
   here:   $here
   kernel: $wanted" "$advice"
 }
 
 check_rust_src() {
     core=${RUST_LIB_SRC:-$(rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library}/core/src/lib.rs
-    [ -e "$core" ] || wrong "the source of Rust's core library is missing" 'apt-get install rust-src'
+    [ -e "$core" ] || fail_check "the source of Rust's core library is missing" 'apt-get install rust-src'
 }
 
 check_libclang() {
     echo 'int umsg;' | bindgen /dev/stdin -- -x c >/dev/null 2>&1 ||
-        wrong 'bindgen does not find libclang, or it does not work' 'apt-get install libclang-dev'
+        fail_check 'bindgen does not find libclang, or it does not work' 'apt-get install libclang-dev'
 }
 
 # check_c_header FILE PACKAGE
@@ -249,7 +249,7 @@ check_c_header() {
     if [ "$2" = libelf-dev ]; then
         version=$(dpkg-query -W -f '${Version}' libelf1t64 2>/dev/null | grep bpo) || :
     fi
-    wrong "the C header $1 is missing" "apt-get install $2${version:+=$version}"
+    fail_check "the C header $1 is missing" "apt-get install $2${version:+=$version}"
 }
 
 # check_source: the kernel's source is there and, as far as packages can tell,
@@ -261,17 +261,17 @@ check_source() {
     if [ -z "$source" ]; then
         source=/usr/src/linux-source-$(series).tar.xz
         [ -e "$source" ] ||
-            wrong "the kernel source $source is missing" \
+            fail_check "the kernel source $source is missing" \
                 "apt-get install linux-source-$(series)${wanted_version:+=$wanted_version}" || return
     fi
-    [ -r "$source" ] || wrong "cannot read the kernel source $source" 'give another with --source' || return
+    [ -r "$source" ] || fail_check "cannot read the kernel source $source" 'give another with --source' || return
     source=$(realpath "$source")
     [ -d "$source" ] || [ -f "$source" ] ||
-        wrong "$source is neither a tarball nor a folder" 'give another with --source' || return
+        fail_check "$source is neither a tarball nor a folder" 'give another with --source' || return
     # shellcheck disable=SC2046
     set -- $(package_of "$source")
     if [ -n "$wanted_version" ] && [ -n "${2:-}" ] && [ "$2" != "$wanted_version" ]; then
-        wrong "the source package $1 is of version $2 but the headers are of $wanted_version" \
+        fail_check "the source package $1 is of version $2 but the headers are of $wanted_version" \
             "apt-get install --allow-downgrades $1=$wanted_version"
     fi
 }

@@ -41,7 +41,7 @@ tick() {
     done
 }
 
-begin() {
+begin_step() {
     [ -t 2 ] || say "$1"
     # A hint in parentheses is said once.
     step_label=${1% (*}
@@ -57,7 +57,7 @@ begin() {
 }
 
 # stop: ends the line without a word.
-stop() {
+stop_step() {
     [ -n "$ticker" ] || return 0
     kill "$ticker" 2>/dev/null || :
     wait "$ticker" 2>/dev/null || :
@@ -66,7 +66,7 @@ stop() {
 }
 
 # end: ends the step and says how long it took.
-end() {
-    stop
+end_step() {
+    stop_step
     say "$step_label, $(step_seconds) s"
 }
