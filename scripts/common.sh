@@ -8,8 +8,8 @@
 # It sets
 #     top     the work tree, an absolute path without links
 #     cache   the folder for all that is made once and kept
-# and defines say, die, usage, bad_usage, need, fingerprint, lock, unlock, build_lock, stage_dir,
-# commit_dir, remove_path, cargo, build_guest, and what lib/cache.sh and lib/progress.sh define. Nothing is
+# and defines say, die, usage, bad_usage, need, fingerprint, lock, unlock, recipe, build_lock,
+# stage_dir, commit_dir, remove_path, cargo, build_guest, and what lib/cache.sh and lib/progress.sh define. Nothing is
 # created until a script asks for it.
 
 set -eu
@@ -77,9 +77,15 @@ need() {
         die "$1 is missing: apt-get install $2"
 }
 
-# fingerprint: a name of 16 digits for what is on standard input.
+# fingerprint: a hash of standard input, 16 hexadecimal digits.
 fingerprint() {
     sha256sum | cut -c1-16
+}
+
+# recipe FILE...: the lines of FILE that determine what it makes, for fingerprint: all but empty
+# lines, comments and the names of sourced files. "# CONFIG_X is not set" is a setting.
+recipe() {
+    sed -e '/^# CONFIG_[A-Z0-9_]* is not set$/b' -e '/^ *#/d' -e '/^\. /d' -e '/^$/d' "$@"
 }
 
 # lock NAME [shared]: waits until nobody else holds NAME and keeps it until

@@ -93,7 +93,7 @@ find_cause() {
         /Unable to locate package|has no installation candidate|Version .* was not found|Release .* was not found|unmet dependencies|depends on no kernel image/ {
             found(7, "missing", $0)
         }
-        /^mklayer: / { found(8, "other", substr($0, 10)) }
+        /^(mklayer|setup-apt): / { found(8, "other", substr($0, index($0, ": ") + 2)) }
         /^E: |^dpkg: error / { found(8, "other", $0) }
         NF { last = $0 }
         END {

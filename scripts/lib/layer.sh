@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh disable=SC2154 # the variables of common.sh
+# shellcheck shell=sh disable=SC2034,SC2154 # variables for and from the caller
 #
-# What a layer of the build chroot is. Each file in layers/ describes one:
+# The layers of the build chroot. Sourced after common.sh. Each file in layers/ describes one layer:
 #
-#     on LAYER                the layer below, of which this one is a copy with more in it
+#     on LAYER                the layer below, of which this layer is an extended copy
 #     suite SUITE             instead of "on": a bare Debian of this release
-#     more SUITE              a further suite in its list of sources
+#     more SUITE              another suite in its list of sources
 #     packages NAME...        packages of the release
-#     newer SUITE NAME...     packages of a further suite
+#     newer SUITE NAME...     packages of another suite
 #     kernel SUITE NAME       the kernel that the package NAME of SUITE depends on:
-#                             headers, source and image, all of one version
-#     for TEXT                what does not work without the layer, for messages
+#                             headers, source and image of one version
+#     for TEXT                what fails without the layer, for messages
 #
-# A layer is a whole root of its own, whose files in /usr are links to those of the
-# layer below. Its name ends in a hash of its recipe and of all below it.
+# A layer is a complete root file system. Its files in /usr are hard links to those of the layer
+# below. Its folder's name ends in a hash of its recipe and of the recipes of all layers below.
 
-# UMSG_LAYERS names another folder of descriptions, which the tests have.
+# UMSG_LAYERS names another folder of descriptions, for tests.
 layers=${UMSG_LAYERS:-$top/scripts/lib/layers}
+
+# The chroot's folder for data of these scripts.
+chroot_data=/usr/share/build-chroot
+
+enter=$top/scripts/lib/enter
+mklayer=$top/scripts/lib/mklayer
+setup_apt=$top/scripts/lib/setup-apt
 
 # layer_field LAYER NAME: the values of the lines NAME of a description.
 layer_field() {
@@ -35,17 +42,18 @@ layer_key() {
         if [ -n "$below" ]; then
             layer_key "$below"
         fi
-        cat "$layers/$1" "$top/scripts/lib/mklayer"
+        recipe "$layers/$1" | grep -v '^for '
+        recipe "$mklayer" "$setup_apt" "$top/scripts/lib/apt.sh"
     } | fingerprint
 }
 
-# layer_path LAYER: the folder of the layer. It may not be there yet.
+# layer_path LAYER: the folder of the layer, which may not exist yet.
 layer_path() {
-    echo "$cache/root/$1-$(layer_key "$1")"
+    echo "$cache/chroot/$1-$(layer_key "$1")"
 }
 
-# layer_marker DIR: the file in the folder of a layer that is there once it is
-# complete. Its time is that of the last use.
+# layer_marker DIR: the file that exists in the folder of a complete layer. Its modification time is
+# the time of the last use.
 layer_marker() {
-    echo "$1/usr/share/umsg/layers"
+    echo "$1$chroot_data/layers"
 }

@@ -30,7 +30,7 @@ cache_refused() {
     cp -r Makefile Kbuild scripts "$work/tree"
     : >"$work/file"
     mkdir "$work/locked/umsg" "$work/own/umsg" "$work/own/umsg/lock" "$work/parent/umsg"
-    : >"$work/parent/umsg/root"
+    : >"$work/parent/umsg/chroot"
     chmod 0 "$work/locked/umsg"
     [ "$(id -u)" != 0 ] || chown -R 65534 "$work/own"
     chmod 500 "$work/own/umsg/lock"
