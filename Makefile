@@ -18,8 +18,8 @@ KDIR ?= $(eval KDIR := $$(or $$(shell scripts/kdir --find '$(RELEASE)'),/lib/mod
 .PHONY: all modules install clean help demo test lint kunit fuzz soak bench doctor kdir distclean
 
 modules: ## build umsg.ko against KDIR (default: the headers of RELEASE, the running kernel)
-	@scripts/check-kdir '$(KDIR)' '$(given)'
-	+@scripts/kbuild '$(KDIR)' 'MO=$(CURDIR)/build/module' modules
+	@scripts/lib/host/check-kdir '$(KDIR)' '$(given)'
+	+@scripts/lib/host/kbuild '$(KDIR)' 'MO=$(CURDIR)/build/module' modules
 	@cp build/module/umsg.ko .
 
 all: modules
@@ -29,7 +29,7 @@ install: ## install the umsg.ko that was built, for modprobe (as root)
 	@scripts/install '$(KDIR)' $(if $(given),'$(given)')
 
 demo: ## boot Debian's own kernel in QEMU and show the module at work
-	@scripts/vm --file scripts/demo -- ./demo
+	@scripts/demo
 
 test: ## all the project has to check itself with
 	@scripts/test
@@ -57,10 +57,10 @@ doctor: ## check what this machine has for building and loading Rust modules
 
 clean: ## remove what was built, in the tree
 	@rm -rf build umsg.ko
-	+@[ ! -e modules.order ] || scripts/kbuild '$(KDIR)' clean
+	+@[ ! -e modules.order ] || scripts/lib/host/kbuild '$(KDIR)' clean
 
 distclean: clean ## remove the cache folder too: roots, kernels, completed headers
-	@scripts/root --remove
+	@scripts/lib/host/chroot --remove
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/umsg"
 
 help: ## this list

@@ -53,7 +53,7 @@ skip() {
 # needs_layer LAYER: a layer of the build chroot that is not to be had is no fault of what is
 # tested.
 needs_layer() {
-    UMSG_CAUSE=$work/cause scripts/root --layer "$1" --path >/dev/null || skip "$(cat "$work/cause")"
+    UMSG_CAUSE=$work/cause scripts/lib/host/chroot --layer "$1" --path >/dev/null || skip "$(cat "$work/cause")"
 }
 
 # expect STATUS COMMAND...: COMMAND ends with STATUS; its output goes to $work/stdout and stderr.

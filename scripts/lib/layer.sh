@@ -16,14 +16,14 @@
 # below. Its folder's name ends in a hash of its recipe and of the recipes of all layers below.
 
 # UMSG_LAYERS names another folder of descriptions, for tests.
-layers=${UMSG_LAYERS:-$top/scripts/lib/layers}
+layers=${UMSG_LAYERS:-$lib/layers}
 
 # The chroot's folder for data of these scripts.
 chroot_data=/usr/share/build-chroot
 
-enter=$top/scripts/lib/enter
-mklayer=$top/scripts/lib/mklayer
-setup_apt=$top/scripts/lib/setup-apt
+enter=$lib/host/enter
+mklayer=$lib/host/mklayer
+setup_apt=$lib/host/setup-apt
 
 # layer_field LAYER NAME: the values of the lines NAME of a description.
 layer_field() {
@@ -43,7 +43,7 @@ layer_key() {
             layer_key "$below"
         fi
         recipe "$layers/$1" | grep -v '^for '
-        recipe "$mklayer" "$setup_apt" "$top/scripts/lib/apt.sh"
+        recipe "$mklayer" "$setup_apt" "$lib/apt.sh"
     } | fingerprint
 }
 

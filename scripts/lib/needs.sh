@@ -19,19 +19,19 @@ obtain() {
     need=$1
     case $need in
     miri)
-        "$top/scripts/root" --layer cargo sh -c 'command -v cargo-miri' >/dev/null ||
+        "$lib/host/chroot" --layer cargo sh -c 'command -v cargo-miri' >/dev/null ||
             echo 'the toolchain of the build chroot has no cargo miri' >"$out/lacking/miri"
         return
         ;;
     debug) set -- kernel debug ;;
     crates) set -- crates fetch ;;
-    *) set -- root --layer "$need" --path ;;
+    *) set -- chroot --layer "$need" --path ;;
     esac
     status=0
     # shellcheck disable=SC2145 # the first word completes the path
-    UMSG_CAUSE=$out/lacking/$need "$top/scripts/$@" >/dev/null || status=$?
+    UMSG_CAUSE=$out/lacking/$need "$lib/host/$@" >/dev/null || status=$?
     [ "$status" -eq 0 ] || [ -s "$out/lacking/$need" ] || {
-        echo "scripts/$* ended with status $status" >"$out/lacking/$need"
+        echo "scripts/lib/host/$* ended with status $status" >"$out/lacking/$need"
         : >"$out/lacking/$need.fault"
     }
 }
@@ -101,10 +101,10 @@ to_make() {
     for need; do
         case $need in
         cargo | lint | llvm | multilib | programs)
-            "$top/scripts/root" --layer "$need" --find >/dev/null || echo "the layer $need, 1"
+            "$lib/host/chroot" --layer "$need" --find >/dev/null || echo "the layer $need, 1"
             ;;
         debug)
-            "$top/scripts/kernel" --find debug >/dev/null 2>&1 ||
+            "$lib/host/kernel" --find debug >/dev/null 2>&1 ||
                 echo "the debug kernel, $((22 / $(nproc) + 1))"
             ;;
         esac

@@ -95,10 +95,10 @@ test_lint() {
 test_host() {
     part host cargo test --test host --test loom
     finish_libtest
-    part fuzz-host "$top/scripts/fuzz-host"
+    part fuzz-host "$lib/host/fuzz-host"
     finish_tap
     ! lacks coverage llvm || return 0
-    part coverage "$top/scripts/coverage"
+    part coverage "$lib/host/coverage"
     grep '^ok .* lines ran$' "$log" | sed 's/^ok [0-9]* //' || :
     finish_tap
 }
@@ -116,7 +116,7 @@ finish_libtest() {
 
 # The same tests, slowly, by an interpreter that finds undefined behaviour.
 test_miri() {
-    part miri "$top/scripts/root" --layer cargo env MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=16 \
+    part miri "$lib/host/chroot" --layer cargo env MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=16 \
         CARGO_TARGET_DIR="$top/build/miri" \
         cargo miri test --locked --manifest-path "$top/tests/Cargo.toml" --test host
     finish_libtest
@@ -159,7 +159,7 @@ test_device() {
 
 # Linked statically: the guest has no 32-bit libraries.
 build_device_32() {
-    "$top/scripts/root" --layer multilib gcc -m32 -static -O2 -std=gnu11 -Wall -Wextra -Werror \
+    "$lib/host/chroot" --layer multilib gcc -m32 -static -O2 -std=gnu11 -Wall -Wextra -Werror \
         -I "$top/src/uapi" "$top/tests/device-32.c" -o "$top/build/device-32"
 }
 
@@ -221,20 +221,20 @@ test_kunit() {
 # The module that people load has no suite in it.
 no_suites() {
     "$top/scripts/build" debug && "$top/scripts/build" stock &&
-        "$top/scripts/root" readelf -SW "$top/build/debug/umsg.ko" | grep '\.kunit_test_suites' &&
-        ! "$top/scripts/root" readelf -sSW "$top/build/stock/umsg.ko" | grep -i kunit
+        "$lib/host/chroot" readelf -SW "$top/build/debug/umsg.ko" | grep '\.kunit_test_suites' &&
+        ! "$lib/host/chroot" readelf -sSW "$top/build/stock/umsg.ko" | grep -i kunit
 }
 
 # The module that makes mistakes, for the debug kernel in $1.
 build_detectors() (
     lock "$(build_lock detectors)"
     mkdir -p "$top/build/detectors"
-    "$top/scripts/root" --layer llvm make -C "$1/kdir" "M=$top/tests/detectors" \
+    "$lib/host/chroot" --layer llvm make -C "$1/kdir" "M=$top/tests/detectors" \
         "MO=$top/build/detectors" modules
 )
 
 test_detectors() {
-    kernel=$("$top/scripts/kernel" debug)
+    kernel=$("$lib/host/kernel" debug)
     part build-detectors build_detectors "$kernel"
     if [ "$status" -ne 0 ]; then
         broken 'the module that makes mistakes does not build'

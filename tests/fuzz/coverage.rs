@@ -4,8 +4,8 @@
 //! `Documentation/dev-tools/kcov.rst`).
 //!
 //! The compiler puts a call at each edge of the module's code; the kernel notes where it came from,
-//! for each thread that asks. `scripts/kcov` makes files and lines of what [`Covered::print`]
-//! prints.
+//! for each thread that asks. `scripts/lib/chroot/kcov` makes files and lines of what
+//! [`Covered::print`] prints.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;

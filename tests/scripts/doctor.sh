@@ -7,7 +7,7 @@
 # but a running kernel to load into, and with a compiler that is not the kernel's.
 doctor() {
     own_folder doctor
-    release=$(cat "$(scripts/kernel stock)/release")
+    release=$(cat "$(scripts/lib/host/kernel stock)/release")
     expect 1 scripts/doctor 1.2.3-nonesuch
     tail -n 1 "$work/stdout" | grep -q '^cannot build, cannot load .* Next: apt-get '
     # An apt that has no such package, and one that has.
@@ -22,12 +22,12 @@ doctor() {
         *) grep -q '=> apt-get update; .* no linux-headers-1.2.3-nonesuch, ' "$work/advice" ;;
         esac
     done
-    scripts/root scripts/kdir "$release" >"$work/stdout"
+    scripts/lib/host/chroot scripts/kdir "$release" >"$work/stdout"
     if [ "$(uname -r)" = "$release" ]; then
         # Whether it loads there is a matter of that machine.
-        scripts/root scripts/doctor "$release" >"$work/stdout" 2>"$work/stderr" || :
+        scripts/lib/host/chroot scripts/doctor "$release" >"$work/stdout" 2>"$work/stderr" || :
     else
-        expect 1 scripts/root scripts/doctor "$release"
+        expect 1 scripts/lib/host/chroot scripts/doctor "$release"
         [ "$(grep -c ^FAIL "$work/stdout")" -eq 1 ]
         tail -n 1 "$work/stdout" | grep -q '^can build, cannot load '
     fi
@@ -37,13 +37,13 @@ doctor() {
     printf '#!/bin/sh\necho rustc 1.0.0\n' >"$work/bin/rustc"
     chmod 755 "$work/bin/rustc"
     # shellcheck disable=SC2016
-    expect 1 scripts/root sh -c 'PATH=$0:$PATH scripts/doctor "$1"' "$work/bin" "$release"
+    expect 1 scripts/lib/host/chroot sh -c 'PATH=$0:$PATH scripts/doctor "$1"' "$work/bin" "$release"
     grep -q '^FAIL  rustc ' "$work/stdout"
     grep -q 'put /usr/bin first in PATH' "$work/stdout"
     # A file in the place of the node, in a /dev of its own.
     mkdir "$work/dev"
     # shellcheck disable=SC2016
-    expect 1 scripts/root unshare --mount --propagation unchanged sh -euc '
+    expect 1 scripts/lib/host/chroot unshare --mount --propagation unchanged sh -euc '
         mount -t tmpfs dev "$1"
         : >"$1/null"
         mount --bind /dev/null "$1/null"
@@ -54,7 +54,7 @@ doctor() {
     grep -A 1 '^FAIL  node  *\/dev/umsg-app is no device' "$work/stdout" | grep -q '=> rm /dev/umsg-app$'
     # Without the compiler: its package, and nothing else that is there, is to be installed.
     # shellcheck disable=SC2016
-    expect 1 scripts/root sh -euc '
+    expect 1 scripts/lib/host/chroot sh -euc '
         mkdir "$1/path"
         for program in /usr/bin/* /usr/sbin/*; do
             case $program in *gcc-14) ;; *) ln -sf "$program" "$1/path/" ;; esac

@@ -19,8 +19,8 @@ makefile() {
     expect 126 "$work/a folder/scripts/vm" -- true
     grep -q 'white space.*a folder' "$work/stderr"
     # The header package as it comes: what is missing is said, and what to do.
-    release=$(cat "$(scripts/kernel stock)/release")
-    expect 2 scripts/root make KDIR="/usr/src/linux-headers-$release"
+    release=$(cat "$(scripts/lib/host/kernel stock)/release")
+    expect 2 scripts/lib/host/chroot make KDIR="/usr/src/linux-headers-$release"
     grep -q 'lack the Rust metadata' "$work/stderr"
     grep -q 'make kdir' "$work/stderr"
 }
@@ -28,11 +28,11 @@ makefile() {
 # Compilers that are not there, or not the kernel's, are reported before kbuild fails.
 make_compilers() {
     own_folder make_compilers
-    kernel=$(scripts/kernel stock)
+    kernel=$(scripts/lib/host/kernel stock)
     # shellcheck disable=SC2016
     for missing in gcc-14 rustc; do
         mkdir "$work/path"
-        expect 2 scripts/root sh -euc '
+        expect 2 scripts/lib/host/chroot sh -euc '
             for program in /usr/bin/* /usr/sbin/*; do
                 case $program in *"$3") ;; *) ln -sf "$program" "$1/path/" ;; esac
             done
@@ -46,16 +46,16 @@ make_compilers() {
     printf '#!/bin/sh\necho rustc 1.0.0\n' >"$work/bin/rustc"
     chmod 755 "$work/bin/rustc"
     # shellcheck disable=SC2016
-    expect 2 scripts/root sh -c 'PATH=$0:$PATH exec make "KDIR=$1/kdir"' "$work/bin" "$kernel"
+    expect 2 scripts/lib/host/chroot sh -c 'PATH=$0:$PATH exec make "KDIR=$1/kdir"' "$work/bin" "$kernel"
     grep -q '^check-kdir: the rustc here is not the one kernel [0-9].* was built with' "$work/stderr"
     grep -qx '=> put /usr/bin first in PATH: .*' "$work/stderr"
 }
 
 # What umsg cannot be built for is said in one line, before anything is compiled.
 other_kernels() {
-    kdir=$(scripts/kernel stock)/kdir
+    kdir=$(scripts/lib/host/kernel stock)/kdir
     for option in CONFIG_64BIT= CONFIG_SYSFS=; do
-        expect 2 scripts/root scripts/kbuild "$kdir" "MO=$work/other" $option modules
+        expect 2 scripts/lib/host/chroot scripts/lib/host/kbuild "$kdir" "MO=$work/other" $option modules
         grep -q 'umsg needs a 64-bit kernel with sysfs' "$work/stderr"
         [ ! -e "$work/other/umsg.ko" ]
     done
@@ -151,19 +151,19 @@ make_llvm() {
 
 # in_root COMMAND...: in the copy of the tree, inside the root.
 in_root() {
-    scripts/root env -C "$work/tree" "$@"
+    scripts/lib/host/chroot env -C "$work/tree" "$@"
 }
 
 # The module is installed under DESTDIR and kbuild's own variables, entirely or not at all, and the
 # running system is not changed.
 install_variables() {
     own_folder install_variables
-    kernel=$(scripts/kernel stock)
+    kernel=$(scripts/lib/host/kernel stock)
     read -r release <"$kernel/release"
     small_module "$work/tree"
     cp -r Makefile scripts "$work/tree"
     expect 0 in_root make -j2 "KERNELRELEASE=$release" "KDIR=$kernel/kdir"
-    live=$(scripts/root find "/lib/modules/$release" -printf '%p %T@\n' | sort)
+    live=$(scripts/lib/host/chroot find "/lib/modules/$release" -printf '%p %T@\n' | sort)
     to=lib/modules/$release
     d=$work/dest
     # As root after sudo: the headers as the distribution has them.
@@ -203,5 +203,5 @@ install_variables() {
     expect 0 in_root make install "RELEASE=$release" "DESTDIR=$d"
     [ ! -e "$d/$to/updates/umsg.ko" ]
     grep -q 'updates/umsg.ko.xz:' "$d/$to/modules.dep"
-    [ "$(scripts/root find "/lib/modules/$release" -printf '%p %T@\n' | sort)" = "$live" ]
+    [ "$(scripts/lib/host/chroot find "/lib/modules/$release" -printf '%p %T@\n' | sort)" = "$live" ]
 }

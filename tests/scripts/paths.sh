@@ -17,7 +17,7 @@ path_characters() {
         head -n 1 "$work/stderr" | grep -q 'move the work tree\|has no kernel headers'
     done
     for c in '=' ',' '~' + @ é; do
-        expect 0 env "XDG_CACHE_HOME=$work/a${c}b" scripts/root --remove
+        expect 0 env "XDG_CACHE_HOME=$work/a${c}b" scripts/lib/host/chroot --remove
         [ ! -s "$work/stderr" ]
     done
 }
@@ -42,9 +42,9 @@ cache_refused() {
         "XDG_CACHE_HOME=$work/locked" HOME=/proc/nonesuch; do
         # shellcheck disable=SC2086 # words
         set -- $user env -u HOME -u XDG_CACHE_HOME "$set"
-        for script in root build lint; do
-            expect 2 "$@" "scripts/$script" nonesuch
-            one_line '^'"$script"': .*export XDG_CACHE_HOME='
+        for script in scripts/lib/host/chroot scripts/build scripts/lint; do
+            expect 2 "$@" "$script" nonesuch
+            one_line '^'"${script##*/}"': .*export XDG_CACHE_HOME='
         done
         expect 126 "$@" scripts/vm -- true
         one_line '^vm: .*export XDG_CACHE_HOME='
@@ -62,7 +62,7 @@ cache_refused() {
     [ ! -s "$work/stderr" ]
     # A cache of the user's own with a folder in it that is not writable.
     # shellcheck disable=SC2086 # words
-    expect 1 $user env "XDG_CACHE_HOME=$work/own" scripts/root --remove
+    expect 1 $user env "XDG_CACHE_HOME=$work/own" scripts/lib/host/chroot --remove
     one_line "cannot write to $work/own/umsg/lock/remove"
     set --
     [ "$(id -u)" = 0 ] || set -- --map-root-user

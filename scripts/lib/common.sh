@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What the scripts beside this file share. Each sources it first:
+# What the scripts share. Each sources it first:
 #
-#     . "$(dirname "$0")/common.sh"
+#     . "$(dirname "$0")/lib/common.sh"
 #
 # It sets
 #     top     the work tree, an absolute path without links
+#     lib     this folder. Scripts are in host/, chroot/ or guest/ there, after where they run;
+#             the files *.sh are sourced by scripts that run on the host
 #     cache   the folder for all that is made once and kept
 # and defines say, die, usage, bad_usage, need, fingerprint, lock, unlock, recipe, build_lock,
 # stage_dir, commit_dir, remove_path, cargo, build_guest, and what lib/cache.sh and lib/progress.sh define. Nothing is
@@ -17,18 +19,19 @@ umask 022
 
 # A caller's CDPATH would make cd print, its locale would translate the tool
 # output that these scripts compare, and of its folders for temporary files the
-# root (scripts/root) sees /tmp alone.
+# root (scripts/lib/host/chroot) sees /tmp alone.
 unset CDPATH TMPDIR
 export LC_ALL=C.UTF-8
 
 prog=${0##*/}
-top=$(cd -P "$(dirname "$0")" && until [ -e scripts/common.sh ]; do cd ..; done && pwd -P)
-. "$top/scripts/lib/cache.sh"
+top=$(cd -P "$(dirname "$0")" && until [ -e scripts/lib/common.sh ]; do cd ..; done && pwd -P)
+lib=$top/scripts/lib
+. "$lib/cache.sh"
 
 find_cache
 # A script that works without a cache sets cache_optional and calls need_cache where it needs one.
 if [ "${1:-}" != --help ]; then
-    # "=": scripts/root runs commands of the work tree by env, which takes them for variables.
+    # "=": scripts/lib/host/chroot runs commands of the work tree by env, which takes them for variables.
     case $top in
     *=*) bad='"="' ;;
     *) bad=$(bad_character "$top") || bad= ;;
@@ -57,7 +60,7 @@ die() {
     exit "${die_status:-1}"
 }
 
-. "$top/scripts/lib/progress.sh"
+. "$lib/progress.sh"
 
 # usage: prints the comment block at the head of the script, which is its
 # manual. It starts after the first empty comment line and ends with the block.
@@ -137,7 +140,7 @@ commit_dir() {
 }
 
 # remove_path PATH: removes it, if it is there. A folder of a system root can hold
-# files of other (mapped) users, which scripts/root --remove is for.
+# files of other (mapped) users, which scripts/lib/host/chroot --remove is for.
 remove_path() {
     [ ! -e "$1" ] || rm -rf --one-file-system "$1"
 }
@@ -146,7 +149,7 @@ remove_path() {
 cargo() {
     cargo_command=$1
     shift
-    "$top/scripts/root" --layer cargo env CARGO_HOME="$cache/cargo" CARGO_TARGET_DIR="$top/build/cargo" \
+    "$lib/host/chroot" --layer cargo env CARGO_HOME="$cache/cargo" CARGO_TARGET_DIR="$top/build/cargo" \
         cargo "$cargo_command" --quiet --locked --release \
         --manifest-path "$top/tests/Cargo.toml" "$@"
 }
