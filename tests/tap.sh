@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2154 # work is the caller's
 #
-# What the tests in shell share. Sourced in the work tree, with a folder $work.
+# Functions for tests in shell. Sourced in the work tree, with a folder $work.
 
 number=0
 
-# run_tests NAME...: runs the functions of these names as tests, and prints TAP.
+# The tests choose the module themselves.
+unset MODULE_DIR
+
+# run_tests NAME...: runs the functions with these names as tests and prints TAP.
 run_tests() {
     for test; do
         check "$test"
@@ -13,13 +16,13 @@ run_tests() {
     echo "1..$number"
 }
 
-# check NAME: runs the function NAME in a shell of its own, where the first command that fails
-# fails the test. Status 77 with a reason in $work/skip is a skip.
+# check NAME: runs the function NAME in a subshell, in which the first failed command fails the test.
+# Status 77 with a reason in $work/skip is a skip.
 check() {
     number=$((number + 1))
     started=$(date +%s)
     rm -f "$work/skip"
-    # Not as the condition of an if: there the shell goes on after a command that fails.
+    # Not in a condition, where the shell ignores set -e.
     set +e
     (set -eux; "$1") >"$work/log" 2>&1
     status=$?
@@ -38,25 +41,25 @@ check() {
     printf '%6d s  %s\n' "$(($(date +%s) - started))" "$1" >&2
 }
 
-# not COMMAND...: COMMAND fails. A command behind "!" does not end the test.
+# not COMMAND...: checks that COMMAND fails. A failed "! COMMAND" would not end the test.
 not() {
     ! "$@"
 }
 
-# skip REASON: ends the test as one that cannot run here.
+# skip REASON: ends the test as a skip.
 skip() {
     [ -n "$*" ] || exit 1
     printf '%s\n' "$*" >"$work/skip"
     exit 77
 }
 
-# needs_layer LAYER: a layer of the build chroot that is not to be had is no fault of what is
-# tested.
+# needs_layer LAYER: skips the test if the layer of the build chroot cannot be made.
 needs_layer() {
     UMSG_CAUSE=$work/cause scripts/lib/host/chroot --layer "$1" --path >/dev/null || skip "$(cat "$work/cause")"
 }
 
-# expect STATUS COMMAND...: COMMAND ends with STATUS; its output goes to $work/stdout and stderr.
+# expect STATUS COMMAND...: checks that COMMAND ends with STATUS. Its output is in $work/stdout and
+# $work/stderr.
 expect() {
     wanted=$1
     shift

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2154 # the variables of common.sh
 #
-# Where the cache is, and whether it can be used. Sourced by common.sh. find_cache sets
-#     cache           the folder, empty if none can be derived
-#     cache_problem   why this user cannot write there, empty if writing is possible
+# The cache: chroots, kernels, headers, crates. Sourced by common.sh. All modules share it. find_cache
+# sets
+#     cache            the folder, empty if none can be derived
+#     cache_problem    why this user cannot write there, empty if writing is possible
+#     cache_hint       how to use another folder
 
-# bad_character PATH: prints the character of PATH that kbuild, make or the shells they run cannot
-# handle, and fails if there is none.
+# bad_character PATH: prints the first character of PATH that kbuild, make or the shells they run
+# cannot handle. Fails if there is none.
 bad_character() {
     case $1 in
     *[[:space:][:cntrl:]]*) echo 'white space' ;;
@@ -17,8 +19,9 @@ bad_character() {
     esac
 }
 
-# existing PATH: sets $existing to PATH or, if PATH does not exist, to its nearest parent that does.
-existing() {
+# nearest_existing PATH: sets $existing to PATH or, if PATH does not exist, to its nearest parent that
+# exists.
+nearest_existing() {
     existing=$1
     until [ -e "$existing" ] || [ -L "$existing" ]; do
         case $existing in
@@ -28,50 +31,48 @@ existing() {
     done
 }
 
-# why_not FOLDER: describes for an error message why this user cannot use FOLDER.
-why_not() {
+# why_unusable FOLDER: describes for an error message why this user cannot use FOLDER.
+why_unusable() {
     case ,$(findmnt -n -o OPTIONS -T "$1" 2>/dev/null || :), in
     *,ro,*) echo 'read-only file system' ;;
     *) stat -c 'owner %U, mode %A' "$1" 2>/dev/null || echo 'not accessible' ;;
     esac
 }
 
-# find_cache: sets $cache, empty if no folder can be derived, and $cache_problem, empty if this user
-# can write there.
 find_cache() {
     cache=
-    set_it='export XDG_CACHE_HOME=/FOLDER'
+    cache_hint='export XDG_CACHE_HOME=/FOLDER'
     if [ -n "${XDG_CACHE_HOME:-}" ]; then
-        from=XDG_CACHE_HOME parent=${XDG_CACHE_HOME%/}
+        variable=XDG_CACHE_HOME parent=${XDG_CACHE_HOME%/}
     elif [ -n "${HOME:-}" ]; then
-        from=HOME parent=${HOME%/}/.cache
+        variable=HOME parent=${HOME%/}/.cache
     else
-        cache_problem="no folder for the cache, because HOME and XDG_CACHE_HOME are not set or empty: $set_it"
+        cache_problem="no folder for the cache, because HOME and XDG_CACHE_HOME are not set or empty: $cache_hint"
         return
     fi
-    case $from,$parent in
+    case $variable,$parent in
     HOME,/.cache)
-        cache_problem="no folder for the cache, because HOME is \"$HOME\": $set_it"
+        cache_problem="no folder for the cache, because HOME is \"$HOME\": $cache_hint"
         return
         ;;
     *,/* | XDG_CACHE_HOME,) ;;
     *)
-        cache_problem="no folder for the cache, because $from is \"${parent%/.cache}\", not an absolute path: $set_it"
+        cache_problem="no folder for the cache, because $variable is \"${parent%/.cache}\", not an absolute path: $cache_hint"
         return
         ;;
     esac
     if bad=$(bad_character "$parent"); then
-        cache_problem="cannot use a cache whose path contains $bad: $set_it, another than \"$parent\""
+        cache_problem="cannot use a cache whose path contains $bad: $cache_hint, another than \"$parent\""
         return
     fi
     cache=$parent/umsg
-    existing "$cache"
+    nearest_existing "$cache"
     if [ ! -d "$existing" ]; then
-        cache_problem="cannot make the cache $cache, because $existing is not a folder: remove it, or $set_it"
+        cache_problem="cannot make the cache $cache, because $existing is not a folder: remove it, or $cache_hint"
     elif [ ! -r "$existing" ] || [ ! -w "$existing" ] || [ ! -x "$existing" ]; then
         because=
         [ "$existing" = "$cache" ] || because=", because $existing is not writable"
-        cache_problem="cannot write to the cache $cache$because ($(why_not "$existing")): $set_it"
+        cache_problem="cannot write to the cache $cache$because ($(why_unusable "$existing")): $cache_hint"
     else
         cache_problem=
     fi

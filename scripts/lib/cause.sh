@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# Finds the cause of a failure in what apt, dpkg and mmdebstrap printed.
+# Finds the cause of a failure in the output of apt, dpkg and mmdebstrap.
 
 # cause_of LOG: sets
 #     kind      unreachable, broken, step, gone, disk, signature, missing or other
-#     cause     one line for a person
-#     advice    what to do about it
+#     cause     one line for an error message
+#     advice    how to fix it
 # shellcheck disable=SC2034 # for the caller
 cause_of() {
     kind=${1:+$(find_cause "$1")}
@@ -14,19 +14,19 @@ cause_of() {
     kind=${kind%%	*}
     case $kind in
     unreachable) advice='connect this machine to the archive (a proxy goes into http_proxy) and run the same command again' ;;
-    broken) advice='run the same command again: what was fetched is kept' ;;
-    step | gone) advice='run the same command again in an hour, or name another mirror: UMSG_MIRROR=URL' ;;
-    disk) advice="free space there, or set XDG_CACHE_HOME to a folder on a larger disk, and run the same command again: what was fetched is kept" ;;
+    broken) advice='run the same command again: complete downloads are kept' ;;
+    step | gone) advice='run the same command again in an hour, or use another mirror: UMSG_MIRROR=URL' ;;
+    disk) advice="free space there, or set XDG_CACHE_HOME to a folder on a larger disk, and run the same command again: complete downloads are kept" ;;
     signature) advice='check the clock of this machine and the package debian-archive-keyring' ;;
     *) advice='see the log' ;;
     esac
 }
 
-# find_cause LOG: KIND, a tab and the cause, from the first line that names one.
-# A full disk comes first, because it makes everything else fail.
+# find_cause LOG: prints KIND, a tab and the cause, from the first line of the most specific kind. A full
+# disk has precedence, because it makes everything else fail.
 find_cause() {
     awk '
-        # The last two folders and the name of a file in the archive.
+        # The name of a file in the archive; for an index, with its path.
         function file(url) {
             sub(/\?.*/, "", url)
             if (match(url, /dists\/[^ ]*$/)) {
@@ -48,8 +48,8 @@ find_cause() {
                 result = kind "\t" text
             }
         }
-        # What was before another attempt is not the cause. Nor is what is gone on without, unless a
-        # package is missing then.
+        # Errors before another attempt are not the cause. Neither are errors that the script ignores,
+        # unless a package is missing afterwards.
         /^== going on/ { without = best ? result : "" }
         /^== (trying again|going on|installing)/ { best = 0 }
         /^== / { next }
@@ -57,7 +57,7 @@ find_cause() {
             found(1, "disk", "the disk is full (" $0 ")")
         }
         /NO_PUBKEY|is not signed|EXPKEYSIG|BADSIG|invalid signature|[Ss]ignature verification failed|Release file .* (is not valid yet|expired|is expired)/ {
-            found(2, "signature", "the signature of the archive was not accepted (" $0 ")")
+            found(2, "signature", "the signature of the archive is not valid (" $0 ")")
         }
         /Failed to fetch / {
             url = $0
@@ -87,7 +87,7 @@ find_cause() {
             next
         }
         /Failed to fetch / {
-            found(6, "broken", "the connection to " host(url) " broke while " file(url) " was fetched (" reason ")")
+            found(6, "broken", "the connection to " host(url) " was lost while " file(url) " was downloaded (" reason ")")
             next
         }
         /Unable to locate package|has no installation candidate|Version .* was not found|Release .* was not found|unmet dependencies|depends on no kernel image/ {
@@ -100,7 +100,7 @@ find_cause() {
             if (best == 7 && without != "") {
                 result = without
             } else if (best == 0) {
-                result = "other\t" (last == "" ? "it ended without a word" : last)
+                result = "other\t" (last == "" ? "no error message" : last)
             }
             sub(/\tE: /, "\t", result)
             sub(/\(E: /, "(", result)

@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2034,SC2154 # variables from and for scripts/test
 #
-# What the parts of the test suite need, and how a part goes without something that is not to
-# be had. Sourced by scripts/test, after parts.sh.
+# What the parts of the test suite need, and which parts are skipped because a need cannot be met.
+# Sourced by scripts/test and test-part, after parts.sh.
 
-# field PART N: word N of its line in the table.
+# field PART N: word N of the part's line in the table.
 field() {
     echo "$parts" | awk -v name="$1" -v n="$2" '$1 == name { print $n }'
 }
 
-# needs PART: what it needs, a line each.
+# needs PART: its needs, one per line.
 needs() {
     field "$1" 2 | tr ',' '\n' | sed '/^-$/d'
 }
 
-# obtain NEED: has it made or fetched. What is not to be had leaves its reason in $out/lacking.
+# obtain NEED: makes or downloads it. On failure, the reason is in $out/unavailable/NEED, and the file
+# NEED.error exists unless the network or the archive is the cause.
 obtain() {
     need=$1
     case $need in
     miri)
         "$lib/host/chroot" --layer cargo sh -c 'command -v cargo-miri' >/dev/null ||
-            echo 'the toolchain of the build chroot has no cargo miri' >"$out/lacking/miri"
+            echo 'the toolchain of the build chroot has no cargo miri' >"$out/unavailable/miri"
         return
         ;;
     debug) set -- kernel debug ;;
@@ -29,32 +30,31 @@ obtain() {
     esac
     status=0
     # shellcheck disable=SC2145 # the first word completes the path
-    UMSG_CAUSE=$out/lacking/$need "$lib/host/$@" >/dev/null || status=$?
-    [ "$status" -eq 0 ] || [ -s "$out/lacking/$need" ] || {
-        echo "scripts/lib/host/$* ended with status $status" >"$out/lacking/$need"
-        : >"$out/lacking/$need.fault"
+    UMSG_CAUSE=$out/unavailable/$need "$lib/host/$@" >/dev/null || status=$?
+    [ "$status" -eq 0 ] || [ -s "$out/unavailable/$need" ] || {
+        echo "scripts/lib/host/$* failed with status $status" >"$out/unavailable/$need"
+        : >"$out/unavailable/$need.error"
     }
 }
 
-# lacking NEED: succeeds, and says why, if it is not to be had.
-lacking() {
-    cat "$out/lacking/$1" 2>/dev/null
+# unavailable NEED: succeeds, and prints the reason, if NEED cannot be met.
+unavailable() {
+    cat "$out/unavailable/$1" 2>/dev/null
 }
 
-# lacks WHAT NEED...: succeeds if WHAT cannot run because one of these is not to be had. That is a
-# skip, or a failure in a part that was asked for by name, or if that is not the outside world's
-# fault (NEED.fault).
-lacks() {
-    lacking_what=$1
+# skip_without WHAT NEED...: succeeds if a NEED of WHAT cannot be met. Counts WHAT as a skip, or as a
+# failure if the user named the part or if the cause is an error (NEED.error).
+skip_without() {
+    what=$1
     shift
     for need; do
-        if reason=$(lacking "$need"); then
-            if [ -n "$named" ] || [ -e "$out/lacking/$need.fault" ]; then
-                part=$lacking_what log=$out/lacking/none
+        if reason=$(unavailable "$need"); then
+            if [ -n "$named" ] || [ -e "$out/unavailable/$need.error" ]; then
+                part=$what log=$out/unavailable/none
                 : >"$log.stderr"
-                broken "$reason"
+                fail_part "$reason"
             else
-                skip "$lacking_what" "$reason"
+                skip "$what" "$reason"
             fi
             return 0
         fi
@@ -62,24 +62,20 @@ lacks() {
     return 1
 }
 
-# all_needs PART...: what they need, each once, what others need first.
+# all_needs PART...: the needs of the parts, required or not, each once, in the order of dependence.
 all_needs() {
-    wanted=" $(for name; do needs "$name"; done | paste -sd ' ') "
-    # What a piece of a part needs.
-    case " $* " in
-    *' host '*) wanted="${wanted}llvm " ;;
-    esac
-    case " $* " in
-    *' lint '*) wanted="${wanted}cargo crates lint " ;;
-    esac
+    wanted=",$(for name; do
+        field "$name" 2
+        field "$name" 3
+    done | paste -sd ,),"
     for need in cargo crates lint llvm multilib programs miri debug; do
         case $wanted in
-        *" $need "*) printf '%s ' "$need" ;;
+        *",$need,"*) printf '%s ' "$need" ;;
         esac
     done
 }
 
-# obtain_all NEED...: nothing is made in vain.
+# obtain_all NEED...: obtains them, except those that depend on an unavailable one.
 obtain_all() {
     for need; do
         case $need in
@@ -87,16 +83,16 @@ obtain_all() {
         debug) below=llvm ;;
         *) below= ;;
         esac
-        if [ -n "$below" ] && lacking $below >/dev/null; then
-            cp "$out/lacking/$below" "$out/lacking/$need"
-            [ ! -e "$out/lacking/$below.fault" ] || : >"$out/lacking/$need.fault"
+        if [ -n "$below" ] && unavailable $below >/dev/null; then
+            cp "$out/unavailable/$below" "$out/unavailable/$need"
+            [ ! -e "$out/unavailable/$below.error" ] || : >"$out/unavailable/$need.error"
         else
             obtain "$need"
         fi
     done
 }
 
-# to_make NEED...: those that are not there yet, with the minutes that takes.
+# to_make NEED...: those that do not exist yet, each with the minutes that it takes.
 to_make() {
     for need; do
         case $need in

@@ -1,54 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # the variables of common.sh
 #
-# Shows how far long work is. Sourced by common.sh, which defines say.
+# Shows the progress of long steps. Sourced by common.sh.
 #
-#     begin LABEL [COMMAND [ARG]...]
+#     begin_step LABEL [COMMAND [ARG]...]
 #     ... the work ...
-#     end
+#     end_step
 #
-# In between, one line on standard error says LABEL, what COMMAND prints about how
-# far the work is, and the time it has taken: in place on a terminal, elsewhere a
-# line at the beginning and then every 20 seconds. end leaves one line with the
-# whole time. One step at a time; the line ends with the script, however that ends.
+# Meanwhile one line on standard error shows LABEL, the output of COMMAND, which describes the
+# progress, and the seconds since begin_step. The line is updated in place on a terminal; otherwise
+# one line is printed at the beginning and every 20 seconds. end_step prints the total time. The
+# script's end also ends the step.
 
 ticker=
 
-# clear_line: takes the line off the terminal, for something else to be printed.
+# clear_line: clears the progress line, so that other text can be printed.
 clear_line() {
     [ ! -t 2 ] || printf '\r\033[K' >&2
 }
 
-# The seconds since the step began.
+# step_seconds: the seconds since the step began.
 step_seconds() {
     echo $(($(date +%s) - step_started))
 }
 
-# Prints the line, again and again. COMMAND may be a function of the script.
+# tick COMMAND...: prints the line every second. COMMAND may be a function of the script.
 tick() {
     count=0
     while kill -0 "$$" 2>/dev/null; do
-        far=$("$@" 2>/dev/null) || far=
-        line="umsg: $step_label${far:+: $far}, $(step_seconds) s"
+        state=$("$@" 2>/dev/null) || state=
+        line="$prog: $step_label${state:+: $state}, $(step_seconds) s"
         if [ -t 2 ]; then
             printf '\r\033[K%.*s' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "$line" >&2
         elif [ $((count % 20)) -eq 0 ] && [ "$count" -gt 0 ]; then
             printf '%s\n' "$line" >&2
         fi
         count=$((count + 1))
-        # It outlives this process by a second and must not keep the caller's pipes open.
+        # It can outlive this process by a second and must not keep the caller's pipes open.
         sleep 1 >/dev/null 2>&1
     done
 }
 
 begin_step() {
     [ -t 2 ] || say "$1"
-    # A hint in parentheses is said once.
+    # A hint in parentheses is printed once.
     step_label=${1% (*}
     shift
     step_started=$(date +%s)
     [ $# -gt 0 ] || set -- :
-    # Without the lock of this process, which would last as long as the line.
+    # Descriptor 9, the lock of this process, is closed, because the ticker can outlive the lock.
     (
         trap - EXIT HUP INT TERM
         tick "$@"
@@ -56,7 +56,7 @@ begin_step() {
     ticker=$!
 }
 
-# stop: ends the line without a word.
+# stop_step: ends the step without printing its time.
 stop_step() {
     [ -n "$ticker" ] || return 0
     kill "$ticker" 2>/dev/null || :
@@ -65,7 +65,6 @@ stop_step() {
     clear_line
 }
 
-# end: ends the step and says how long it took.
 end_step() {
     stop_step
     say "$step_label, $(step_seconds) s"

@@ -3,8 +3,8 @@
 #
 # Tests of scripts/doctor. Sourced by run.
 
-# Every link has a line, the last one says what works; without headers, in the root that has all
-# but a running kernel to load into, and with a compiler that is not the kernel's.
+# doctor without headers; in the chroot, which lacks only the running kernel; and with compilers that
+# differ from the kernel's.
 doctor() {
     own_folder doctor
     release=$(cat "$(scripts/lib/host/kernel stock)/release")
@@ -24,7 +24,7 @@ doctor() {
     done
     scripts/lib/host/chroot scripts/kdir "$release" >"$work/stdout"
     if [ "$(uname -r)" = "$release" ]; then
-        # Whether it loads there is a matter of that machine.
+        # The result depends on that machine.
         scripts/lib/host/chroot scripts/doctor "$release" >"$work/stdout" 2>"$work/stderr" || :
     else
         expect 1 scripts/lib/host/chroot scripts/doctor "$release"
@@ -40,7 +40,7 @@ doctor() {
     expect 1 scripts/lib/host/chroot sh -c 'PATH=$0:$PATH scripts/doctor "$1"' "$work/bin" "$release"
     grep -q '^FAIL  rustc ' "$work/stdout"
     grep -q 'put /usr/bin first in PATH' "$work/stdout"
-    # A file in the place of the node, in a /dev of its own.
+    # A regular file with the name of a device node, in a /dev of its own.
     mkdir "$work/dev"
     # shellcheck disable=SC2016
     expect 1 scripts/lib/host/chroot unshare --mount --propagation unchanged sh -euc '
@@ -52,7 +52,7 @@ doctor() {
         exec scripts/doctor "$2"
     ' sh "$work/dev" "$release"
     grep -A 1 '^FAIL  node  *\/dev/umsg-app is no device' "$work/stdout" | grep -q '=> rm /dev/umsg-app$'
-    # Without the compiler: its package, and nothing else that is there, is to be installed.
+    # Without the compiler, doctor names its package and no others.
     # shellcheck disable=SC2016
     expect 1 scripts/lib/host/chroot sh -euc '
         mkdir "$1/path"

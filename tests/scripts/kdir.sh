@@ -3,7 +3,7 @@
 #
 # Tests of scripts/kdir and of the folders that it makes. Sourced by run.
 
-# With a header package and its source at hand, the folder is there at once and always the same.
+# A second run finds the finished folder.
 kdir_again() {
     release=$(cat "$(scripts/lib/host/kernel stock)/release")
     expect 0 scripts/lib/host/chroot scripts/kdir "$release"
@@ -15,8 +15,7 @@ kdir_again() {
     [ ! -s "$work/stdout" ] && [ ! -s "$work/stderr" ]
 }
 
-# A copy of the header package that is not what the kernel was built from is refused, with the
-# reason, and nothing is left behind.
+# kdir rejects headers that differ from the kernel's, prints the reason and leaves no files.
 kdir_refuses() {
     release=$(cat "$(scripts/lib/host/kernel stock)/release")
     kdir="scripts/kdir --output $work/kdir --headers $work/headers $release"
@@ -44,15 +43,16 @@ own_folder() {
     mkdir "$work"
 }
 
-# A module of three files, named as the work tree's is, in the folder $1: built in seconds.
+# small_module FOLDER NAME: makes a module that is built in seconds.
 small_module() {
     mkdir -p "$1/src"
-    printf 'obj-m := umsg.o\numsg-y := src/umsg.o src/c.o\n' >"$1/Kbuild"
-    echo 'int umsg_c;' >"$1/src/c.c"
-    cat >"$1/src/umsg.rs" <<'END'
+    # The name of a crate has no hyphen.
+    printf 'obj-m := %s.o\n%s-y := src/crate_root.o src/c.o\n' "$2" "$2" >"$1/Kbuild"
+    echo 'int small_c;' >"$1/src/c.c"
+    sed "s/NAME/$(echo "$2" | tr - _)/" >"$1/src/crate_root.rs" <<'END'
 //! A module that does nothing.
 use kernel::prelude::*;
-module! { type: Small, name: "umsg", authors: ["umsg"], description: "small", license: "GPL v2", }
+module! { type: Small, name: "NAME", authors: ["nn"], description: "small", license: "GPL v2", }
 struct Small;
 impl kernel::Module for Small {
     fn init(_module: &'static ThisModule) -> Result<Self> {
@@ -62,7 +62,7 @@ impl kernel::Module for Small {
 END
 }
 
-# listing FOLDER: names, sizes, times and link targets, which a build must not change.
+# listing FOLDER: prints names, sizes, times and link targets, which a build must not change.
 listing() {
     find "$1" -printf '%P %y %s %T@ %l\n' | sort
 }
@@ -78,16 +78,16 @@ kdir_copy() {
     scripts/lib/host/chroot cp --remove-destination "/usr/src/linux-headers-$release/Module.symvers" "$work/one/"
     cp -a "$work/one" "$work/two"
     ln -s two "$work/link"
-    small_module "$work/module"
+    small_module "$work/module" small
     listing "$work/one" >"$work/before"
     expect 0 scripts/lib/host/chroot make -C "$work/two" "M=$work/module" "MO=$work/output" modules
-    [ -e "$work/output/umsg.ko" ]
+    [ -e "$work/output/small.ko" ]
     listing "$work/one" | cmp "$work/before" -
     rm -r "$work/one"
     expect 0 scripts/lib/host/chroot make -C "$work/link" "M=$work/module" modules
-    [ -e "$work/module/umsg.ko" ]
+    [ -e "$work/module/small.ko" ]
     expect 0 scripts/lib/host/chroot env -C "$work" make -C link "M=$work/module" clean
-    [ ! -e "$work/module/umsg.ko" ]
+    [ ! -e "$work/module/small.ko" ]
     for folder in two link; do
         expect 0 scripts/lib/host/chroot scripts/kdir --find --output "$work/$folder" "$release"
         [ "$(cat "$work/stdout")" = "$work/$folder" ]
@@ -103,7 +103,7 @@ kdir_copy() {
     [ ! -s "$work/stdout" ] && [ ! -s "$work/stderr" ]
 }
 
-# one_line PATTERN: standard error is one line, with PATTERN in it.
+# one_line PATTERN: checks that standard error is one line that matches PATTERN.
 one_line() {
     [ "$(wc -l <"$work/stderr")" -eq 1 ]
     grep -q -e "$1" "$work/stderr"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2154,SC2164 # the variables and the -e of run
 #
-# Tests of scripts/lint: each check is broken once. Sourced by run.
+# Tests of scripts/lint. Sourced by run.
 
-# refused CHECK COMMAND...: lint finds what COMMAND does to the tree, and nothing when it is undone.
+# refused CHECK COMMAND...: checks that CHECK fails after COMMAND has changed the tree, then restores
+# the tree.
 refused() {
     broken=$1
     shift
@@ -14,7 +15,7 @@ refused() {
     git clean -q -f
 }
 
-# tree_files: the names of the tree's own files.
+# tree_files: prints the names of the tree's own files.
 tree_files() {
     git -c "safe.directory=$PWD" ls-files --cached --others --exclude-standard |
         while read -r file; do
@@ -26,7 +27,7 @@ append_to() {
     printf %b "$2" >>"$1"
 }
 
-# Each of the checks is broken once, in a copy of the tree.
+# Each check fails for a change of a copy of the tree.
 lint_refuses() {
     needs_layer lint
     mkdir "$work/tree"
@@ -35,7 +36,7 @@ lint_refuses() {
     git init -q
     git add -A
     expect 0 scripts/lint spdx text width unsafe hosts paths rustfmt shell python
-    # Without git there is nothing to look at, and that is no pass.
+    # Without git, there are no files to check, which must not be a success.
     mv .git "$work/git"
     expect 1 scripts/lint spdx
     grep -q 'git lists no files' "$work/stderr"
@@ -54,9 +55,10 @@ lint_refuses() {
     refused rustfmt append_to tests/host.rs 'fn  f() {}\n'
     refused shell append_to scripts/build 'ls | grep x\n'
     refused python append_to scripts/new.py 'def\n'
-    # The first comment of documentation, and of safety.
+    # Without the first doc comment, and without the first SAFETY comment.
     refused clippy sed -i '0,/^    \/\/\/ /{//d}' src/pure/ring.rs
     refused clippy sed -i '0,/^ *\/\/ SAFETY/{//d}' src/sys/miscdevice.rs
-    refused modinfo sed -i 's/default: "1M"/default: "2M"/' src/config.rs
+    refused parameters sed -i 's/default: "1M"/default: "2M"/' src/config.rs
+    refused parameters sed -i '/^| name | type |/d' README.md
     refused modinfo sed -i 's/license: "GPL v2"/license: "GPL"/' src/umsg.rs
 }

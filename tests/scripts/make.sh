@@ -5,27 +5,28 @@
 
 makefile() {
     expect 0 make help
-    for verb in modules install demo test lint fuzz doctor kdir clean; do
-        grep -q "make $verb " "$work/stdout"
+    for target in modules install test lint kunit vm doctor kdir clean distclean help \
+        demo fuzz soak bench; do
+        grep -qE "^  make $target +[a-z]" "$work/stdout"
     done
     expect 2 make KDIR="$work"
     grep -q "$work has no kernel headers" "$work/stderr"
-    grep -q 'make demo' "$work/stderr"
-    # Before anything is made or fetched.
+    grep -q 'make vm' "$work/stderr"
+    # Before the cache is used.
     mkdir "$work/a folder"
     cp -r Makefile scripts "$work/a folder"
     expect 2 make -C "$work/a folder"
     grep -q 'white space.*a folder' "$work/stderr"
     expect 126 "$work/a folder/scripts/vm" -- true
     grep -q 'white space.*a folder' "$work/stderr"
-    # The header package as it comes: what is missing is said, and what to do.
+    # The header package without Rust metadata.
     release=$(cat "$(scripts/lib/host/kernel stock)/release")
     expect 2 scripts/lib/host/chroot make KDIR="/usr/src/linux-headers-$release"
     grep -q 'lack the Rust metadata' "$work/stderr"
     grep -q 'make kdir' "$work/stderr"
 }
 
-# Compilers that are not there, or not the kernel's, are reported before kbuild fails.
+# A missing compiler, or another one than the kernel's, is reported before kbuild fails.
 make_compilers() {
     own_folder make_compilers
     kernel=$(scripts/lib/host/kernel stock)
@@ -51,7 +52,7 @@ make_compilers() {
     grep -qx '=> put /usr/bin first in PATH: .*' "$work/stderr"
 }
 
-# What umsg cannot be built for is said in one line, before anything is compiled.
+# An unsupported kernel is reported in one line, before anything is compiled.
 other_kernels() {
     kdir=$(scripts/lib/host/kernel stock)/kdir
     for option in CONFIG_64BIT= CONFIG_SYSFS=; do
@@ -61,7 +62,7 @@ other_kernels() {
     done
 }
 
-# fake_kdir FOLDER: headers with nothing but a Makefile that says how it was called.
+# fake_kdir FOLDER: makes headers with only a Makefile, which prints how it was called.
 fake_kdir() {
     mkdir -p "$1/rust" "$1/include/config"
     : >"$1/rust/libkernel.rmeta"
@@ -74,7 +75,7 @@ fake_kdir() {
         '	@[ $@ != clean ] || rm $(M)/modules.order' >"$1/Makefile"
 }
 
-# built_inside TARGET: what a build in the tree itself leaves there, which make clean sees to.
+# built_inside TARGET: for the target clean, makes the file that a build in the tree itself leaves.
 built_inside() {
     [ "$1" != clean ] || : >modules.order
 }
@@ -102,7 +103,7 @@ make_kernelrelease() {
     one_line 'RELEASE=7.3.4-other and KERNELRELEASE=7.3.4-fake'
     expect 2 make KERNELRELEASE=7.3.4-other "KDIR=$work/fake"
     grep -q 'for kernel 7.3.4-fake, not for 7.3.4-other' "$work/stderr"
-    # A build in the tree is in the way of any other.
+    # A build in the tree prevents others.
     : >modules.order
     expect 2 make "KDIR=$work/fake"
     grep -q 'run make clean' "$work/stderr"
@@ -149,41 +150,41 @@ make_llvm() {
     grep -q 'apt-get install clang-21' "$work/stderr"
 }
 
-# in_root COMMAND...: in the copy of the tree, inside the root.
-in_root() {
+# in_chroot COMMAND...: runs COMMAND in the copy of the tree, in the build chroot.
+in_chroot() {
     scripts/lib/host/chroot env -C "$work/tree" "$@"
 }
 
-# The module is installed under DESTDIR and kbuild's own variables, entirely or not at all, and the
-# running system is not changed.
+# make install follows DESTDIR and kbuild's variables, installs entirely or not at all, and does not
+# change the running system.
 install_variables() {
     own_folder install_variables
     kernel=$(scripts/lib/host/kernel stock)
     read -r release <"$kernel/release"
-    small_module "$work/tree"
+    small_module "$work/tree" small
     cp -r Makefile scripts "$work/tree"
-    expect 0 in_root make -j2 "KERNELRELEASE=$release" "KDIR=$kernel/kdir"
+    expect 0 in_chroot make -j2 "KERNELRELEASE=$release" "KDIR=$kernel/kdir"
     live=$(scripts/lib/host/chroot find "/lib/modules/$release" -printf '%p %T@\n' | sort)
     to=lib/modules/$release
     d=$work/dest
-    # As root after sudo: the headers as the distribution has them.
-    expect 0 in_root make install "RELEASE=$release" "DESTDIR=$d"
-    [ "$(find "$d" -type f -printf '%P\n')" = "$to/updates/umsg.ko.xz" ]
-    grep -qx "umsg: installed $d/$to/updates/umsg.ko.xz" "$work/stderr"
+    # As root after sudo, which does not find the prepared headers.
+    expect 0 in_chroot make install "RELEASE=$release" "DESTDIR=$d"
+    [ "$(find "$d" -type f -printf '%P\n')" = "$to/updates/small.ko.xz" ]
+    grep -qx "install: installed $d/$to/updates/small.ko.xz" "$work/stderr"
     grep -q "depmod did not run.*$d/$to" "$work/stderr"
-    expect 0 in_root env "DESTDIR=$d" INSTALL_MOD_PATH=/usr INSTALL_MOD_DIR=extra/a \
+    expect 0 in_chroot env "DESTDIR=$d" INSTALL_MOD_PATH=/usr INSTALL_MOD_DIR=extra/a \
         INSTALL_MOD_STRIP=1 make install "KERNELRELEASE=$release"
-    [ -e "$d/usr/$to/extra/a/umsg.ko.xz" ]
-    [ "$(stat -c %s "$d/usr/$to/extra/a/umsg.ko.xz")" -lt "$(stat -c %s "$d/$to/updates/umsg.ko.xz")" ]
-    expect 0 in_root make install "RELEASE=$release" "DESTDIR=$d" INSTALL_MOD_PATH=usr INSTALL_MOD_DIR=b
-    [ -e "$d/usr/$to/b/umsg.ko.xz" ]
-    expect 0 in_root make install "RELEASE=$release" "INSTALL_MOD_PATH=$d/path" DESTDIR=
-    [ -e "$d/path/$to/updates/umsg.ko.xz" ]
-    # A whole system in DESTDIR: depmod runs there, and another form of the module is replaced.
+    [ -e "$d/usr/$to/extra/a/small.ko.xz" ]
+    [ "$(stat -c %s "$d/usr/$to/extra/a/small.ko.xz")" -lt "$(stat -c %s "$d/$to/updates/small.ko.xz")" ]
+    expect 0 in_chroot make install "RELEASE=$release" "DESTDIR=$d" INSTALL_MOD_PATH=usr INSTALL_MOD_DIR=b
+    [ -e "$d/usr/$to/b/small.ko.xz" ]
+    expect 0 in_chroot make install "RELEASE=$release" "INSTALL_MOD_PATH=$d/path" DESTDIR=
+    [ -e "$d/path/$to/updates/small.ko.xz" ]
+    # With the kernel's modules in DESTDIR, depmod runs and an uncompressed module is replaced.
     rm -r "$d"
     mkdir -p "$d/$to/updates"
     touch "$d/$to/modules.order" "$d/$to/modules.builtin" "$d/$to/modules.builtin.modinfo"
-    echo old >"$d/$to/updates/umsg.ko"
+    echo old >"$d/$to/updates/small.ko"
     listing "$d" | grep -v ' d ' >"$work/before"
     mkdir "$work/bin"
     for tool in depmod cp xz; do
@@ -193,15 +194,15 @@ install_variables() {
         chmod 755 "$work/bin/$tool"
         for folder in updates new/folder; do
             # shellcheck disable=SC2016
-            expect 2 in_root sh -c 'PATH=$0:$PATH exec make "$@"' "$work/bin" install \
+            expect 2 in_chroot sh -c 'PATH=$0:$PATH exec make "$@"' "$work/bin" install \
                 "RELEASE=$release" "DESTDIR=$d" "INSTALL_MOD_DIR=$folder"
             listing "$d" | grep -v ' d ' | cmp "$work/before" -
             [ ! -e "$d/$to/new" ]
         done
         rm "$work/bin/$tool"
     done
-    expect 0 in_root make install "RELEASE=$release" "DESTDIR=$d"
-    [ ! -e "$d/$to/updates/umsg.ko" ]
-    grep -q 'updates/umsg.ko.xz:' "$d/$to/modules.dep"
+    expect 0 in_chroot make install "RELEASE=$release" "DESTDIR=$d"
+    [ ! -e "$d/$to/updates/small.ko" ]
+    grep -q 'updates/small.ko.xz:' "$d/$to/modules.dep"
     [ "$(scripts/lib/host/chroot find "/lib/modules/$release" -printf '%p %T@\n' | sort)" = "$live" ]
 }

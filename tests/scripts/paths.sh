@@ -3,7 +3,7 @@
 #
 # Tests of paths of the work tree and of the cache that cannot be used. Sourced by run.
 
-# A path of the cache or of the work tree that kbuild cannot use is refused in one line; others work.
+# Scripts reject a path of the cache or of the work tree that kbuild cannot use, with one line.
 path_characters() {
     own_folder path_characters
     for c in ' ' '	' : '#' '$' % "'" '"' '*' \\ ';' '&' '(' '|' '<' '`' '['; do
@@ -35,7 +35,7 @@ cache_refused() {
     [ "$(id -u)" != 0 ] || chown -R 65534 "$work/own"
     chmod 500 "$work/own/umsg/lock"
     cd "$work/tree"
-    # Permissions do not apply to root.
+    # Root ignores permissions.
     user=
     [ "$(id -u)" != 0 ] || user='setpriv --reuid 65534 --regid 65534 --clear-groups --'
     for set in -uHOME HOME= HOME=/ HOME=relative XDG_CACHE_HOME=relative "XDG_CACHE_HOME=$work/file" \
@@ -60,7 +60,7 @@ cache_refused() {
     done
     expect 1 "$@" scripts/doctor 1.2.3-nonesuch
     [ ! -s "$work/stderr" ]
-    # A cache of the user's own with a folder in it that is not writable.
+    # The user's own cache with a folder that is not writable.
     # shellcheck disable=SC2086 # words
     expect 1 $user env "XDG_CACHE_HOME=$work/own" scripts/lib/host/chroot --remove
     one_line "cannot write to $work/own/umsg/lock/remove"

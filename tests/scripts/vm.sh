@@ -12,13 +12,13 @@ vm_output_and_status() {
 vm_arguments() {
     newline='two
 lines'
-    # shellcheck disable=SC2016 # not for this shell
+    # shellcheck disable=SC2016 # for the guest
     expect 0 scripts/vm -- printf '<%s>\n' 'a b' "it's" '' '"$HOME"' '*' "$newline" -- --smp
-    # shellcheck disable=SC2016 # not for this shell
+    # shellcheck disable=SC2016 # for the guest
     printf '<%s>\n' 'a b' "it's" '' '"$HOME"' '*' "$newline" -- --smp | cmp - "$work/stdout"
 }
 
-# More than any pipe holds, of every byte, there and back.
+# More data than a pipe holds, with all byte values, to the guest and back.
 vm_files_and_bytes() {
     head -c 20000000 /dev/urandom >"$work/random bytes"
     printf '#!/bin/sh\necho ran\n' >"$work/script"
@@ -46,6 +46,7 @@ vm_options() {
 vm_time_limit() {
     expect 124 scripts/vm --timeout 15 -- sh -c 'echo begun; sleep 1000'
     grep -qx begun "$work/stdout"
+    grep -q 'vm: timed out after 15 s (--timeout)' "$work/stderr"
 }
 
 vm_panic() {
@@ -53,7 +54,7 @@ vm_panic() {
     grep -q 'Kernel panic' "$work/stderr"
 }
 
-# A kernel that warned and went on is not one that passed: the taint is looked at in the end.
+# A kernel that warned and continued fails the run, because vm checks the taint at the end.
 vm_warning() {
     expect 125 scripts/vm --append panic_on_warn=0 -- sh -c 'echo 512 >/proc/sys/kernel/tainted'
 }
