@@ -10,6 +10,7 @@
 #     scripts     the scripts in scripts/
 #     setup       how the build chroot is made if the archive, the network or the disk
 #                 fails
+#     samples     the sample module, in its folder and copied as its README.md says
 #     device      the device, in the stock kernel
 #     device-32   the same calls by a 32-bit program
 #     system      programs of other projects that read and write the log
@@ -27,6 +28,7 @@ parts='debug       cargo,crates,llvm,debug  -                  430
 device      cargo,crates             -                  200
 host        cargo,crates             llvm               90
 scripts     -                        -                  120
+samples     llvm,debug               cargo,crates,lint  120
 setup       -                        -                  200
 fuzz-debug  cargo,crates,llvm,debug  -                  130
 detectors   llvm,debug               -                  60
@@ -83,6 +85,11 @@ test_setup() {
 
 test_scripts() {
     run_part scripts "$module_dir/tests/scripts/run"
+    report_tap
+}
+
+test_samples() {
+    run_part samples "$module_dir/tests/samples/run"
     report_tap
 }
 
