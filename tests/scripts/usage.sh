@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154,SC2164 # the variables and the -e of run
+#
+# Tests of the usage texts. Sourced by run.
+
+# The top of scripts/ has the commands only. Each prints its usage text, and names the option for it
+# after an unknown argument.
+commands() {
+    [ "$(cd scripts && echo *)" = \
+        'bench build demo doctor fuzz install kdir kunit lib lint soak test vm' ]
+    for script in scripts/*; do
+        name=${script##*/}
+        [ "$name" != lib ] || continue
+        expect 0 "$script" --help
+        head -n 1 "$work/stdout" | grep -qE "^usage: $name( |\$)"
+        [ "$(wc -l <"$work/stdout")" -ge 3 ]
+        not grep -q '^#\|^\. \|# shellcheck' "$work/stdout"
+        [ ! -s "$work/stderr" ]
+        case $name in vm) status=126 ;; *) status=2 ;; esac
+        expect $status "$script" --no-such-option
+        one_line "^$name: .* (see \"$script --help\")\$"
+        [ ! -s "$work/stdout" ]
+    done
+    expect 0 scripts/test --help
+    sed -n "/^parts='/,/'\$/s/^\(parts='\)\{0,1\}\([a-z0-9-]*\) .*/\2/p" tests/parts.sh >"$work/parts"
+    [ "$(wc -l <"$work/parts")" -ge 15 ]
+    while read -r part; do
+        grep -qE "^    $part +[^ ]" "$work/stdout"
+    done <"$work/parts"
+    expect 0 scripts/lint --list
+    [ "$(wc -l <"$work/stdout")" -eq 13 ]
+}
+
+# Each script in scripts/lib prints its usage text and says where it runs. One that needs arguments, or
+# runs in a guest, says so. Files to be sourced cannot be executed.
+lib_scripts() {
+    for script in scripts/lib/host/* scripts/lib/chroot/* scripts/lib/guest/*; do
+        name=${script##*/}
+        [ -x "$script" ]
+        expect 0 "$script" --help
+        grep -qE "^usage: $name( |\$)" "$work/stdout"
+        case $name in
+        coverage | fuzz-host | initramfs | module-name) continue ;;
+        esac
+        got=0
+        "$script" >"$work/stdout" 2>"$work/stderr" </dev/null || got=$?
+        [ "$got" -ne 0 ]
+        grep -q . "$work/stderr"
+    done
+    for script in scripts/lib/chroot/*; do
+        expect 0 "$script" --help
+        tr '\n' ' ' <"$work/stdout" | grep -q 'Runs in the build chroot'
+    done
+    for file in scripts/lib/*.*; do
+        [ ! -x "$file" ]
+        head -n 15 "$file" | grep -q '^# [A-Z]'
+    done
+}
