@@ -28,7 +28,7 @@ parts='debug       cargo,crates,llvm,debug  -                  430
 device      cargo,crates             -                  200
 host        cargo,crates             llvm               90
 scripts     -                        -                  120
-samples     llvm,debug               cargo,crates,lint  120
+samples     cargo,lint,llvm,debug    -                  180
 setup       -                        -                  200
 fuzz-debug  cargo,crates,llvm,debug  -                  130
 detectors   llvm,debug               -                  60
