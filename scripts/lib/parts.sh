@@ -89,9 +89,9 @@ skip() {
 
 test_lint() {
     set --
-    if skip_without 'lint rustfmt shell clippy tests' crates lint; then
+    if skip_without 'lint rustfmt shell clippy tests man' crates lint; then
         # shellcheck disable=SC2046 # words
-        set -- $("$top/scripts/lint" --list | grep -vx -e rustfmt -e shell -e clippy -e tests)
+        set -- $("$top/scripts/lint" --list | grep -vx -e rustfmt -e shell -e clippy -e tests -e man)
     fi
     run_part lint "$top/scripts/lint" "$@"
     report_tap

@@ -35,7 +35,7 @@ lint_refuses() {
     cd "$work/tree"
     git init -q
     git add -A
-    expect 0 scripts/lint spdx text width unsafe hosts paths rustfmt shell python
+    expect 0 scripts/lint spdx text width unsafe hosts paths rustfmt shell python man links
     # Without git, there are no files to check, which must not be a success.
     mv .git "$work/git"
     expect 1 scripts/lint spdx
@@ -55,10 +55,21 @@ lint_refuses() {
     refused rustfmt append_to tests/host.rs 'fn  f() {}\n'
     refused shell append_to scripts/build 'ls | grep x\n'
     refused python append_to scripts/new.py 'def\n'
+    refused man append_to dist/man/umsg.4 '.Nonesuch\n'
+    refused man append_to dist/man/umsg.4 'A line with a blank at its end. \n'
+    refused man sed -i 's/UMSG_POLICY_STOP/UMSG_POLICY/' dist/man/umsg.4
+    refused man sed -i 's/^\.It Va records_refused$/.It Va refused/; /^\.Va records_refused$/d' \
+        dist/man/umsg.4
+    refused man sed -i '/^\.It Bq Er EMSGSIZE$/d' dist/man/umsg.4
+    refused man sed -i 's/print_text/print_bytes/' dist/examples/follow.c
+    refused links append_to README.md 'See [the ring](src/pure/nowhere.rs).\n'
+    # shellcheck disable=SC2016 # Markdown
+    refused links append_to README.md 'See `src/pure/nowhere.rs`.\n'
+    refused links append_to dist/man/umsg.4 '.Pa src/nowhere.h\n'
     # Without the first doc comment, and without the first SAFETY comment.
     refused clippy sed -i '0,/^    \/\/\/ /{//d}' src/pure/ring.rs
     refused clippy sed -i '0,/^ *\/\/ SAFETY/{//d}' src/sys/miscdevice.rs
     refused parameters sed -i 's/default: "1M"/default: "2M"/' src/config.rs
-    refused parameters sed -i '/^| name | type |/d' README.md
+    refused parameters sed -i 's/^\.It Cm quiet Pq bool/.It Cm quiet Pq word/' dist/man/umsg.4
     refused modinfo sed -i 's/license: "GPL v2"/license: "GPL"/' src/umsg.rs
 }
