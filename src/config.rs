@@ -4,8 +4,8 @@
 //!
 //! Every check stands here, before anything is allocated or registered. What cannot be used refuses
 //! the load with one line in the kernel log that says what was given and what is allowed. To add a
-//! parameter, add it to [`parameters!`] below and use it in [`Config`]; the README's table, which a
-//! test holds against `modinfo`, wants a row for it.
+//! parameter, add it to [`parameters!`] below, use it in [`Config`] and describe it in umsg(4),
+//! which `scripts/lint parameters` compares with `modinfo`.
 
 #![deny(unsafe_code)]
 

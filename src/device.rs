@@ -2,8 +2,8 @@
 
 //! The device node: what its file operations and ioctls do.
 //!
-//! The contract, errors included, is in the README ("The device"); `/dev/kmsg` is the model
-//! (`kmsg_fops` in `kernel/printk/printk.c`, `Documentation/ABI/testing/dev-kmsg`).
+//! The contract, errors included, is the manual page umsg(4), `dist/man/umsg.4`; `/dev/kmsg` is the
+//! model (`kmsg_fops` in `kernel/printk/printk.c`, `Documentation/ABI/testing/dev-kmsg`).
 
 #![deny(unsafe_code)]
 

@@ -2,7 +2,7 @@
 /*
  * umsg: the interface of /dev/umsg for user programs.
  *
- * write(2), read(2), poll(2) and lseek(2) need none of this: see the README.
+ * write(2), read(2), poll(2) and lseek(2) need none of this: see umsg(4).
  * The same layout serves 32- and 64-bit programs.
  */
 #ifndef _UAPI_UMSG_H

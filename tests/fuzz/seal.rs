@@ -192,8 +192,8 @@ pub fn seal_line(
     true
 }
 
-/// The length of the text that a write of `data` is to store in the style `kmsg`: the README's
-/// words on `write`.
+/// Returns the length of the text that a write of `data` in the style `kmsg` stores: see
+/// "Writing" in umsg(4).
 pub fn text_len(data: &[u8]) -> usize {
     crate::model::parsed(data).1.len()
 }
