@@ -148,7 +148,7 @@ impl FileOperations for LogFile {
         };
         seq_print!(
             out,
-            "next-seq:\t{}\nlag:\t{}\nlost:\t{}\nstyle:\t{}\nreads:\t{}\nwrites:\t{}\n",
+            "next-seq:\t{}\nlag:\t{}\nlost:\t{}\nstyle:\t{}\nread-format:\t{}\nwrite-format:\t{}\n",
             seq,
             info.next_seq.saturating_sub(seq.max(info.oldest_seq)),
             lost.saturating_add(info.oldest_seq.saturating_sub(seq)),

@@ -285,7 +285,7 @@ fn fdinfo() {
         let [next, lag, lost] = wanted;
         let want = format!(
             "next-seq:\t{next}\nlag:\t{lag}\nlost:\t{lost}\nstyle:\tlines\n\
-             reads:\t{reads}\nwrites:\t{writes}\n"
+             read-format:\t{reads}\nwrite-format:\t{writes}\n"
         );
         assert!(text.ends_with(&want), "{text}\n{want}");
         assert!(text.starts_with("pos:\t"), "{text}");
@@ -309,7 +309,7 @@ fn fdinfo() {
     reader.set_options(BINARY_READ).expect("options");
     lines(&reader, [oldest + 1, 109 - oldest, oldest - 1], "binary", "text");
     writer.set_options(BINARY_WRITE).expect("options");
-    assert!(shown(&writer).ends_with("style:\tkmsg\nreads:\ttext\nwrites:\tbinary\n"));
+    assert!(shown(&writer).ends_with("style:\tkmsg\nread-format:\ttext\nwrite-format:\tbinary\n"));
 }
 
 /// Refused, because the kernel drops what it has read and cannot pass on: a loss nobody would

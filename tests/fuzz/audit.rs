@@ -69,7 +69,7 @@ impl Standing {
             "text" => 0,
             other => panic!("{key} {other:?}"),
         };
-        let options = form("reads:\t", BINARY_READ) | form("writes:\t", BINARY_WRITE);
+        let options = form("read-format:\t", BINARY_READ) | form("write-format:\t", BINARY_WRITE);
         assert_eq!(lines.next(), None, "{text:?}");
         Some(Self { seq, lag, lost, options, style })
     }
