@@ -48,15 +48,15 @@ use kernel::{
 };
 
 use crate::{
-    config::{
-        self,
-        LogConfig, //
-    },
+    config,
+    log_config::LogConfig,
     pure::{
+        entry::{
+            Entries,
+            EntryError, //
+        },
         record::{
             stored_size,
-            Entries,
-            EntryError,
             Header,
             Priority,
             Writer,

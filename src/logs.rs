@@ -20,12 +20,14 @@ use crate::{
     config::{
         self,
         Config,
-        LogConfig,
-        LogConfigError,
         LOGS_MAX, //
     },
     file::LogFile,
     log::Log,
+    log_config::{
+        LogConfig,
+        LogConfigError, //
+    },
     pure::value::{
         AsciiStr,
         ParamValue, //

@@ -11,6 +11,7 @@ mod config;
 mod device;
 mod file;
 mod log;
+mod log_config;
 mod logs;
 mod uapi;
 

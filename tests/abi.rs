@@ -53,7 +53,8 @@ mod sys;
 #[deny(dead_code)]
 mod uapi;
 
-use pure::record::{self, Entry, Header, Ids, Priority, Writer};
+use pure::entry::{self, Entry};
+use pure::record::{self, Header, Ids, Priority, Writer};
 use pure::style::Style;
 
 /// Offset and size of a field in bytes.
@@ -153,7 +154,7 @@ fn structures() {
         [
             ("umsg_info", size_of::<uapi::umsg_info>()),
             ("umsg_record", record::BINARY_HEADER_SIZE),
-            ("umsg_entry", record::ENTRY_HEADER_SIZE),
+            ("umsg_entry", entry::ENTRY_HEADER_SIZE),
         ],
     );
     // No padding, where something could leak or be forgotten.
@@ -291,7 +292,7 @@ fn sizes() {
             "umsg_record" => record::binary_size(*text_size as usize),
             "umsg_entry" => {
                 let mut data = vec![0; 4096];
-                data[0] = record::ENTRY_HEADER_SIZE as u8;
+                data[0] = entry::ENTRY_HEADER_SIZE as u8;
                 data[4] = *text_size as u8;
                 Entry::first(&data, 4096).expect("an entry").size
             }

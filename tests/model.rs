@@ -2,10 +2,9 @@
 
 //! Plain models of the module's pure code: what the tests and the fuzz targets hold it against.
 
+use crate::pure::entry::{Entries, EntryError};
 use crate::pure::line::Lines;
-use crate::pure::record::{
-    stored_size, Entries, EntryError, Header, Ids, Priority, Writer, HEADER_SIZE,
-};
+use crate::pure::record::{stored_size, Header, Ids, Priority, Writer, HEADER_SIZE};
 use crate::pure::ring::{index_len, AppendError, IndexEntry, Policy, Position, Ring};
 
 /// What [`crate::pure::record::parse`] is to give, written a second time: the priority as a number.
@@ -25,7 +24,7 @@ pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     (priority, if text.ends_with(b"\n") { &text[..text.len() - 1] } else { text })
 }
 
-/// What [`crate::pure::record::Entry::first`] gives, by a simple model: priority, text, size; or
+/// What [`crate::pure::entry::Entry::first`] gives, by a simple model: priority, text, size; or
 /// `None` when the data ends too soon, and a reason when it is wrong.
 #[allow(clippy::type_complexity, reason = "it is read once")]
 pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize)>, &'static str> {
@@ -54,9 +53,9 @@ pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize
     Ok(Some((priority as u16, &data[header..header + len], size)))
 }
 
-/// Holds [`crate::pure::record::Entry::first`] against [`entry`].
+/// Holds [`crate::pure::entry::Entry::first`] against [`entry`].
 pub fn check_entry(data: &[u8], record_max: usize) {
-    use crate::pure::record::{Binary, Entry, EntryError};
+    use crate::pure::entry::{Binary, Entry, EntryError};
     let got = Binary { record_max }.first(data);
     match entry(data, record_max) {
         Ok(Some((priority, text, size))) => {

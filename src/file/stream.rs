@@ -36,6 +36,7 @@ use crate::{
         Log, //
     },
     pure::{
+        entry::Entries,
         line::{
             is_line,
             newline,
@@ -44,7 +45,6 @@ use crate::{
         },
         record::{
             self,
-            Entries,
             Header,
             Priority,
             Writer, //

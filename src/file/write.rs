@@ -13,10 +13,13 @@ use crate::{
         LOCKED_MAX, //
     },
     pure::{
-        record::{
+        entry::{
             self,
             Binary,
-            Entries,
+            Entries, //
+        },
+        record::{
+            self,
             Writer, //
         },
         style::Style, //
@@ -63,7 +66,7 @@ impl LogFile {
         let memory = if given <= WRITE_STACK_SIZE {
             &mut stack[..]
         } else {
-            let largest = record::ENTRY_HEADER_MAX + record_max.next_multiple_of(8);
+            let largest = entry::ENTRY_HEADER_MAX + record_max.next_multiple_of(8);
             let most = if binary {
                 largest.max(LOCKED_MAX)
             } else if lines {

@@ -5,15 +5,19 @@
 //!
 //! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
 
-use crate::pure::record::{
-    array,
-    priority_prefix,
-    Entries,
-    Entry,
-    EntryError,
-    Prefix,
-    Priority,
-    PREFIX_MAX, //
+use crate::pure::{
+    entry::{
+        Entries,
+        Entry,
+        EntryError, //
+    },
+    record::{
+        array,
+        priority_prefix,
+        Prefix,
+        Priority,
+        PREFIX_MAX, //
+    }, //
 };
 
 /// Where a stream of lines is, between two records.

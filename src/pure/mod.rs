@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+mod chunks;
+pub(crate) mod entry;
 pub(crate) mod kmsg_format;
 pub(crate) mod line;
 pub(crate) mod record;

@@ -41,17 +41,17 @@ lint_refuses() {
     expect 1 scripts/lint spdx
     grep -q 'git lists no files' "$work/stderr"
     mv "$work/git" .git
-    refused spdx sed -i 1d src/pure/ring.rs
-    refused text sed -i '5s/$/ /' src/pure/ring.rs
+    refused spdx sed -i 1d src/pure/ring/mod.rs
+    refused text sed -i '5s/$/ /' src/pure/ring/mod.rs
     refused text append_to README.md 'no newline'
     refused text append_to src/sys/check_constants.c '    int four_spaces;\n'
-    refused width append_to src/pure/ring.rs "// $(printf '%098d' 0)\n"
-    refused unsafe append_to src/pure/ring.rs 'fn f() {\n    unsafe { g() }\n}\n'
+    refused width append_to src/pure/ring/mod.rs "// $(printf '%098d' 0)\n"
+    refused unsafe append_to src/pure/ring/mod.rs 'fn f() {\n    unsafe { g() }\n}\n'
     refused unsafe sed -i 's/# Safety/# Danger/' src/sys/miscdevice.rs
     refused hosts append_to README.md 'See https:/''/example.org\n'
     refused hosts append_to scripts/build '# deb.''example.org\n'
     refused paths append_to README.md 'See /home''/me\n'
-    refused rustfmt append_to src/pure/ring.rs 'fn  f() {}\n'
+    refused rustfmt append_to src/pure/ring/mod.rs 'fn  f() {}\n'
     refused rustfmt append_to tests/host.rs 'fn  f() {}\n'
     refused shell append_to scripts/build 'ls | grep x\n'
     refused python append_to scripts/new.py 'def\n'
@@ -67,7 +67,7 @@ lint_refuses() {
     refused links append_to README.md 'See `src/pure/nowhere.rs`.\n'
     refused links append_to dist/man/umsg.4 '.Pa src/nowhere.h\n'
     # Without the first doc comment, and without the first SAFETY comment.
-    refused clippy sed -i '0,/^    \/\/\/ /{//d}' src/pure/ring.rs
+    refused clippy sed -i '0,/^    \/\/\/ /{//d}' src/pure/ring/mod.rs
     refused clippy sed -i '0,/^ *\/\/ SAFETY/{//d}' src/sys/miscdevice.rs
     refused parameters sed -i 's/default: "1M"/default: "2M"/' src/config.rs
     refused parameters sed -i 's/^\.It Cm quiet Pq bool/.It Cm quiet Pq word/' dist/man/umsg.4

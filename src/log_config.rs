@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The configuration of one log, and the values of the parameter `logs` that it is read from.
+
+#![deny(unsafe_code)]
+
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    str::CString, //
+};
+
+use crate::{
+    config::record_max,
+    pure::{
+        record,
+        ring::Policy,
+        style::Style,
+        value::{
+            Minor,
+            Mode,
+            ParamValue, //
+            Size,
+        }, //
+    }, //
+};
+
+/// One log.
+pub(crate) struct LogConfig {
+    /// Name of the device node in /dev.
+    pub(crate) node: CString,
+    /// Memory for records, in bytes.
+    pub(crate) capacity: usize,
+    /// What a full log does with a new record.
+    pub(crate) policy: Policy,
+    /// Permission bits of the device node.
+    pub(crate) mode: u16,
+    /// What the device node does for files that do not say otherwise.
+    pub(crate) style: Style,
+    /// Minor number of the device node; `None` for a free one.
+    pub(crate) minor: Option<u8>,
+}
+
+/// Longest name of a log, in bytes.
+const NAME_MAX: usize = 32;
+
+/// Why there is no [`LogConfig`].
+pub(crate) enum LogConfigError {
+    /// This is wrong with what was given.
+    Invalid(&'static str),
+    /// There is no memory for it.
+    Memory,
+}
+
+impl LogConfig {
+    /// Reads `NAME[:CAPACITY][:POLICY][:MODE][:STYLE]`, in any order after the name; what is not
+    /// given is as for the `default` log. The node has no minor number of its own yet.
+    pub(crate) fn parse(item: &str, default: &Self) -> core::result::Result<Self, LogConfigError> {
+        let mut fields = item.split(':');
+        let name = fields.next().unwrap_or("");
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(good) {
+            return Err(LogConfigError::Invalid(
+                "a name must be 1 to 32 letters, digits, '_', '-' or '.'",
+            ));
+        }
+        let node =
+            CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| LogConfigError::Memory)?;
+        let (mut capacity, mut policy, mut mode, mut style) = (None, None, None, None);
+        for text in fields.map(str::as_bytes).filter(|text| !text.is_empty()) {
+            let is_first = if let Some(given) = parse_value::<Policy>(text) {
+                policy.replace(given).is_none()
+            } else if let Some(given) = parse_value::<Style>(text) {
+                style.replace(given).is_none()
+            } else if let Some(given) = parse_value::<Mode>(text).filter(|_| text[0] == b'0') {
+                if !given.is_within("0001", "0777") {
+                    return Err(LogConfigError::Invalid(
+                        "the mode must be from 0001 to 0777",
+                    ));
+                }
+                mode.replace(given).is_none()
+            } else if let Some(given) = parse_value::<Size>(text) {
+                if !given.is_within("4K", "1T") {
+                    return Err(LogConfigError::Invalid(
+                        "the capacity must be from 4K to 1T, and a mode begins with 0,",
+                    ));
+                }
+                capacity.replace(given).is_none()
+            } else {
+                return Err(LogConfigError::Invalid(
+                    "there is neither a capacity, a policy, a mode nor a style",
+                ));
+            };
+            if !is_first {
+                return Err(LogConfigError::Invalid("there are two values of a kind"));
+            }
+        }
+        let capacity = capacity.unwrap_or(Size(default.capacity));
+        Ok(Self {
+            node,
+            capacity: capacity.0.next_multiple_of(PAGE_SIZE),
+            policy: policy.unwrap_or(default.policy),
+            mode: mode.map_or(default.mode, |mode| mode.0),
+            style: style.unwrap_or(default.style),
+            minor: None,
+        })
+    }
+
+    /// Returns the name of the log, if it is not the default one.
+    pub(crate) fn name(&self) -> Option<&[u8]> {
+        self.node.to_bytes().strip_prefix(b"umsg-")
+    }
+
+    /// Gives the log a minor number of its own, if the `others`, of which the first is the default
+    /// log, have one. Fails, and says why, if there is none left or its name is taken.
+    pub(crate) fn fit_among<'a>(
+        &mut self,
+        others: impl Iterator<Item = &'a Self> + Clone,
+    ) -> core::result::Result<(), &'static str> {
+        if others.clone().any(|other| *other.node == *self.node) {
+            return Err("the name is there twice");
+        }
+        if let Some(first) = others.clone().next().and_then(|default| default.minor) {
+            let is_free = |minor: &u8| others.clone().all(|other| other.minor != Some(*minor));
+            let free = (first..=Minor::MAX).find(is_free);
+            self.minor = Some(free.ok_or("there is no minor number left for it")?);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the log holds a record of `record_max`.
+    pub(crate) fn holds_records(&self) -> bool {
+        record::stored_size(record_max()) <= self.capacity
+    }
+}
+
+/// Returns the value that `text` is, if it is one of its kind.
+pub(crate) fn parse_value<V: ParamValue>(text: &[u8]) -> Option<V> {
+    let mut value = V::INIT;
+    value.parse_from(text).then_some(value)
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[kernel::macros::kunit_tests(umsg_log_config)]
+mod tests {
+    use super::*;
+
+    /// Returns the default log, from which named ones take what they do not say.
+    fn default_log() -> Result<LogConfig> {
+        Ok(LogConfig {
+            node: CString::try_from_fmt(fmt!("umsg"))?,
+            capacity: 1 << 20,
+            policy: Policy::Overwrite,
+            mode: 0o600,
+            style: Style::Lines,
+            minor: None,
+        })
+    }
+
+    #[test]
+    fn fields_left_out_are_the_default_logs() -> Result {
+        let default = default_log()?;
+        for item in ["app", "app:", "app::", "app:::", "app:1M:overwrite:0600"] {
+            let log = LogConfig::parse(item, &default).map_err(|_| EINVAL)?;
+            assert_eq!(log.node.to_bytes(), b"umsg-app");
+            assert_eq!(log.capacity, 1 << 20);
+            assert_eq!(log.policy, Policy::Overwrite);
+            assert_eq!(log.mode, 0o600);
+            assert_eq!(log.style, Style::Lines);
+        }
+        for item in ["app:4097:stop:0777:kmsg", "app:kmsg:0777:stop:4097"] {
+            let log = LogConfig::parse(item, &default).map_err(|_| EINVAL)?;
+            assert_eq!(log.capacity, 2 * PAGE_SIZE);
+            assert_eq!(log.policy, Policy::Stop);
+            assert_eq!(log.mode, 0o777);
+            assert_eq!(log.style, Style::Kmsg);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn names_at_their_bounds() -> Result {
+        let default = default_log()?;
+        for (name, good) in [
+            ("", false),
+            ("a", true),
+            ("A.b-c_9", true),
+            ("a/b", false),
+            ("a b", false),
+            ("\u{e9}", false),
+            ("12345678901234567890123456789012", true),
+            ("123456789012345678901234567890123", false),
+        ] {
+            assert_eq!(LogConfig::parse(name, &default).is_ok(), good);
+        }
+        let others = [
+            default,
+            LogConfig::parse("twice", &default_log()?).map_err(|_| EINVAL)?,
+        ];
+        for (name, good) in [("twice", false), ("Twice", true)] {
+            let mut log = LogConfig::parse(name, &others[0]).map_err(|_| EINVAL)?;
+            assert_eq!(log.fit_among(others.iter()).is_ok(), good);
+            assert_eq!(log.minor, None);
+        }
+        Ok(())
+    }
+
+    /// A log gets the lowest number from that of the default log on that is free.
+    #[test]
+    fn minors_are_free_ones() -> Result {
+        let mut others = KVec::new();
+        for (name, minor) in [("umsg", 252), ("a", 254)] {
+            let mut log = default_log()?;
+            log.node = CString::try_from_fmt(fmt!("{name}"))?;
+            log.minor = Some(minor);
+            others.push(log, GFP_KERNEL)?;
+        }
+        let mut log = LogConfig::parse("b", &others[0]).map_err(|_| EINVAL)?;
+        assert!(log.fit_among(others.iter()).is_ok());
+        assert_eq!(log.minor, Some(253));
+        others.push(log, GFP_KERNEL)?;
+        let mut log = LogConfig::parse("c", &others[0]).map_err(|_| EINVAL)?;
+        assert!(log.fit_among(others.iter()).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn values_out_of_bounds() -> Result {
+        let default = default_log()?;
+        for item in [
+            "a:4095",
+            "a:1025G",
+            "a:x",
+            "a:1M:drop",
+            "a:1M:stop:0",
+            "a:1M:stop:1000",
+            "a:1M:stop:0600:more",
+            "a:1M:2M",
+            "a:stop:overwrite",
+            "a:0600:0600",
+            "a:kmsg:kmsg",
+            "a:640",
+        ] {
+            assert!(LogConfig::parse(item, &default).is_err());
+        }
+        for item in ["a:4096", "a:1T", "a:::01", "a:0x1000", "a:plain"] {
+            assert!(LogConfig::parse(item, &default).is_ok());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The entries of a write: in binary format, or made of lines (`line.rs`).
+
+use crate::pure::record::{
+    array,
+    padded,
+    Priority,
+    ALIGN, //
+};
+
+/// Size of the header of a record that a writer gives in binary form: `struct umsg_entry` of
+/// `uapi/umsg.h`.
+pub(crate) const ENTRY_HEADER_SIZE: usize = 8;
+
+/// The largest header that is taken there: what is behind the known fields must be zero.
+pub(crate) const ENTRY_HEADER_MAX: usize = 64;
+
+/// One of the records that a writer gives in one write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry<'a> {
+    /// Facility and level.
+    pub(crate) priority: Priority,
+    /// It continues the line of the record before.
+    pub(crate) continues: bool,
+    /// The next record continues its line.
+    pub(crate) is_continued: bool,
+    /// The text, as it is to be stored.
+    pub(crate) text: &'a [u8],
+    /// Bytes that it takes in what was written, with what is around the text.
+    pub(crate) size: usize,
+}
+
+/// How a write gives its records.
+pub(crate) trait Entries {
+    /// Returns the first record in `data`.
+    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError>;
+
+    /// Takes note that `entry` was stored.
+    fn stored(&mut self, _entry: &Entry<'_>) {}
+}
+
+/// The records of a write in binary format: `struct umsg_entry` of `uapi/umsg.h`.
+#[derive(Clone, Copy)]
+pub(crate) struct Binary {
+    /// Longest text of one record in bytes.
+    pub(crate) record_max: usize,
+}
+
+impl Entries for Binary {
+    #[inline]
+    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError> {
+        Entry::first(data, self.record_max)
+    }
+}
+
+/// Why there is no [`Entry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryError {
+    /// The data ends before it does.
+    Incomplete,
+    /// A field has a value that it cannot have.
+    Invalid,
+    /// The text is longer than is allowed.
+    TooLong,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads the first of the entries in `data`, with at most `record_max` bytes of text.
+    #[inline]
+    pub(crate) fn first(data: &'a [u8], record_max: usize) -> Result<Self, EntryError> {
+        let header = data
+            .first_chunk::<ENTRY_HEADER_SIZE>()
+            .ok_or(EntryError::Incomplete)?;
+        let header_size = usize::from(header[0]);
+        let priority = u16::from_ne_bytes([header[2], header[3]]);
+        let text_len = u32::from_ne_bytes(array(&header[4..8])) as usize;
+        if !(ENTRY_HEADER_SIZE..=ENTRY_HEADER_MAX).contains(&header_size)
+            || header_size % ALIGN != 0
+            || header[1] != 0
+        {
+            return Err(EntryError::Invalid);
+        }
+        let priority = Priority::new(priority).ok_or(EntryError::Invalid)?;
+        if text_len > record_max {
+            return Err(EntryError::TooLong);
+        }
+        let size = padded(header_size + text_len);
+        let entry = data.get(..size).ok_or(EntryError::Incomplete)?;
+        let (header, text) = entry.split_at(header_size);
+        if header[ENTRY_HEADER_SIZE..].iter().any(|byte| *byte != 0) {
+            return Err(EntryError::Invalid);
+        }
+        Ok(Self {
+            priority,
+            continues: false,
+            is_continued: false,
+            text: &text[..text_len],
+            size,
+        })
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[kernel::macros::kunit_tests(umsg_entry)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_at_their_bounds() {
+        let entry = |header_size: u8, priority: u16, text_len: u8| {
+            let [low, high] = priority.to_ne_bytes();
+            let mut data = [0; 80];
+            data[..5].copy_from_slice(&[header_size, 0, low, high, text_len]);
+            data
+        };
+        for (data, len, outcome) in [
+            (entry(8, 2047, 0), 8, Ok(8)),
+            (entry(8, 14, 8), 16, Ok(16)),
+            (entry(8, 14, 9), 24, Ok(24)),
+            (entry(64, 14, 10), 80, Ok(80)),
+            (entry(8, 14, 0), 7, Err(EntryError::Incomplete)),
+            (entry(8, 14, 9), 23, Err(EntryError::Incomplete)),
+            (entry(8, 14, 11), 80, Err(EntryError::TooLong)),
+            (entry(8, 2048, 0), 80, Err(EntryError::Invalid)),
+            (entry(0, 14, 0), 80, Err(EntryError::Invalid)),
+            (entry(12, 14, 0), 80, Err(EntryError::Invalid)),
+            (entry(72, 14, 0), 80, Err(EntryError::Invalid)),
+        ] {
+            let got = Entry::first(&data[..len], 10).map(|entry| entry.size);
+            assert_eq!(got, outcome);
+        }
+    }
+}
