@@ -33,14 +33,42 @@ use crate::{
         ParamValue, //
     },
     sys::{
+        global_mutex::global_mutex,
         memory,
-        miscdevice::MiscDevice,
-        registry::LOGS, //
+        miscdevice::MiscDevice, //
     }, //
 };
 
 /// The logs: the default one first, then the named ones.
 pub(crate) struct Logs(KVec<Node>);
+
+global_mutex! {
+    /// The logs of the loaded module; `None` before the end of `init` and after the unloading.
+    ///
+    /// A static, because a write to a parameter gets no pointer to the module's own data.
+    static LOGS: Option<Logs> = None;
+}
+
+/// Initialises the lock of the logs. The module's `init` calls this first. A write to a parameter
+/// that comes before it fails with `ENODEV`.
+pub(crate) fn init() {
+    LOGS.init();
+}
+
+/// Lets writes to the parameter `logs` change these logs.
+///
+/// # Errors
+///
+/// `ENODEV`: [`init`] was not called.
+pub(crate) fn set(logs: Logs) -> Result {
+    *LOGS.lock().ok_or(ENODEV)? = Some(logs);
+    Ok(())
+}
+
+/// Takes the logs, for the unloading; `None` if they were not set.
+pub(crate) fn take() -> Option<Logs> {
+    LOGS.lock()?.take()
+}
 
 /// A log and its device node.
 struct Node {
@@ -150,7 +178,7 @@ impl Logs {
 /// `EINVAL`: it is neither of them, or the log cannot be as it was asked for. `ENOMEM`: there is no
 /// memory for it. `ENODEV`: the module is being unloaded.
 pub(crate) fn change(list: &mut AsciiStr<LOGS_MAX>, given: &[u8]) -> Result {
-    let mut logs = LOGS.lock();
+    let mut logs = LOGS.lock().ok_or(ENODEV)?;
     let logs = logs.as_mut().ok_or(ENODEV)?;
     let mut longer = KVVec::with_capacity(LOGS_MAX, GFP_KERNEL)?;
     let changed = match core::str::from_utf8(given) {

@@ -23,10 +23,7 @@ use kernel::{
 use crate::{
     config::Config,
     logs::Logs,
-    sys::{
-        miscdevice,
-        registry, //
-    }, //
+    sys::miscdevice, //
 };
 
 module! {
@@ -45,13 +42,12 @@ struct Umsg {
 
 impl kernel::Module for Umsg {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        registry::init();
+        logs::init();
         let config = Config::from_parameters()?;
         let quiet = config.quiet();
         let ready = CString::try_from_fmt(fmt!("/dev/umsg is ready: {config}"))?;
-        let logs = Logs::new(config)?;
+        logs::set(Logs::new(config)?)?;
         // Nothing can fail any more.
-        *registry::LOGS.lock() = Some(logs);
         miscdevice::enable_open();
         if !quiet {
             pr_info!("{}\n", ready.to_str().unwrap_or(""));
@@ -62,7 +58,7 @@ impl kernel::Module for Umsg {
 
 impl Drop for Umsg {
     fn drop(&mut self) {
-        let Some(logs) = registry::LOGS.lock().take() else {
+        let Some(logs) = logs::take() else {
             return;
         };
         if !self.quiet {

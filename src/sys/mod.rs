@@ -7,11 +7,11 @@
 //! the same. [`buffer`] needs no kernel type: [`crate::pure`] uses it, and it compiles on the host.
 
 pub(crate) mod buffer;
+pub(crate) mod global_mutex;
 pub(crate) mod memory;
 pub(crate) mod miscdevice;
 pub(crate) mod module_param;
 pub(crate) mod random;
-pub(crate) mod registry;
 pub(crate) mod task;
 pub(crate) mod this_module;
 pub(crate) mod user_buf;
