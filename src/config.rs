@@ -179,7 +179,7 @@ impl Config {
         )?;
         params::logs.with_value(|list| -> Result {
             for item in list.as_str().split(',').filter(|item| !item.is_empty()) {
-                let refuse = |why: &str| {
+                let log_error = |why: &str| {
                     // A line of printk() has room for about a thousand bytes, the newline included.
                     let given = AsciiStr::<256>::truncate_from(list.as_bytes());
                     let item = AsciiStr::<64>::truncate_from(item.as_bytes());
@@ -190,12 +190,12 @@ impl Config {
                     Ok(log) => log,
                     Err(LogConfigError::Memory) => return Err(ENOMEM),
                     Err(LogConfigError::Invalid(why)) => {
-                        refuse(why);
+                        log_error(why);
                         return Err(EINVAL);
                     }
                 };
                 if let Err(why) = log.fit_among(logs.iter()) {
-                    refuse(why);
+                    log_error(why);
                     return Err(EINVAL);
                 }
                 logs.push(log, GFP_KERNEL)?;

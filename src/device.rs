@@ -54,7 +54,7 @@ impl FileOperations for LogFile {
 
     fn release(&self) {
         // What a full log refuses it has counted.
-        let _ = self.stream().finish(self.log(), self.log().record_max());
+        let _ = self.stream().flush(self.log(), self.log().record_max());
     }
 
     fn read(&self, call: CallFlags, dest: &mut Dest<'_, '_>) -> Result<usize> {
@@ -139,7 +139,7 @@ impl FileOperations for LogFile {
         let info = self.log().info();
         let (seq, lost) = self.progress();
         let options = self.options();
-        let form = |option| {
+        let format = |option| {
             if options.has(option) {
                 "binary"
             } else {
@@ -153,8 +153,8 @@ impl FileOperations for LogFile {
             info.next_seq.saturating_sub(seq.max(info.oldest_seq)),
             lost.saturating_add(info.oldest_seq.saturating_sub(seq)),
             self.style().name(),
-            form(uapi::UMSG_OPTION_BINARY_READ),
-            form(uapi::UMSG_OPTION_BINARY_WRITE)
+            format(uapi::UMSG_OPTION_BINARY_READ),
+            format(uapi::UMSG_OPTION_BINARY_WRITE)
         );
     }
 }

@@ -52,8 +52,8 @@ use crate::{
     log_config::LogConfig,
     pure::{
         entry::{
-            Entries,
             EntryError, //
+            EntryParser,
         },
         record::{
             stored_size,
@@ -95,8 +95,8 @@ pub(crate) const LOCKED_MAX: usize = 8192;
 pub(crate) struct Log {
     /// What its node does for files that do not say otherwise.
     style: Style,
-    /// Bytes of the longest text that the ring holds.
-    longest: usize,
+    /// Bytes of the text_max text that the ring holds.
+    text_max: usize,
     /// A number that no other log has, now or after another load of the module.
     id: u64,
     #[pin]
@@ -110,7 +110,7 @@ struct State {
     ring: Ring<Memory, KVVec<IndexEntry>>,
 }
 
-/// How [`Log::append_all`] ended.
+/// How [`Log::append_entries`] ended.
 pub(crate) enum BatchEnd {
     /// What is left is no whole entry, or nothing.
     Incomplete,
@@ -161,11 +161,11 @@ impl Log {
         let index = KVVec::from_elem(IndexEntry::default(), index_len(capacity), flags)
             .inspect_err(refused)?;
         let ring = Ring::new(memory, index, config.policy);
-        let (style, id) = (config.style, random::number());
-        let longest = capacity - HEADER_SIZE;
+        let (style, id) = (config.style, random::random_u64());
+        let text_max = capacity - HEADER_SIZE;
         Ok(try_pin_init!(Self {
             style,
-            longest,
+            text_max,
             id,
             state <- new_spinlock!(State { ring }, "umsg::log"),
             queue <- WaitQueue::new(c"umsg::queue", static_lock_class!()),
@@ -198,7 +198,7 @@ impl Log {
 
     /// Appends a record that was written at the time in `header`, and wakes waiters. Errors as
     /// [`Log::append`].
-    pub(crate) fn append_late(&self, header: Header, text: &[u8]) -> Result {
+    pub(crate) fn append_with_time(&self, header: Header, text: &[u8]) -> Result {
         let mut state = self.state.lock();
         let oldest = state.ring.oldest();
         state.append(header, text)?;
@@ -209,11 +209,11 @@ impl Log {
     /// Appends the records of `entries` in `data`, and wakes waiters. Returns how many bytes of
     /// `data` were stored, and what ended it: also that [`LOCKED_MAX`] bytes of the ring were
     /// filled under the lock.
-    pub(crate) fn append_all(
+    pub(crate) fn append_entries(
         &self,
         writer: Writer,
         data: &[u8],
-        entries: &mut impl Entries,
+        entries: &mut impl EntryParser,
     ) -> (usize, BatchEnd) {
         let mut taken = 0;
         let mut stored = 0;
@@ -224,7 +224,7 @@ impl Log {
             if stored >= LOCKED_MAX {
                 break BatchEnd::LimitReached;
             }
-            match entries.first(&data[taken..]) {
+            match entries.parse(&data[taken..]) {
                 Ok(entry) => {
                     let header = Header {
                         seq: 0,
@@ -237,7 +237,7 @@ impl Log {
                     if let Err(error) = state.append(header, entry.text) {
                         break BatchEnd::Rejected(error);
                     }
-                    entries.stored(&entry);
+                    entries.entry_stored(&entry);
                     taken += entry.size;
                     stored += stored_size(entry.text.len());
                 }
@@ -285,7 +285,7 @@ impl Log {
     }
 
     /// Returns whether there is a record at or after `from`.
-    pub(crate) fn has(&self, from: Position) -> bool {
+    pub(crate) fn has_record(&self, from: Position) -> bool {
         from.seq() < self.state.lock().ring.next().seq()
     }
 
@@ -336,10 +336,10 @@ impl Log {
         }
     }
 
-    /// Returns the longest text of one record in bytes. It may change at any time.
+    /// Returns the text_max text of one record in bytes. It may change at any time.
     pub(crate) fn record_max(&self) -> usize {
         // A log that was removed may be smaller than `record_max` allows for the others.
-        config::record_max().min(self.longest)
+        config::record_max().min(self.text_max)
     }
 
     /// Returns what its node does for files that do not say otherwise.

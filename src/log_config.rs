@@ -129,7 +129,7 @@ impl LogConfig {
     }
 
     /// Returns whether the log holds a record of `record_max`.
-    pub(crate) fn holds_records(&self) -> bool {
+    pub(crate) fn fits_record_max(&self) -> bool {
         record::stored_size(record_max()) <= self.capacity
     }
 }

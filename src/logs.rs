@@ -133,7 +133,7 @@ impl Logs {
                 "the machine has not that much memory to spare",
             ));
         }
-        if !config.holds_records() {
+        if !config.fits_record_max() {
             return Err(LogConfigError::Invalid(
                 "a record of record_max does not fit",
             ));

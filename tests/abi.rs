@@ -279,7 +279,7 @@ fn entries() {
     let text = &data[size..][..text_size as usize];
     let priority = Priority::new(priority).expect("a priority");
     let entry = Entry { priority, continues: false, is_continued: false, text, size: data.len() };
-    assert_eq!(Entry::first(&data, 4096), Ok(entry));
+    assert_eq!(Entry::parse(&data, 4096), Ok(entry));
 }
 
 /// `UMSG_SIZE()`
@@ -294,7 +294,7 @@ fn sizes() {
                 let mut data = vec![0; 4096];
                 data[0] = entry::ENTRY_HEADER_SIZE as u8;
                 data[4] = *text_size as u8;
-                Entry::first(&data, 4096).expect("an entry").size
+                Entry::parse(&data, 4096).expect("an entry").size
             }
             _ => panic!("{name}"),
         };

@@ -138,7 +138,7 @@ mod value_tests {
 mod record_tests {
     use crate::model::{self, parsed};
     use crate::pure::kmsg_format::{Keys, KmsgFormat};
-    use crate::pure::record::{parse, Header, Ids, Priority, Writer, HEADER_SIZE};
+    use crate::pure::record::{parse_text, Header, Ids, Priority, Writer, HEADER_SIZE};
     use proptest::prelude::*;
 
     fn header(seq: u64, time_ns: u64, priority: u16, comm: [u8; 16]) -> Header {
@@ -195,7 +195,7 @@ mod record_tests {
         ];
         for (data, priority, text) in cases {
             let want = priority.map_or(user_info, |value| Priority::new(value).unwrap());
-            assert_eq!(parse(data), (want, *text), "{:?}", data.escape_ascii().to_string());
+            assert_eq!(parse_text(data), (want, *text), "{:?}", data.escape_ascii().to_string());
         }
     }
 
@@ -345,7 +345,7 @@ mod record_tests {
         fn parse_never_adds_and_loses_only_decoration(
             data in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
-            let (priority, text) = parse(&data);
+            let (priority, text) = parse_text(&data);
             let (number, plain) = parsed(&data);
             prop_assert_eq!((priority, text), (Priority::new(number).unwrap(), plain));
             let mut windows = data.windows(text.len().max(1));
@@ -357,7 +357,7 @@ mod record_tests {
 
 mod line_tests {
     use crate::model::{lines, split_lines};
-    use crate::pure::line::{is_line, newline};
+    use crate::pure::line::{find_newline, is_single_line};
     use proptest::prelude::*;
 
     /// Bytes of which many mean something.
@@ -393,8 +393,8 @@ mod line_tests {
             20 => any::<u8>(), 1 => Just(b'\n'),
         ], 0..60)) {
             let first = bytes.iter().position(|&byte| byte == b'\n');
-            prop_assert_eq!(newline(&bytes), first);
-            prop_assert_eq!(is_line(&bytes), first.is_some_and(|at| at + 1 == bytes.len()));
+            prop_assert_eq!(find_newline(&bytes), first);
+            prop_assert_eq!(is_single_line(&bytes), first.is_some_and(|at| at + 1 == bytes.len()));
         }
     }
 }

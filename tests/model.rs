@@ -2,12 +2,12 @@
 
 //! Plain models of the module's pure code: what the tests and the fuzz targets hold it against.
 
-use crate::pure::entry::{Entries, EntryError};
-use crate::pure::line::Lines;
+use crate::pure::entry::{EntryError, EntryParser};
+use crate::pure::line::LineParser;
 use crate::pure::record::{stored_size, Header, Ids, Priority, Writer, HEADER_SIZE};
 use crate::pure::ring::{index_len, AppendError, IndexEntry, Policy, Position, Ring};
 
-/// What [`crate::pure::record::parse`] is to give, written a second time: the priority as a number.
+/// A simple model of [`crate::pure::record::parse_text`]; the priority is a number.
 pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     let close = data.iter().take(6).position(|&byte| byte == b'>').unwrap_or(0);
     let digits = data.get(1..close).unwrap_or_default();
@@ -55,8 +55,8 @@ pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize
 
 /// Holds [`crate::pure::entry::Entry::first`] against [`entry`].
 pub fn check_entry(data: &[u8], record_max: usize) {
-    use crate::pure::entry::{Binary, Entry, EntryError};
-    let got = Binary { record_max }.first(data);
+    use crate::pure::entry::{BinaryParser, Entry, EntryError};
+    let got = BinaryParser { record_max }.parse(data);
     match entry(data, record_max) {
         Ok(Some((priority, text, size))) => {
             let priority = Priority::new(priority).unwrap();
@@ -89,21 +89,22 @@ pub fn lines(stream: &[u8], record_max: usize) -> Vec<Line> {
     records
 }
 
-/// Gives [`Lines`] the stream in these pieces, as writes do, and returns the records. What is left
-/// over of one piece is given again with the next one.
+/// Passes the stream to [`LineParser`] in these pieces, as writes do, and returns the records. What
+/// is left over of one piece is passed again with the next one.
 pub fn split_lines(pieces: &[&[u8]], record_max: usize) -> Vec<Line> {
-    let mut lines = Lines { record_max, continued: None };
+    let mut lines = LineParser { record_max, continued: None };
     let mut records = Vec::new();
     let mut left = Vec::new();
     let mut take = |left: &mut Vec<u8>, is_all: bool| {
-        while let Ok(entry) = if is_all { lines.next(left, true) } else { lines.first(left) } {
+        while let Ok(entry) = if is_all { lines.parse_line(left, true) } else { lines.parse(left) }
+        {
             assert!(entry.text.len() <= record_max && entry.size > 0);
             records.push((entry.priority.value(), entry.continues, entry.text.to_vec()));
-            lines.stored(&entry);
+            lines.entry_stored(&entry);
             let size = entry.size;
             left.drain(..size);
         }
-        assert_eq!(lines.next(left, is_all), Err(EntryError::Incomplete));
+        assert_eq!(lines.parse_line(left, is_all), Err(EntryError::Incomplete));
     };
     for piece in pieces {
         left.extend_from_slice(piece);

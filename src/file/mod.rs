@@ -91,7 +91,7 @@ fn events(style: Style) -> PollEvents {
 }
 
 /// Allocates `size` bytes, charged to the memory cgroup of the caller.
-pub(crate) fn memory(size: usize) -> Result<KVVec<u8>> {
+pub(crate) fn alloc_buffer(size: usize) -> Result<KVVec<u8>> {
     let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
     Ok(KVVec::with_capacity(size, flags)?)
 }

@@ -33,15 +33,15 @@ use crate::{
             uninit,
             Buffer, //
         },
-        task::View,
+        task::ReaderNamespaces,
         user_buf::Dest, //
     },
     uapi, //
 };
 
 use super::{
+    alloc_buffer,
     cursor::Cursor,
-    memory,
     LogFile, //
     Options,
 };
@@ -61,11 +61,11 @@ pub(super) struct ReadParams {
 }
 
 /// The next record of a reader.
-pub(super) enum Next {
+pub(super) enum NextRecord {
     /// It is in the buffer.
     Copied(RecordRef<'static>),
     /// It needs a buffer of this size in bytes.
-    Needs(usize),
+    BufferTooSmall(usize),
     /// There is none yet.
     None,
 }
@@ -106,14 +106,14 @@ impl LogFile {
 
     /// Copies the record at `start` into `buffer`, and nothing else.
     #[inline]
-    pub(super) fn copy_next(&self, start: Cursor, buffer: &mut Buffer<'_>) -> Next {
-        let mut next = Next::None;
+    pub(super) fn copy_next(&self, start: Cursor, buffer: &mut Buffer<'_>) -> NextRecord {
+        let mut next = NextRecord::None;
         buffer.clear();
         self.log().for_each_from(start.position, |stored| {
             next = if buffer.push(stored.bytes) {
-                Next::Copied(stored.detached())
+                NextRecord::Copied(stored.detached())
             } else {
-                Next::Needs(stored.bytes.len())
+                NextRecord::BufferTooSmall(stored.bytes.len())
             };
             false
         });
@@ -125,8 +125,9 @@ impl LogFile {
         if params.nonblocking {
             return Err(EAGAIN);
         }
-        self.relay
-            .wait_interruptible(|| self.log().has(start.position) || *self.cursor.lock() != start)
+        self.relay.wait_interruptible(|| {
+            self.log().has_record(start.position) || *self.cursor.lock() != start
+        })
     }
 
     /// Fails with `EPIPE` in the styles `kmsg` and `plain`, once for a loss. Returns whether the
@@ -134,13 +135,13 @@ impl LogFile {
     pub(super) fn report_loss(
         &self,
         start: Cursor,
-        found: &RecordRef<'_>,
+        record: &RecordRef<'_>,
         params: ReadParams,
     ) -> Result<bool> {
         if params.style == Style::Lines {
             return Ok(true);
         }
-        if self.try_advance(start, start.advanced_to(found.start, found.lost)) {
+        if self.try_advance(start, start.advanced_to(record.start, record.lost)) {
             return Err(EPIPE);
         }
         check_interrupted()?;
@@ -151,8 +152,8 @@ impl LogFile {
     /// the styles `kmsg` and `plain`. If another reader of the file was faster, the read starts
     /// again.
     #[cold]
-    pub(super) fn skip(&self, start: Cursor, found: &RecordRef<'_>, params: ReadParams) -> Result {
-        let after = start.advanced_to(found.end, found.lost.saturating_add(1));
+    pub(super) fn skip(&self, start: Cursor, record: &RecordRef<'_>, params: ReadParams) -> Result {
+        let after = start.advanced_to(record.end, record.lost.saturating_add(1));
         if params.style == Style::Lines || self.try_advance(start, after) {
             return Err(EINVAL);
         }
@@ -182,12 +183,12 @@ impl LogFile {
         let mut stack = uninit::<READ_STACK_SIZE>();
         let mut heap;
         let mut copy = Buffer::new(&mut stack);
-        let found = loop {
+        let record = loop {
             match self.copy_next(start, &mut copy) {
-                Next::Copied(found) => break found,
-                Next::None => return Ok(None),
-                Next::Needs(size) => {
-                    heap = memory(size)?;
+                NextRecord::Copied(record) => break record,
+                NextRecord::None => return Ok(None),
+                NextRecord::BufferTooSmall(size) => {
+                    heap = alloc_buffer(size)?;
                     copy = Buffer::new(heap.spare_capacity_mut());
                 }
             }
@@ -196,9 +197,9 @@ impl LogFile {
         if params.options.has(uapi::UMSG_OPTION_BINARY_READ) {
             return Ok(Some(binary_size(text.len())));
         }
-        header.writer.ids = View::of_current().ids(header.writer.ids);
+        header.writer.ids = ReaderNamespaces::current().map_ids(header.writer.ids);
         Ok(Some(
-            KmsgFormat::new(&header, text, params.keys(&found)).len(),
+            KmsgFormat::new(&header, text, params.keys(&record)).len(),
         ))
     }
 }
@@ -218,11 +219,11 @@ pub(super) fn check_interrupted() -> Result {
 }
 
 impl ReadParams {
-    /// Returns the keys of the record `found` in text format. What an error reports is not among
+    /// Returns the keys of the record `record` in text format. What an error reports is not among
     /// them.
-    pub(super) fn keys(self, found: &RecordRef<'_>) -> Keys {
+    pub(super) fn keys(self, record: &RecordRef<'_>) -> Keys {
         match self.style {
-            Style::Lines => Keys::All(found.lost),
+            Style::Lines => Keys::All(record.lost),
             Style::Kmsg => Keys::All(0),
             Style::Plain => Keys::None,
         }

@@ -20,13 +20,13 @@ use crate::{
             uninit,
             Buffer, //
         },
-        task::View,
+        task::ReaderNamespaces,
         user_buf::Dest, //
     }, //
 };
 
 use super::{
-    memory,
+    alloc_buffer,
     read::{
         check_interrupted,
         ReadParams,
@@ -38,10 +38,10 @@ use super::{
 impl LogFile {
     /// Reads as many records in binary format as fit.
     pub(super) fn read_binary(&self, params: ReadParams, dest: &mut Dest<'_, '_>) -> Result<usize> {
-        let view = View::of_current();
+        let namespaces = ReaderNamespaces::current();
         let mut stack = uninit::<READ_STACK_SIZE>();
         let mut heap;
-        let mut frames = Buffer::new(&mut stack);
+        let mut records = Buffer::new(&mut stack);
         loop {
             let before = dest.written();
             let start = *self.cursor.lock();
@@ -49,22 +49,26 @@ impl LogFile {
             let mut after = start.position;
             // Size of the record that did not fit.
             let mut next_size = 0;
-            frames.clear();
-            let capacity = frames.remaining();
-            let room = capacity.min(dest.remaining());
+            records.clear();
+            let capacity = records.remaining();
+            let limit = capacity.min(dest.remaining());
             self.log().for_each_from(start.position, |stored| {
                 // The text with its padding, which is that of the frame.
                 let (header, text) = stored.bytes.split_at(HEADER_SIZE);
                 first.get_or_insert(stored.detached());
                 let size = BINARY_HEADER_SIZE + text.len();
-                if frames.len() + size > room {
+                if records.len() + size > limit {
                     next_size = size;
                     return false;
                 }
-                frames.push(&Header::binary(header, |ids| view.ids(ids), stored.lost));
-                frames.push(text);
+                records.push(&Header::binary(
+                    header,
+                    |ids| namespaces.map_ids(ids),
+                    stored.lost,
+                ));
+                records.push(text);
                 after = stored.end;
-                frames.len() < LOCKED_MAX
+                records.len() < LOCKED_MAX
             });
             let Some(first) = first else {
                 if before > 0 {
@@ -79,9 +83,9 @@ impl LogFile {
             if first.lost > 0 && !self.report_loss(start, &first, params)? {
                 continue;
             }
-            let fits = next_size <= dest.remaining() - frames.len();
-            if frames.len() > 0 {
-                if !dest.write(frames.as_slice()) {
+            let fits = next_size <= dest.remaining() - records.len();
+            if records.len() > 0 {
+                if !dest.write(records.as_slice()) {
                     dest.rewind(before);
                     return if before > 0 { Ok(before) } else { Err(EFAULT) };
                 }
@@ -93,7 +97,7 @@ impl LogFile {
                     }
                     continue;
                 }
-                let all = next_size == 0 && frames.len() < LOCKED_MAX;
+                let all = next_size == 0 && records.len() < LOCKED_MAX;
                 // No signal cuts a read of a few KiB short.
                 let long = dest.written() >= LOCKED_MAX;
                 if all || !fits || long && current!().signal_pending() {
@@ -106,14 +110,14 @@ impl LogFile {
                 self.skip(start, &first, params)?;
                 continue;
             }
-            // There are more records than this buffer has room for.
+            // There are more records than this buffer has limit for.
             let wanted = next_size.max(LOCKED_MAX.min(dest.remaining()));
             if wanted > capacity {
-                heap = match memory(wanted) {
+                heap = match alloc_buffer(wanted) {
                     Err(_) if dest.written() > 0 => return Ok(dest.written()),
                     heap => heap?,
                 };
-                frames = Buffer::new(heap.spare_capacity_mut());
+                records = Buffer::new(heap.spare_capacity_mut());
             }
         }
     }

@@ -14,16 +14,16 @@ use crate::{
             uninit,
             Buffer, //
         },
-        task::View,
+        task::ReaderNamespaces,
         user_buf::Dest, //
     }, //
 };
 
 use super::{
-    memory,
+    alloc_buffer,
     read::{
         check_interrupted,
-        Next,
+        NextRecord,
         ReadParams,
         READ_STACK_SIZE, //
     },
@@ -33,39 +33,39 @@ use super::{
 impl LogFile {
     /// Reads one record in text format.
     pub(super) fn read_text(&self, params: ReadParams, dest: &mut Dest<'_, '_>) -> Result<usize> {
-        let view = View::of_current();
+        let namespaces = ReaderNamespaces::current();
         let mut stack = uninit::<READ_STACK_SIZE>();
         let mut heap;
         let mut copy = Buffer::new(&mut stack);
         loop {
             let start = *self.cursor.lock();
-            let found = match self.copy_next(start, &mut copy) {
-                Next::Copied(found) => found,
-                Next::Needs(size) => {
-                    heap = memory(size)?;
+            let record = match self.copy_next(start, &mut copy) {
+                NextRecord::Copied(record) => record,
+                NextRecord::BufferTooSmall(size) => {
+                    heap = alloc_buffer(size)?;
                     copy = Buffer::new(heap.spare_capacity_mut());
                     continue;
                 }
-                Next::None => {
+                NextRecord::None => {
                     self.wait(start, params)?;
                     continue;
                 }
             };
-            if found.lost > 0 && !self.report_loss(start, &found, params)? {
+            if record.lost > 0 && !self.report_loss(start, &record, params)? {
                 continue;
             }
             let (mut header, text) = Header::split(copy.as_slice()).ok_or(EIO)?;
-            header.writer.ids = view.ids(header.writer.ids);
-            let mut form = KmsgFormat::new(&header, text, params.keys(&found));
-            if !form.fit(dest.remaining()) {
-                self.skip(start, &found, params)?;
+            header.writer.ids = namespaces.map_ids(header.writer.ids);
+            let mut text_format = KmsgFormat::new(&header, text, params.keys(&record));
+            if !text_format.fit(dest.remaining()) {
+                self.skip(start, &record, params)?;
                 continue;
             }
-            if !form.write(|chunk| dest.write(chunk)) {
+            if !text_format.write(|chunk| dest.write(chunk)) {
                 dest.rewind(0);
                 return Err(EFAULT);
             }
-            if self.try_advance(start, start.advanced_to(found.end, found.lost)) {
+            if self.try_advance(start, start.advanced_to(record.end, record.lost)) {
                 return Ok(dest.written());
             }
             dest.rewind(0);

@@ -36,12 +36,12 @@ use crate::{
         Log, //
     },
     pure::{
-        entry::Entries,
+        entry::EntryParser,
         line::{
-            is_line,
-            newline,
+            find_newline,
+            is_single_line,
             partial_max,
-            Lines, //
+            LineParser, //
         },
         record::{
             self,
@@ -79,7 +79,7 @@ struct PartialLine {
     bytes: KVVec<u8>,
     /// The priority of the line whose beginning is stored already, if there is one.
     continued: Option<Priority>,
-    /// Who left it; `None` if there is no partial line line.
+    /// Who left it; `None` if there is no partial line.
     origin: Option<Origin>,
 }
 
@@ -92,7 +92,7 @@ struct Origin {
 }
 
 impl Stream {
-    /// Creates a stream without a partial line line.
+    /// Creates a stream without a partial line.
     pub(crate) fn new() -> impl PinInit<Self> {
         let partial = PartialLine {
             bytes: KVVec::new(),
@@ -128,7 +128,7 @@ impl Stream {
             if !user_buf::fill(buffer, source) {
                 break EFAULT;
             }
-            let (more, result) = self.take(log, writer, buffer.as_slice(), record_max);
+            let (more, result) = self.store(log, writer, buffer.as_slice(), record_max);
             taken += more;
             buffer.clear();
             match result {
@@ -148,32 +148,32 @@ impl Stream {
     /// Returns the priority and the text of `data` if it is one whole line, and nothing was left
     /// before it.
     #[inline]
-    pub(crate) fn whole_line<'a>(
+    pub(crate) fn single_line<'a>(
         &self,
         data: &'a [u8],
         record_max: usize,
     ) -> Option<(Priority, &'a [u8])> {
-        let is_whole = data.len() <= record_max && is_line(data) && !self.has_partial();
-        is_whole.then(|| record::parse(data))
+        let is_whole = data.len() <= record_max && is_single_line(data) && !self.has_partial();
+        is_whole.then(|| record::parse_text(data))
     }
 
     /// Takes `data`. Returns how many bytes of it were taken, and why no more.
-    fn take(&self, log: &Log, writer: Writer, data: &[u8], record_max: usize) -> (usize, Result) {
+    fn store(&self, log: &Log, writer: Writer, data: &[u8], record_max: usize) -> (usize, Result) {
         // No line of it can be too long, and nothing is left after the last one.
         if data.len() <= record_max && data.ends_with(b"\n") && !self.has_partial() {
-            let mut lines = Lines {
+            let mut lines = LineParser {
                 record_max,
                 continued: None,
             };
             return append_lines(log, writer, data, &mut lines);
         }
         let mut partial = self.partial.lock();
-        let result = partial.take(log, writer, data, record_max);
+        let result = partial.store(log, writer, data, record_max);
         self.has_partial.store(partial.origin.is_some(), Release);
         result
     }
 
-    /// Returns whether there is a partial line line.
+    /// Returns whether there is a partial line.
     pub(crate) fn has_partial(&self) -> bool {
         self.has_partial.load(Acquire)
     }
@@ -184,26 +184,26 @@ impl Stream {
     ///
     /// `ENOSPC`: the log is full and its policy is to stop. The tail stays.
     #[inline]
-    pub(crate) fn finish(&self, log: &Log, record_max: usize) -> Result {
+    pub(crate) fn flush(&self, log: &Log, record_max: usize) -> Result {
         if self.has_partial() {
-            self.finish_partial(log, record_max)
+            self.flush_partial(log, record_max)
         } else {
             Ok(())
         }
     }
 
     #[cold]
-    fn finish_partial(&self, log: &Log, record_max: usize) -> Result {
+    fn flush_partial(&self, log: &Log, record_max: usize) -> Result {
         let mut partial = self.partial.lock();
-        let result = partial.finish(log, record_max);
+        let result = partial.flush(log, record_max);
         self.has_partial.store(partial.origin.is_some(), Release);
         result
     }
 }
 
 impl PartialLine {
-    /// As [`Stream::take`].
-    fn take(
+    /// As [`Stream::store`].
+    fn store(
         &mut self,
         log: &Log,
         writer: Writer,
@@ -214,11 +214,11 @@ impl PartialLine {
         let is_other_writer =
             |origin: Origin| origin.process != process || origin.writer.ids.uid != writer.ids.uid;
         if self.origin.is_some_and(is_other_writer) {
-            if let Err(error) = self.finish(log, record_max) {
+            if let Err(error) = self.flush(log, record_max) {
                 return (0, Err(error));
             }
         }
-        let mut lines = Lines {
+        let mut lines = LineParser {
             record_max,
             continued: self.continued,
         };
@@ -226,7 +226,7 @@ impl PartialLine {
         let mut result = Ok(());
         // The tail is the beginning of the first line.
         while result.is_ok() && !self.bytes.is_empty() && taken < data.len() {
-            let (more, added) = self.add(log, writer, &data[taken..], &mut lines);
+            let (more, added) = self.extend_and_store(log, writer, &data[taken..], &mut lines);
             taken += more;
             result = added;
         }
@@ -236,7 +236,7 @@ impl PartialLine {
             result = stored;
         }
         if result.is_ok() && taken < data.len() {
-            result = self.keep(&data[taken..], record_max);
+            result = self.extend(&data[taken..], record_max);
             if result.is_ok() {
                 taken = data.len();
             }
@@ -257,18 +257,18 @@ impl PartialLine {
 
     /// Adds the beginning of `data` to the tail, and stores what becomes a whole record by that.
     /// Returns how many bytes of `data` were taken: if none, the tail is as it was.
-    fn add(
+    fn extend_and_store(
         &mut self,
         log: &Log,
         writer: Writer,
         data: &[u8],
-        lines: &mut Lines,
+        lines: &mut LineParser,
     ) -> (usize, Result) {
         let before = self.bytes.len();
         let room = partial_max(lines.record_max).saturating_sub(before);
         let more = &data[..room.min(data.len())];
-        let more = newline(more).map_or(more, |end| &more[..=end]);
-        if let Err(error) = self.keep(more, lines.record_max) {
+        let more = find_newline(more).map_or(more, |end| &more[..=end]);
+        if let Err(error) = self.extend(more, lines.record_max) {
             return (0, Err(error));
         }
         match append_lines(log, writer, &self.bytes, lines) {
@@ -287,7 +287,7 @@ impl PartialLine {
     }
 
     /// Adds `more` to the tail, in memory that is charged to the caller's memory cgroup.
-    fn keep(&mut self, more: &[u8], record_max: usize) -> Result {
+    fn extend(&mut self, more: &[u8], record_max: usize) -> Result {
         let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
         // Once for a line, however many writes it takes.
         let most = partial_max(record_max).max(self.bytes.len() + more.len());
@@ -302,16 +302,16 @@ impl PartialLine {
         self.bytes.truncate(self.bytes.len() - count);
     }
 
-    /// As [`Stream::finish`].
-    fn finish(&mut self, log: &Log, record_max: usize) -> Result {
+    /// As [`Stream::flush`].
+    fn flush(&mut self, log: &Log, record_max: usize) -> Result {
         let Some(origin) = self.origin else {
             return Ok(());
         };
-        let mut lines = Lines {
+        let mut lines = LineParser {
             record_max,
             continued: self.continued,
         };
-        while let Ok(entry) = lines.next(&self.bytes, true) {
+        while let Ok(entry) = lines.parse_line(&self.bytes, true) {
             let header = Header {
                 seq: 0,
                 time_ns: origin.time_ns,
@@ -320,8 +320,8 @@ impl PartialLine {
                 continues: entry.continues,
                 writer: origin.writer,
             };
-            log.append_late(header, entry.text)?;
-            lines.stored(&entry);
+            log.append_with_time(header, entry.text)?;
+            lines.entry_stored(&entry);
             self.continued = lines.continued;
             let size = entry.size;
             self.remove_front(size);
@@ -340,10 +340,10 @@ impl PartialLine {
 
 /// Appends the whole lines in `data`. Returns how many bytes of it were stored, and why no more if
 /// there are more.
-fn append_lines(log: &Log, writer: Writer, data: &[u8], lines: &mut Lines) -> (usize, Result) {
+fn append_lines(log: &Log, writer: Writer, data: &[u8], lines: &mut LineParser) -> (usize, Result) {
     let mut stored = 0;
     loop {
-        let (more, ended) = log.append_all(writer, &data[stored..], lines);
+        let (more, ended) = log.append_entries(writer, &data[stored..], lines);
         stored += more;
         match ended {
             BatchEnd::Incomplete => return (stored, Ok(())),

@@ -15,8 +15,8 @@ use crate::{
     pure::{
         entry::{
             self,
-            Binary,
-            Entries, //
+            BinaryParser,
+            EntryParser, //
         },
         record::{
             self,
@@ -36,7 +36,7 @@ use crate::{
 };
 
 use super::{
-    memory,
+    alloc_buffer,
     LogFile, //
 };
 
@@ -60,7 +60,7 @@ impl LogFile {
         if !binary && !lines && given > record_max + record::DECORATION_MAX {
             return Err(EMSGSIZE);
         }
-        let writer = task::current(self.opener());
+        let writer = task::current_writer(self.opener());
         let mut stack = uninit::<WRITE_STACK_SIZE>();
         let mut heap;
         let memory = if given <= WRITE_STACK_SIZE {
@@ -74,7 +74,7 @@ impl LogFile {
             } else {
                 given
             };
-            heap = memory(given.min(most))?;
+            heap = alloc_buffer(given.min(most))?;
             heap.spare_capacity_mut()
         };
         let mut buffer = Buffer::new(memory);
@@ -85,7 +85,7 @@ impl LogFile {
             return Err(EFAULT);
         }
         let (priority, text) = if lines {
-            match self.stream().whole_line(buffer.as_slice(), record_max) {
+            match self.stream().single_line(buffer.as_slice(), record_max) {
                 Some(line) => line,
                 None => {
                     let stream = self.stream();
@@ -93,12 +93,12 @@ impl LogFile {
                 }
             }
         } else {
-            let (priority, text) = record::parse(buffer.as_slice());
+            let (priority, text) = record::parse_text(buffer.as_slice());
             if text.len() > record_max {
                 return Err(EMSGSIZE);
             }
             // What was written before as lines comes before this.
-            self.stream().finish(self.log(), record_max)?;
+            self.stream().flush(self.log(), record_max)?;
             (priority, text)
         };
         self.log().append(priority, writer, text)?;
@@ -115,20 +115,20 @@ fn write_entries(
     buffer: &mut Buffer<'_>,
     record_max: usize,
 ) -> Result<usize> {
-    let mut entries = Binary { record_max };
+    let mut entries = BinaryParser { record_max };
     let mut stored = 0;
     let error = loop {
         let good = user_buf::fill(buffer, source);
         // What was written before as lines comes before this.
-        if file.stream().has_partial() && entries.first(buffer.as_slice()).is_ok() {
-            if let Err(error) = file.stream().finish(file.log(), record_max) {
+        if file.stream().has_partial() && entries.parse(buffer.as_slice()).is_ok() {
+            if let Err(error) = file.stream().flush(file.log(), record_max) {
                 break error;
             }
         }
         let mut taken = 0;
         let ended = loop {
             let rest = &buffer.as_slice()[taken..];
-            let (more, ended) = file.log().append_all(writer, rest, &mut entries);
+            let (more, ended) = file.log().append_entries(writer, rest, &mut entries);
             taken += more;
             match ended {
                 // No signal cuts a write of a few KiB short.

@@ -19,13 +19,13 @@ pub(super) struct Chunks<'m, S> {
     pub(super) chunk: Buffer<'m>,
     pub(super) sink: S,
     /// `sink` has not returned false yet.
-    pub(super) good: bool,
+    pub(super) is_ok: bool,
 }
 
 impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
     /// Hands on the bytes that were collected.
     pub(super) fn flush(&mut self) {
-        self.good = self.good && (self.sink)(self.chunk.as_slice());
+        self.is_ok = self.is_ok && (self.sink)(self.chunk.as_slice());
         self.chunk.clear();
     }
 
@@ -33,16 +33,16 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
     #[inline]
     pub(super) fn push(&mut self, bytes: &[u8]) {
         if !self.chunk.push(bytes) {
-            self.push_to_next(bytes);
+            self.flush_and_push(bytes);
         }
     }
 
     /// Adds `bytes`, for which the chunk has no room.
     #[inline(never)]
-    fn push_to_next(&mut self, bytes: &[u8]) {
+    fn flush_and_push(&mut self, bytes: &[u8]) {
         self.flush();
         if !self.chunk.push(bytes) {
-            self.good = self.good && (self.sink)(bytes);
+            self.is_ok = self.is_ok && (self.sink)(bytes);
         }
     }
 
@@ -50,15 +50,15 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
     #[inline]
     fn push_first<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
         if !self.chunk.push_first(bytes, len) {
-            self.push_to_next(&bytes[..len]);
+            self.flush_and_push(&bytes[..len]);
         }
     }
 
     /// Adds `value` in decimal.
     #[inline]
-    pub(super) fn decimal(&mut self, value: u64) {
+    pub(super) fn push_decimal(&mut self, value: u64) {
         if value >= 10_000 {
-            self.long_decimal(value);
+            self.push_long_decimal(value);
         } else {
             // Without the zeros at the front, but with one digit.
             let digits = u32::from_le_bytes(four_digits(value));
@@ -69,46 +69,46 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
 
     /// Adds `value`, which has more than four digits, in decimal.
     #[inline(never)]
-    fn long_decimal(&mut self, value: u64) {
-        self.decimal(value / 10_000);
+    fn push_long_decimal(&mut self, value: u64) {
+        self.push_decimal(value / 10_000);
         self.push(&four_digits(value % 10_000));
     }
 
     /// Adds a command name, which ends before its first zero, escaped.
-    pub(super) fn name(&mut self, comm: &[u8; COMM_LEN]) {
+    pub(super) fn push_comm(&mut self, comm: &[u8; COMM_LEN]) {
         let is_plain = |byte: &&u8| !needs_escape(**byte);
         let plain = comm.iter().take_while(is_plain).count();
         if comm.get(plain).is_none_or(|byte| *byte == 0) {
             self.push_first(*comm, plain);
         } else {
             let name = comm.split(|byte| *byte == 0).next();
-            self.escape_each(name.unwrap_or(comm));
+            self.push_escaped_bytes(name.unwrap_or(comm));
         }
     }
 
     /// Adds `text`, escaped.
-    pub(super) fn escaped(&mut self, text: &[u8]) {
+    pub(super) fn push_escaped(&mut self, text: &[u8]) {
         let mut rest = text;
         loop {
-            let (plain, other) = rest.split_at(plain_len(rest));
+            let (plain, other) = rest.split_at(unescaped_prefix_len(rest));
             if !plain.is_empty() {
                 self.push(plain);
             }
             let Some((word, later)) = other.split_first_chunk::<8>() else {
-                return self.escape_each(other);
+                return self.push_escaped_bytes(other);
             };
-            if u64::from_ne_bytes(*word) & HIGHEST == HIGHEST {
+            if u64::from_ne_bytes(*word) & HIGH_BITS == HIGH_BITS {
                 // As most of a text that is not ASCII: all escapes have the same length.
                 self.push(word.map(|byte| ESCAPES[usize::from(byte)]).as_flattened());
             } else {
-                self.escape_each(word);
+                self.push_escaped_bytes(word);
             }
             rest = later;
         }
     }
 
     /// Adds `text`, escaped, byte by byte.
-    fn escape_each(&mut self, text: &[u8]) {
+    fn push_escaped_bytes(&mut self, text: &[u8]) {
         for byte in text {
             let escape = ESCAPES[usize::from(*byte)];
             self.push_first(escape, escape_len(*byte));
@@ -118,7 +118,10 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
 
 /// Returns the four digits of `value`, which must be less than 10,000.
 fn four_digits(value: u64) -> [u8; 4] {
-    let ([a, b], [c, d]) = (PAIRS[(value / 100) as usize], PAIRS[(value % 100) as usize]);
+    let ([a, b], [c, d]) = (
+        DIGIT_PAIRS[(value / 100) as usize],
+        DIGIT_PAIRS[(value % 100) as usize],
+    );
     [a, b, c, d]
 }
 
@@ -153,7 +156,7 @@ static ESCAPES: [[u8; 4]; 256] = {
 };
 
 /// The numbers from 0 to 99 in two digits each.
-static PAIRS: [[u8; 2]; 100] = {
+static DIGIT_PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut value = 0;
     while value < 100 {
@@ -165,30 +168,30 @@ static PAIRS: [[u8; 2]; 100] = {
 
 /// Returns the length of the beginning of `text`, in whole words of 8 bytes, in which no byte needs
 /// an escape.
-fn plain_len(text: &[u8]) -> usize {
+fn unescaped_prefix_len(text: &[u8]) -> usize {
     let words = text.chunks_exact(8);
     8 * words
-        .take_while(|word| is_plain(u64::from_ne_bytes(array(word))))
+        .take_while(|word| needs_no_escape(u64::from_ne_bytes(array(word))))
         .count()
 }
 
 /// Returns a word with `byte` in each of its 8 bytes.
-const fn each(byte: u8) -> u64 {
+const fn repeat_byte(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
 /// The highest bit of each byte of a word.
-const HIGHEST: u64 = each(0x80);
+const HIGH_BITS: u64 = repeat_byte(0x80);
 
 /// Returns whether none of the 8 bytes of `word` needs an escape.
-fn is_plain(word: u64) -> bool {
+fn needs_no_escape(word: u64) -> bool {
     // The highest bit of a byte is set in one of these if the byte is below a space, if it is 0x7f
     // or not ASCII, and if it is a backslash. A borrow or carry into the next byte can only come
     // from a byte that needs an escape.
-    let control = word.wrapping_sub(each(b' '));
-    let delete = word.wrapping_add(each(1));
-    let backslash = (word ^ each(b'\\')).wrapping_sub(each(1));
-    (control | delete | backslash | word) & HIGHEST == 0
+    let control = word.wrapping_sub(repeat_byte(b' '));
+    let delete = word.wrapping_add(repeat_byte(1));
+    let backslash = (word ^ repeat_byte(b'\\')).wrapping_sub(repeat_byte(1));
+    (control | delete | backslash | word) & HIGH_BITS == 0
 }
 
 #[cfg(CONFIG_KUNIT = "y")]
@@ -206,11 +209,11 @@ mod tests {
         let mut out = Chunks {
             chunk: Buffer::new(&mut memory),
             sink: &mut sink as _,
-            good: true,
+            is_ok: true,
         };
         write(&mut out);
         out.flush();
-        assert!(out.good);
+        assert!(out.is_ok);
         all
     }
 
@@ -225,7 +228,7 @@ mod tests {
             (0xa5, b"\\xa5"),
             (0xff, b"\\xff"),
         ] {
-            assert_eq!(&collect(|out| out.escaped(&[byte]))[..], escaped);
+            assert_eq!(&collect(|out| out.push_escaped(&[byte]))[..], escaped);
         }
     }
 
@@ -241,7 +244,7 @@ mod tests {
             (10_000, b"10000"),
             (u64::MAX, b"18446744073709551615"),
         ] {
-            assert_eq!(&collect(|out| out.decimal(value))[..], digits);
+            assert_eq!(&collect(|out| out.push_decimal(value))[..], digits);
         }
     }
 
@@ -251,11 +254,11 @@ mod tests {
         for special in [0, 31, b'\\', 127, 128, 255] {
             for at in 0..40 {
                 let mut text = [b'~'; 40];
-                assert_eq!(plain_len(&text), 40);
+                assert_eq!(unescaped_prefix_len(&text), 40);
                 text[at] = special;
-                assert_eq!(plain_len(&text), at / 8 * 8);
+                assert_eq!(unescaped_prefix_len(&text), at / 8 * 8);
                 text[39] = 0;
-                assert_eq!(plain_len(&text), at / 8 * 8);
+                assert_eq!(unescaped_prefix_len(&text), at / 8 * 8);
             }
         }
     }

@@ -32,25 +32,25 @@ pub(crate) struct Entry<'a> {
 }
 
 /// How a write gives its records.
-pub(crate) trait Entries {
+pub(crate) trait EntryParser {
     /// Returns the first record in `data`.
-    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError>;
+    fn parse<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError>;
 
     /// Takes note that `entry` was stored.
-    fn stored(&mut self, _entry: &Entry<'_>) {}
+    fn entry_stored(&mut self, _entry: &Entry<'_>) {}
 }
 
 /// The records of a write in binary format: `struct umsg_entry` of `uapi/umsg.h`.
 #[derive(Clone, Copy)]
-pub(crate) struct Binary {
+pub(crate) struct BinaryParser {
     /// Longest text of one record in bytes.
     pub(crate) record_max: usize,
 }
 
-impl Entries for Binary {
+impl EntryParser for BinaryParser {
     #[inline]
-    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError> {
-        Entry::first(data, self.record_max)
+    fn parse<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError> {
+        Entry::parse(data, self.record_max)
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum EntryError {
 impl<'a> Entry<'a> {
     /// Reads the first of the entries in `data`, with at most `record_max` bytes of text.
     #[inline]
-    pub(crate) fn first(data: &'a [u8], record_max: usize) -> Result<Self, EntryError> {
+    pub(crate) fn parse(data: &'a [u8], record_max: usize) -> Result<Self, EntryError> {
         let header = data
             .first_chunk::<ENTRY_HEADER_SIZE>()
             .ok_or(EntryError::Incomplete)?;
@@ -127,7 +127,7 @@ mod tests {
             (entry(12, 14, 0), 80, Err(EntryError::Invalid)),
             (entry(72, 14, 0), 80, Err(EntryError::Invalid)),
         ] {
-            let got = Entry::first(&data[..len], 10).map(|entry| entry.size);
+            let got = Entry::parse(&data[..len], 10).map(|entry| entry.size);
             assert_eq!(got, outcome);
         }
     }

@@ -73,8 +73,8 @@ impl<'a> KmsgFormat<'a> {
     /// Length of the whole text form in bytes.
     pub(crate) fn len(&self) -> usize {
         let mut len = 0;
-        self.write(|piece| {
-            len += piece.len();
+        self.write(|chunk| {
+            len += chunk.len();
             true
         });
         len
@@ -120,42 +120,42 @@ impl<'a> KmsgFormat<'a> {
         let mut out = Chunks {
             chunk: Buffer::new(&mut memory),
             sink,
-            good: true,
+            is_ok: true,
         };
         let header = self.header;
-        out.decimal(header.priority.value().into());
+        out.push_decimal(header.priority.value().into());
         out.push(b",");
-        out.decimal(header.seq);
+        out.push_decimal(header.seq);
         out.push(b",");
-        out.decimal(header.time_ns / 1000);
+        out.push_decimal(header.time_ns / 1000);
         out.push(if header.continues { b",c;" } else { b",-;" });
-        out.escaped(self.text);
+        out.push_escaped(self.text);
         if let Keys::All(lost) = self.keys {
             let ids = header.writer.ids;
             out.push(b"\n PID=");
-            out.decimal(ids.pid.into());
+            out.push_decimal(ids.pid.into());
             out.push(b"\n TID=");
-            out.decimal(ids.tid.into());
+            out.push_decimal(ids.tid.into());
             out.push(b"\n UID=");
-            out.decimal(ids.uid.into());
+            out.push_decimal(ids.uid.into());
             out.push(b"\n COMM=");
-            out.name(&header.writer.comm);
+            out.push_comm(&header.writer.comm);
             if ids.opener != ids.uid {
                 out.push(b"\n OPENER=");
-                out.decimal(ids.opener.into());
+                out.push_decimal(ids.opener.into());
             }
             if lost > 0 {
                 out.push(b"\n LOST=");
-                out.decimal(lost);
+                out.push_decimal(lost);
             }
             if self.cut > 0 {
                 out.push(b"\n CUT=");
-                out.decimal(self.cut as u64);
+                out.push_decimal(self.cut as u64);
             }
         }
         out.push(b"\n");
         out.flush();
-        out.good
+        out.is_ok
     }
 }
 
@@ -192,9 +192,9 @@ mod tests {
         let text = [b'x'; CHUNK_SIZE + 1];
         let around = KmsgFormat::new(&header, b"", Keys::All(0)).len();
         for len in CHUNK_SIZE - 250..=text.len() {
-            let form = KmsgFormat::new(&header, &text[..len], Keys::All(0));
+            let format = KmsgFormat::new(&header, &text[..len], Keys::All(0));
             let mut written = 0;
-            let complete = form.write(|chunk| {
+            let complete = format.write(|chunk| {
                 written += chunk.len();
                 true
             });

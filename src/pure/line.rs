@@ -7,13 +7,13 @@
 
 use crate::pure::{
     entry::{
-        Entries,
         Entry,
         EntryError, //
+        EntryParser,
     },
     record::{
         array,
-        priority_prefix,
+        parse_prefix,
         Prefix,
         Priority,
         PREFIX_MAX, //
@@ -22,7 +22,7 @@ use crate::pure::{
 
 /// Where a stream of lines is, between two records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lines {
+pub(crate) struct LineParser {
     /// Longest text of one record in bytes, at least 1.
     pub(crate) record_max: usize,
     /// The priority of the line whose beginning is stored already, if there is one.
@@ -34,7 +34,7 @@ pub(crate) const fn partial_max(record_max: usize) -> usize {
     PREFIX_MAX + record_max + 1
 }
 
-impl Lines {
+impl LineParser {
     /// Returns the first record in `data`. If nothing follows, as `at_end` says, that may be a line
     /// without its newline.
     ///
@@ -43,18 +43,22 @@ impl Lines {
     /// `EntryError::Incomplete`: the end of the record depends on what follows `data`, or `data` is
     /// empty.
     #[inline]
-    pub(crate) fn next<'a>(&self, data: &'a [u8], at_end: bool) -> Result<Entry<'a>, EntryError> {
+    pub(crate) fn parse_line<'a>(
+        &self,
+        data: &'a [u8],
+        at_end: bool,
+    ) -> Result<Entry<'a>, EntryError> {
         let (priority, text) = match self.continued {
             Some(priority) => (priority, data),
-            None => match priority_prefix(data) {
-                Prefix::Is(priority, text) => (priority, text),
+            None => match parse_prefix(data) {
+                Prefix::Priority(priority, text) => (priority, text),
                 Prefix::Incomplete if !at_end => return Err(EntryError::Incomplete),
                 Prefix::None | Prefix::Incomplete => (Priority::DEFAULT, data),
             },
         };
         let before = data.len() - text.len();
         let longest = &text[..text.len().min(self.record_max + 1)];
-        let (len, after, is_continued) = match newline(longest) {
+        let (len, after, is_continued) = match find_newline(longest) {
             Some(len) => (len, 1, false),
             None if longest.len() > self.record_max => (self.record_max, 0, true),
             None if at_end && !data.is_empty() => (text.len(), 0, false),
@@ -70,13 +74,13 @@ impl Lines {
     }
 }
 
-impl Entries for Lines {
+impl EntryParser for LineParser {
     #[inline]
-    fn first<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError> {
-        self.next(data, false)
+    fn parse<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError> {
+        self.parse_line(data, false)
     }
 
-    fn stored(&mut self, entry: &Entry<'_>) {
+    fn entry_stored(&mut self, entry: &Entry<'_>) {
         self.continued = entry.is_continued.then_some(entry.priority);
     }
 }
@@ -84,7 +88,7 @@ impl Entries for Lines {
 /// Returns the offset of the first newline in `text`. Looks at 8 bytes at once: a byte at a time
 /// takes a tenth of a write.
 #[inline]
-pub(crate) fn newline(text: &[u8]) -> Option<usize> {
+pub(crate) fn find_newline(text: &[u8]) -> Option<usize> {
     const LOWEST: u64 = u64::from_le_bytes([0x01; 8]);
     const NEWLINES: u64 = u64::from_le_bytes([b'\n'; 8]);
     let mut before = 0;
@@ -103,8 +107,8 @@ pub(crate) fn newline(text: &[u8]) -> Option<usize> {
 
 /// Returns whether `text` is one line: its first newline is its last byte.
 #[inline]
-pub(crate) fn is_line(text: &[u8]) -> bool {
-    text.last() == Some(&b'\n') && newline(text) == Some(text.len() - 1)
+pub(crate) fn is_single_line(text: &[u8]) -> bool {
+    text.last() == Some(&b'\n') && find_newline(text) == Some(text.len() - 1)
 }
 
 #[cfg(CONFIG_KUNIT = "y")]
@@ -114,8 +118,8 @@ mod tests {
 
     /// Returns what the first record in `data` is: its priority, its text, its size in `data`, and
     /// whether its line goes on.
-    fn first(lines: Lines, data: &[u8]) -> Option<(u16, &[u8], usize, bool)> {
-        let entry = lines.first(data).ok()?;
+    fn first(lines: LineParser, data: &[u8]) -> Option<(u16, &[u8], usize, bool)> {
+        let entry = lines.parse(data).ok()?;
         assert_eq!(entry.continues, lines.continued.is_some());
         Some((
             entry.priority.value(),
@@ -127,7 +131,7 @@ mod tests {
 
     #[test]
     fn lines_at_their_bounds() {
-        let lines = Lines {
+        let lines = LineParser {
             record_max: 4,
             continued: None,
         };
@@ -153,12 +157,12 @@ mod tests {
     /// What continues a line has its priority, and a prefix there is text.
     #[test]
     fn continuations_have_no_prefix() {
-        let lines = Lines {
+        let lines = LineParser {
             record_max: 4,
             continued: Priority::new(9),
         };
         assert_eq!(first(lines, b"<1>\n"), Some((9, &b"<1>"[..], 4, false)));
-        let last = lines.next(b"<1>", true);
+        let last = lines.parse_line(b"<1>", true);
         assert_eq!(
             last.map(|entry| (entry.text, entry.size)),
             Ok((&b"<1>"[..], 3))
@@ -168,7 +172,7 @@ mod tests {
     /// What is left at the end is a record, too, and has no more text than others.
     #[test]
     fn ends_without_newline() {
-        let lines = Lines {
+        let lines = LineParser {
             record_max: 4,
             continued: None,
         };
@@ -179,24 +183,24 @@ mod tests {
             (b"abcd", b"abcd", 4),
             (b"abcde", b"abcd", 4),
         ] {
-            let entry = lines.next(data, true);
+            let entry = lines.parse_line(data, true);
             assert_eq!(
                 entry.map(|entry| (entry.text, entry.size)),
                 Ok((text, size))
             );
         }
-        assert_eq!(lines.next(b"", true), Err(EntryError::Incomplete));
+        assert_eq!(lines.parse_line(b"", true), Err(EntryError::Incomplete));
     }
 
     #[test]
     fn newlines_at_each_place() {
         for at in 0..20 {
             let mut text = [b'\n' + 0x80; 20];
-            assert_eq!(newline(&text), None);
+            assert_eq!(find_newline(&text), None);
             text[at] = b'\n';
-            assert_eq!(newline(&text), Some(at));
+            assert_eq!(find_newline(&text), Some(at));
             text[19] = b'\n';
-            assert_eq!(newline(&text), Some(at));
+            assert_eq!(find_newline(&text), Some(at));
         }
     }
 }

@@ -68,9 +68,9 @@ impl Priority {
 /// A leading `<N>` with `N` from 0 to 2047 (at most four digits) sets the priority; anything else
 /// that begins with `<` is text. One trailing newline is dropped.
 #[inline(always)]
-pub(crate) fn parse(data: &[u8]) -> (Priority, &[u8]) {
-    let (priority, text) = match priority_prefix(data) {
-        Prefix::Is(priority, text) => (priority, text),
+pub(crate) fn parse_text(data: &[u8]) -> (Priority, &[u8]) {
+    let (priority, text) = match parse_prefix(data) {
+        Prefix::Priority(priority, text) => (priority, text),
         Prefix::None | Prefix::Incomplete => (Priority::DEFAULT, data),
     };
     (priority, text.strip_suffix(b"\n").unwrap_or(text))
@@ -80,7 +80,7 @@ pub(crate) fn parse(data: &[u8]) -> (Priority, &[u8]) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prefix<'a> {
     /// A priority; the text follows it.
-    Is(Priority, &'a [u8]),
+    Priority(Priority, &'a [u8]),
     /// No priority.
     None,
     /// The beginning of one, perhaps: that depends on what follows.
@@ -89,15 +89,15 @@ pub(crate) enum Prefix<'a> {
 
 /// Looks for a priority, `<N>`, at the beginning of `data`.
 #[inline(always)]
-pub(crate) fn priority_prefix(data: &[u8]) -> Prefix<'_> {
+pub(crate) fn parse_prefix(data: &[u8]) -> Prefix<'_> {
     match data {
-        [b'<', rest @ ..] => priority_number(rest),
+        [b'<', rest @ ..] => parse_priority(rest),
         _ => Prefix::None,
     }
 }
 
 /// The same, from behind the `<`.
-fn priority_number(mut rest: &[u8]) -> Prefix<'_> {
+fn parse_priority(mut rest: &[u8]) -> Prefix<'_> {
     let mut value = 0;
     for digits in 0..=4 {
         match rest {
@@ -107,7 +107,8 @@ fn priority_number(mut rest: &[u8]) -> Prefix<'_> {
                 rest = tail;
             }
             [b'>', text @ ..] if digits > 0 => {
-                return Priority::new(value).map_or(Prefix::None, |it| Prefix::Is(it, text));
+                return Priority::new(value)
+                    .map_or(Prefix::None, |priority| Prefix::Priority(priority, text));
             }
             _ => break,
         }
@@ -298,7 +299,7 @@ mod tests {
             (b"x\n\n", 14, b"x\n"),
         ];
         for (data, value, text) in cases {
-            assert_eq!(parse(data), (Priority(value), text));
+            assert_eq!(parse_text(data), (Priority(value), text));
         }
     }
 }

@@ -44,12 +44,12 @@ pub(crate) trait ParamValue: PartialOrd + Sized + 'static {
 }
 
 /// Puts `value` into `slot`, if there is one.
-fn store<T>(slot: &mut T, value: Option<T>) -> bool {
+fn assign<T>(slot: &mut T, value: Option<T>) -> bool {
     value.map(|value| *slot = value).is_some()
 }
 
 /// A number of at most 64 bits: decimal digits, or `0x` and hexadecimal ones.
-fn digits(text: &[u8]) -> Option<u64> {
+fn parse_number(text: &[u8]) -> Option<u64> {
     let (radix, digits) = match text {
         [b'0', b'x' | b'X', rest @ ..] => (16, rest),
         _ => (10, text),
@@ -74,8 +74,8 @@ impl Size {
             .iter()
             .find(|(letter, _)| *letter == last.to_ascii_uppercase());
         let bytes = match unit {
-            Some((_, shift)) => digits(front)?.checked_mul(1 << shift)?,
-            None => digits(text)?,
+            Some((_, shift)) => parse_number(front)?.checked_mul(1 << shift)?,
+            None => parse_number(text)?,
         };
         usize::try_from(bytes).ok().map(Self)
     }
@@ -86,7 +86,7 @@ impl ParamValue for Size {
     const INIT: Self = Self(0);
 
     fn parse_from(&mut self, text: &[u8]) -> bool {
-        store(self, Self::parse(text))
+        assign(self, Self::parse(text))
     }
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
@@ -114,7 +114,7 @@ impl ParamValue for Mode {
             b'0'..=b'7' => value.checked_mul(8)?.checked_add(u16::from(digit - b'0')),
             _ => None,
         };
-        !text.is_empty() && store(self, text.iter().try_fold(0, octal).map(Self))
+        !text.is_empty() && assign(self, text.iter().try_fold(0, octal).map(Self))
     }
 
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
@@ -142,7 +142,7 @@ impl ParamValue for Minor {
     fn parse_from(&mut self, text: &[u8]) -> bool {
         *self = Self(match text {
             b"dynamic" => None,
-            _ => digits(text).and_then(|number| u8::try_from(number).ok()),
+            _ => parse_number(text).and_then(|number| u8::try_from(number).ok()),
         });
         self.0
             .is_none_or(|number| (Self::MIN..=Self::MAX).contains(&number))
@@ -220,10 +220,10 @@ impl<const N: usize> ParamValue for AsciiStr<N> {
     };
 
     fn parse_from(&mut self, text: &[u8]) -> bool {
-        let Some(room) = self.bytes.get_mut(..text.len()) else {
+        let Some(dest) = self.bytes.get_mut(..text.len()) else {
             return false;
         };
-        room.copy_from_slice(text);
+        dest.copy_from_slice(text);
         self.len = text.len();
         text.iter().all(|byte| matches!(byte, b' '..=b'~'))
     }
@@ -285,8 +285,8 @@ mod tests {
     impl<const N: usize> Write for AsciiStr<N> {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             let end = self.len + text.len();
-            let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
-            room.copy_from_slice(text.as_bytes());
+            let dest = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+            dest.copy_from_slice(text.as_bytes());
             self.len = end;
             Ok(())
         }

@@ -200,7 +200,7 @@ impl<T: FileOperations> MiscDevice<T> {
     ///
     /// `file` must be a file of this device that was opened and is not being released, and stay so
     /// for `'a`.
-    unsafe fn opened<'a>(file: *mut bindings::file) -> &'a T {
+    unsafe fn file_data<'a>(file: *mut bindings::file) -> &'a T {
         // SAFETY: `open` set the private data, and nothing changes it until `release`.
         let private = unsafe { (*file).private_data };
         // SAFETY: It came from `into_foreign()` on the same type, and `release` alone takes it
@@ -211,7 +211,7 @@ impl<T: FileOperations> MiscDevice<T> {
     /// # Safety
     ///
     /// `file` must be an open file of this device.
-    unsafe fn call(file: *mut bindings::file) -> CallFlags {
+    unsafe fn call_flags(file: *mut bindings::file) -> CallFlags {
         // SAFETY: `file` is valid. `fcntl()` may change the flags at any time, hence the volatile
         // read, as `READ_ONCE()`.
         let flags = unsafe { addr_of!((*file).f_flags).read_volatile() };
@@ -277,7 +277,7 @@ impl<T: FileOperations> MiscDevice<T> {
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: `iter` is valid, a destination, and used by nobody else during this call.
         let iov = unsafe { IovIterDest::from_raw(iter) };
-        Self::result(opened.read(call, &mut Dest::new(iov)))
+        Self::to_ssize(opened.read(call, &mut Dest::new(iov)))
     }
 
     /// # Safety
@@ -292,11 +292,11 @@ impl<T: FileOperations> MiscDevice<T> {
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: `iter` is valid, a source, and used by nobody else during this call.
         let iov = unsafe { IovIterSource::from_raw(iter) };
-        Self::result(opened.write(call, iov))
+        Self::to_ssize(opened.write(call, iov))
     }
 
     /// What a read or write returns.
-    fn result(result: Result<usize>) -> isize {
+    fn to_ssize(result: Result<usize>) -> isize {
         match result {
             Ok(len) => len as isize,
             Err(error) => error.to_errno() as isize,
@@ -312,9 +312,9 @@ impl<T: FileOperations> MiscDevice<T> {
         // SAFETY: As above.
         let flags = unsafe { (*kiocb).ki_flags };
         // SAFETY: It is an open file of this device.
-        let opened = unsafe { Self::opened(file) };
+        let opened = unsafe { Self::file_data(file) };
         // SAFETY: As above.
-        let mut call = unsafe { Self::call(file) };
+        let mut call = unsafe { Self::call_flags(file) };
         call.nonblocking |= flags & IOCB_NOWAIT != 0;
         (opened, call)
     }
@@ -327,7 +327,7 @@ impl<T: FileOperations> MiscDevice<T> {
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
         // SAFETY: It stays open for the duration of this call.
-        let (opened, call) = unsafe { (Self::opened(file), Self::call(file)) };
+        let (opened, call) = unsafe { (Self::file_data(file), Self::call_flags(file)) };
         // SAFETY:
         // - `file` is open and `table` null or valid for the duration of this call.
         // - The kernel removes a file from wait queues before it calls `release`, which alone frees
@@ -345,7 +345,7 @@ impl<T: FileOperations> MiscDevice<T> {
         whence: c_int,
     ) -> bindings::loff_t {
         // SAFETY: It stays open for the duration of this call.
-        let opened = unsafe { Self::opened(file) };
+        let opened = unsafe { Self::file_data(file) };
         match opened.seek(offset, whence as u32) {
             Ok(()) => 0,
             Err(error) => error.to_errno().into(),
@@ -357,9 +357,9 @@ impl<T: FileOperations> MiscDevice<T> {
     /// `file` must be an open file of this device.
     unsafe extern "C" fn ioctl(file: *mut bindings::file, command: c_uint, arg: c_ulong) -> c_long {
         // SAFETY: It stays open for the duration of this call.
-        let opened = unsafe { Self::opened(file) };
+        let opened = unsafe { Self::file_data(file) };
         // SAFETY: As above.
-        let call = unsafe { Self::call(file) };
+        let call = unsafe { Self::call_flags(file) };
         match opened.ioctl(call, command, UserPtr::from_addr(arg)) {
             Ok(()) => 0,
             Err(error) => error.to_errno() as c_long,
@@ -371,7 +371,7 @@ impl<T: FileOperations> MiscDevice<T> {
     /// `seq` must be valid and used by nobody else, `file` an open file of this device.
     unsafe extern "C" fn show_fdinfo(seq: *mut bindings::seq_file, file: *mut bindings::file) {
         // SAFETY: It stays open for the duration of this call.
-        let opened = unsafe { Self::opened(file) };
+        let opened = unsafe { Self::file_data(file) };
         // SAFETY: The contract is the same.
         opened.show_fdinfo(unsafe { SeqFile::from_raw(seq) });
     }
@@ -385,7 +385,7 @@ impl<T: FileOperations> PinnedDrop for MiscDevice<T> {
         if !INIT_DONE.load(Relaxed) {
             // Who was refused may still be about to give back the module by way of `owner`, which
             // goes with it.
-            this_module::wait_for_users_in_init();
+            this_module::wait_for_last_reference();
         }
     }
 }

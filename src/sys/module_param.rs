@@ -330,8 +330,8 @@ struct Page<'a> {
 impl Write for Page<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.len + text.len();
-        let room = self.page.get_mut(self.len..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
+        let dest = self.page.get_mut(self.len..end).ok_or(fmt::Error)?;
+        dest.copy_from_slice(text.as_bytes());
         self.len = end;
         Ok(())
     }

@@ -22,7 +22,7 @@ use crate::pure::record::{
 };
 
 /// Returns the current task, as it is recorded with what it writes to a file that `opener` opened.
-pub(crate) fn current(opener: u32) -> Writer {
+pub(crate) fn current_writer(opener: u32) -> Writer {
     let task = current!();
     Writer {
         ids: Ids {
@@ -52,7 +52,7 @@ fn current_uid() -> u32 {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process {
     pid: u32,
-    started_ns: u64,
+    start_ns: u64,
 }
 
 /// Returns the process that the current task is a thread of.
@@ -64,7 +64,7 @@ pub(crate) fn current_process() -> Process {
         // SAFETY: The leader's structure lives for as long as its threads. Its time changes only
         // when another thread becomes the leader, which has the same time then; a torn value would
         // be taken for another process, and is not to be had on a 64-bit machine.
-        started_ns: unsafe { addr_of!((*leader.as_ptr()).start_boottime).read_volatile() },
+        start_ns: unsafe { addr_of!((*leader.as_ptr()).start_boottime).read_volatile() },
     }
 }
 
@@ -90,35 +90,35 @@ fn comm() -> [u8; COMM_LEN] {
 
 /// What a task sees of the ids of writers.
 #[derive(Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct ReaderNamespaces {
     /// It is in the initial pid namespace.
-    sees_pids: bool,
+    initial_pid_ns: bool,
     /// It is in the initial user namespace, where every user id is itself.
-    sees_uids: bool,
+    initial_user_ns: bool,
 }
 
-impl View {
+impl ReaderNamespaces {
     /// Returns the view of the current task.
-    pub(crate) fn of_current() -> Self {
+    pub(crate) fn current() -> Self {
         // SAFETY: Returns a pointer, which is only compared.
         let user_ns = unsafe { bindings::current_user_ns() };
         // SAFETY: As above; the current task is valid.
         let pid_ns = unsafe { bindings::task_active_pid_ns(current!().as_ptr()) };
         Self {
-            sees_pids: eq(pid_ns, addr_of!(bindings::init_pid_ns)),
-            sees_uids: eq(user_ns, addr_of!(bindings::init_user_ns)),
+            initial_pid_ns: eq(pid_ns, addr_of!(bindings::init_pid_ns)),
+            initial_user_ns: eq(user_ns, addr_of!(bindings::init_user_ns)),
         }
     }
 
     /// Returns recorded ids as the task sees them: user ids in its user namespace, the ids of
     /// process and thread as 0 outside of the initial pid namespace.
     #[inline]
-    pub(crate) fn ids(self, mut ids: Ids) -> Ids {
-        if !self.sees_pids {
+    pub(crate) fn map_ids(self, mut ids: Ids) -> Ids {
+        if !self.initial_pid_ns {
             (ids.pid, ids.tid) = (0, 0);
         }
-        if !self.sees_uids {
-            (ids.uid, ids.opener) = (munged(ids.uid), munged(ids.opener));
+        if !self.initial_user_ns {
+            (ids.uid, ids.opener) = (uid_in_current_ns(ids.uid), uid_in_current_ns(ids.opener));
         }
         ids
     }
@@ -127,7 +127,7 @@ impl View {
 /// Returns the user id `uid` in the user namespace of the current task, or the overflow user id
 /// when it is not mapped there. C counterpart: `from_kuid_munged()`, which is not there without
 /// `CONFIG_USER_NS`.
-fn munged(uid: u32) -> u32 {
+fn uid_in_current_ns(uid: u32) -> u32 {
     match Kuid::from_raw(bindings::kuid_t { val: uid }).into_uid_in_current_ns() {
         u32::MAX => {
             // SAFETY: The variable lives for ever; a sysctl may write it at any time, hence

@@ -42,7 +42,7 @@ const fn this_module() -> *mut bindings::module {
 /// come any more, but the kernel does not wait for who is there (`do_init_module()` in
 /// `kernel/module/main.c`).
 #[cfg(all(MODULE, CONFIG_MODULE_UNLOAD))]
-pub(crate) fn wait_for_users_in_init() {
+pub(crate) fn wait_for_last_reference() {
     // SAFETY: It is this module, which is not freed before `init` returns.
     while unsafe { bindings::module_refcount(THIS_MODULE) } > 1 {
         fsleep(Delta::from_millis(1));
@@ -52,4 +52,4 @@ pub(crate) fn wait_for_users_in_init() {
 /// What is built in is not freed; where modules are never unloaded nobody counts who holds one, and
 /// nothing of it is looked at when it is given back.
 #[cfg(not(all(MODULE, CONFIG_MODULE_UNLOAD)))]
-pub(crate) fn wait_for_users_in_init() {}
+pub(crate) fn wait_for_last_reference() {}

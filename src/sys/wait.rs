@@ -152,8 +152,8 @@ pub(crate) trait HasQueue: Send + Sync {
 ///
 /// # Invariants
 ///
-/// `entry` is an initialised entry with the function [`Relay::pass`], on no queue or on the queue
-/// of `source`. Its list is only touched with the lock of that queue held.
+/// `entry` is an initialised entry with the function [`Relay::forward`], on no queue or on the
+/// queue of `source`. Its list is only touched with the lock of that queue held.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Relay<T: HasQueue> {
     source: Arc<T>,
@@ -182,7 +182,7 @@ impl<T: HasQueue> Relay<T> {
                 // SAFETY: `entry` is valid for writes.
                 unsafe { bindings::init_wait_entry(entry, 0) };
                 // SAFETY: `entry` is valid for writes, and no other code has a pointer to it.
-                unsafe { addr_of_mut!((*entry).func).write(Some(Self::pass)) };
+                unsafe { addr_of_mut!((*entry).func).write(Some(Self::forward)) };
             }),
         })
     }
@@ -272,7 +272,7 @@ impl<T: HasQueue> Relay<T> {
     ///
     /// Called by `__wake_up()` with the lock of the source's queue held: `entry` must be that of a
     /// relay, on that queue.
-    unsafe extern "C" fn pass(
+    unsafe extern "C" fn forward(
         entry: *mut bindings::wait_queue_entry,
         _mode: c_uint,
         _flags: c_int,

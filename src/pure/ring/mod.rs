@@ -281,7 +281,7 @@ where
         let latest_ns = header.time_ns.max(self.latest_ns);
         self.latest_ns = latest_ns;
         if seq % INDEX_STEP == 0 {
-            let entry = self.entry(seq);
+            let entry = self.index_slot(seq);
             self.index[entry] = IndexEntry { offset, latest_ns };
         }
         self.runs.push(offset, size);

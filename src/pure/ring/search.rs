@@ -52,9 +52,11 @@ where
         if seq == next.seq {
             return Some(next);
         }
-        Some(self.walk(self.indexed(seq / INDEX_STEP), |stored| {
-            stored.start.seq >= seq
-        }))
+        Some(
+            self.find_from(self.indexed_position(seq / INDEX_STEP), |stored| {
+                stored.start.seq >= seq
+            }),
+        )
     }
 
     /// The position before the first record of the time `time_ns` or later, or after the newest
@@ -68,19 +70,19 @@ where
         let mut high = next.seq.div_ceil(INDEX_STEP);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.index[self.entry(middle * INDEX_STEP)].latest_ns >= time_ns {
+            if self.index[self.index_slot(middle * INDEX_STEP)].latest_ns >= time_ns {
                 high = middle;
             } else {
                 low = middle + 1;
             }
         }
-        self.walk(self.indexed(low.saturating_sub(1)), |stored| {
+        self.find_from(self.indexed_position(low.saturating_sub(1)), |stored| {
             Header::time_of(stored.bytes) >= time_ns || stored.start.seq >= low * INDEX_STEP
         })
     }
 
     /// The entry of the index for the record `seq`, a multiple of [`INDEX_STEP`].
-    pub(super) fn entry(&self, seq: u64) -> usize {
+    pub(super) fn index_slot(&self, seq: u64) -> usize {
         // The index is never empty. A plain `%` would panic by a function that objtool does not
         // know to return never.
         let entry = (seq / INDEX_STEP) as usize;
@@ -88,19 +90,19 @@ where
     }
 
     /// The position before the record `n * INDEX_STEP`, or before the oldest one if that is later.
-    fn indexed(&self, n: u64) -> Position {
+    fn indexed_position(&self, n: u64) -> Position {
         let seq = n * INDEX_STEP;
         if seq <= self.runs.oldest.seq {
             return self.runs.oldest;
         }
         Position {
             seq,
-            offset: self.index[self.entry(seq)].offset,
+            offset: self.index[self.index_slot(seq)].offset,
         }
     }
 
     /// The position before the first record from `at` on that is `wanted`, or after the newest one.
-    fn walk(&self, mut at: Position, wanted: impl Fn(&RecordRef<'_>) -> bool) -> Position {
+    fn find_from(&self, mut at: Position, wanted: impl Fn(&RecordRef<'_>) -> bool) -> Position {
         while let Some(stored) = self.read(at) {
             if wanted(&stored) {
                 return stored.start;

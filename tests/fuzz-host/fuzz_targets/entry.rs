@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
     let mut left = data;
     loop {
         model::check_entry(left, 100);
-        match pure::entry::Entry::first(left, 100) {
+        match pure::entry::Entry::parse(left, 100) {
             Ok(entry) => left = &left[entry.size..],
             Err(_) => break,
         }
