@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's parameters, and from them one validated [`Config`].
+//! The parameters of the module and the validated [`Config`] made from them.
 //!
-//! Every check stands here, before anything is allocated or registered. What cannot be used refuses
-//! the load with one line in the kernel log that says what was given and what is allowed. To add a
-//! parameter, add it to [`parameters!`] below, use it in [`Config`] and describe it in umsg(4),
-//! which `scripts/lint parameters` compares with `modinfo`.
+//! All values are checked here and in `log_config.rs`, before a log is allocated or a device node
+//! registered. An invalid value makes the module load fail and logs one line with the value and the
+//! allowed values. To add a parameter, add it to [`parameters!`] below, use it in [`Config`], and
+//! document it: `scripts/lint` compares the documentation with `modinfo`.
 
 #![deny(unsafe_code)]
 
@@ -45,18 +45,18 @@ use crate::{
     }, //
 };
 
-/// The parameters, as users know them.
+/// The parameters, by the names that users give to `modprobe`.
 mod params {
     use super::*;
 
     parameters! {
         capacity: Size {
-            description: "memory for the records of a log, their headers included",
+            description: "memory for the records of a log, including their headers",
             default: "1M",
             range: ("4K", "1T"),
         }
         record_max: Size {
-            description: "longest text of one record",
+            description: "maximum length of the text of one record",
             default: "1K",
             range: ("1", "64K"),
             change: change_record_max,
@@ -67,68 +67,69 @@ mod params {
             range: ("0001", "0777"),
         }
         policy: Policy {
-            description: "what a full log does with a new record",
+            description: "action of a full log on a new record",
             default: "overwrite",
             words: ("overwrite or stop"),
         }
         style: Style {
-            description: "which programs the device nodes are made for",
+            description: "behaviour of the device nodes",
             default: "lines",
             words: ("lines, kmsg or plain"),
         }
         logs: AsciiStr<LOGS_MAX> {
-            description: "further logs, /dev/umsg-NAME each",
+            description: "additional logs, each with the device node /dev/umsg-NAME",
             default: "",
             words: ("a list of NAME[:CAPACITY][:POLICY][:MODE][:STYLE] with commas between"),
             change: logs::change,
         }
         minor: Minor {
-            description: "minor number of the first device node, further nodes have the next ones",
+            description: "minor number of the first device node; the other nodes get the next free ones",
             default: "dynamic",
             words: ("dynamic or from 243 to 254"),
         }
         quiet: bool {
-            description: "no lines in the kernel log about loading and unloading",
+            description: "do not log a line when the module is loaded or unloaded",
             default: "N",
             words: ("y or n"),
         }
     }
 }
 
-/// Longest value of the parameter `logs`, in bytes: sysfs shows no more than a page.
+/// Maximum length of the parameter `logs` in bytes. Sysfs cannot show more than a page.
 pub(crate) const LOGS_MAX: usize = 4000;
 
-/// The parameter `record_max` now, in bytes. At least 1 and at most `RECORD_MAX_LIMIT`.
+/// The current value of the parameter `record_max`, in bytes. From 1 to `RECORD_MAX_LIMIT`.
 ///
-/// 1 KiB by default, which is what `/dev/kmsg` takes (`PRINTKRB_RECORD_MAX`): the text form of such
-/// a record of plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`, 2 KiB). The upper
-/// bound is also one on how long a log's spinlock is held for one copy.
+/// The default, 1 KiB, is the limit of `/dev/kmsg` (`PRINTKRB_RECORD_MAX`). A record of that size
+/// in plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`, 2 KiB) in text format. The
+/// maximum also bounds the time for which a log's spinlock is held to copy one record.
 static RECORD_MAX: Atomic<usize> = Atomic::new(0);
 
-/// The largest `record_max` that every log of this load can hold, in bytes.
+/// The capacity in bytes of the smallest log. A record of `record_max` bytes must fit it.
 static RECORD_MAX_LIMIT: Atomic<usize> = Atomic::new(usize::MAX);
 
-/// Longest text of one record, in bytes. It may change at any time.
+/// Returns the maximum length of the text of one record in bytes. It can change at any time.
 pub(crate) fn record_max() -> usize {
     RECORD_MAX.load(Relaxed)
 }
 
-/// Has `record_max` stay within what a log of `capacity` bytes holds. To be called with the
-/// parameter lock held.
+/// Limits `record_max` to records that fit a log of `capacity` bytes. The caller holds the
+/// parameter lock.
 pub(crate) fn set_record_max_limit(capacity: usize) {
     RECORD_MAX_LIMIT.store(capacity, Relaxed);
 }
 
-/// Makes `size` the `record_max` from now on, if the logs can hold such records.
+/// Sets `record_max` to `size`. Returns false and changes nothing if such a record does not fit the
+/// smallest log.
 fn set_record_max(size: &Size) -> bool {
-    let good = record::stored_size(size.0) <= RECORD_MAX_LIMIT.load(Relaxed);
-    if good {
+    let fits = record::stored_size(size.0) <= RECORD_MAX_LIMIT.load(Relaxed);
+    if fits {
         RECORD_MAX.store(size.0, Relaxed);
     }
-    good
+    fits
 }
 
-/// What a write of `given` to the parameter `record_max` does.
+/// Handles a write of `given` to the parameter `record_max` in sysfs.
 fn change_record_max(value: &mut Size, given: &[u8]) -> Result {
     let size = parse_value::<Size>(given)
         .filter(|size| size.is_within("1", "64K") && set_record_max(size))
@@ -137,24 +138,28 @@ fn change_record_max(value: &mut Size, given: &[u8]) -> Result {
     Ok(())
 }
 
-/// What the module was asked to be, checked as a whole.
+/// The configuration of the module, checked as a whole.
 ///
 /// # Invariants
 ///
-/// The capacity of each log is whole pages and holds a record of [`record_max`] bytes; the names of
-/// the nodes differ.
+/// - The capacity of each log is a multiple of the page size.
+/// - A record of `record_max` bytes fits each log.
+/// - The names of the device nodes are unique.
 pub(crate) struct Config {
-    /// The default log first.
+    /// The default log, then the named logs.
     logs: KVec<LogConfig>,
     quiet: bool,
 }
 
 impl Config {
-    /// Reads and checks the parameters the module was loaded with.
+    /// Reads and checks the parameters of the module load.
     ///
     /// # Errors
     ///
-    /// `EINVAL` and `ENOMEM`, each with its line in the kernel log.
+    /// Each error is logged with one line in the kernel log.
+    ///
+    /// - `EINVAL`: a value or a combination of values is invalid.
+    /// - `ENOMEM`: not enough memory.
     pub(crate) fn from_parameters() -> Result<Self> {
         let capacity = params::capacity.value()?;
         let mode = params::mode.value()?;
@@ -162,7 +167,8 @@ impl Config {
         let style = params::style.value()?;
         let minor = params::minor.value()?;
         let quiet = params::quiet.value()?;
-        // The last one, so that a write through sysfs comes before this or sees what it set.
+        // `record_max` is read last. A write to it through sysfs therefore happens before this call
+        // or sees the limit that it set.
         params::record_max.value()?;
 
         let mut logs = KVec::new();
@@ -180,7 +186,7 @@ impl Config {
         params::logs.with_value(|list| -> Result {
             for item in list.as_str().split(',').filter(|item| !item.is_empty()) {
                 let log_error = |why: &str| {
-                    // A line of printk() has room for about a thousand bytes, the newline included.
+                    // `printk()` truncates lines of more than about a thousand bytes.
                     let given = AsciiStr::<256>::truncate_from(list.as_bytes());
                     let item = AsciiStr::<64>::truncate_from(item.as_bytes());
                     pr_err!("logs={}: {why} in '{}'\n", given.as_str(), item.as_str());
@@ -194,7 +200,10 @@ impl Config {
                         return Err(EINVAL);
                     }
                 };
-                if let Err(why) = log.fit_among(logs.iter()) {
+                let checked = log
+                    .check_name(logs.iter())
+                    .and_then(|()| log.assign_minor(logs.iter()));
+                if let Err(why) = checked {
                     log_error(why);
                     return Err(EINVAL);
                 }
@@ -202,15 +211,15 @@ impl Config {
             }
             Ok(())
         })??;
-        // INVARIANT: The capacities are whole pages, and the names differ. The rest is checked by
-        // `check_record_max`.
+        // INVARIANT: The capacities are multiples of the page size and the names are unique.
+        // `check_record_max` checks that the records fit.
         let config = Self { logs, quiet };
         config.check_record_max()?;
         config.check_memory()?;
         Ok(config)
     }
 
-    /// Checks that each log holds a record of `record_max`, and puts that in force.
+    /// Checks that a record of `record_max` bytes fits each log, and sets `record_max`.
     fn check_record_max(&self) -> Result {
         let smallest = self
             .logs
@@ -223,7 +232,7 @@ impl Config {
                 return Ok(());
             }
             pr_err!(
-                "record_max={}: such a record takes {} bytes, and /dev/{} has {}\n",
+                "record_max={}: a record of this size needs {} bytes, /dev/{} has {}\n",
                 size.0,
                 record::stored_size(size.0),
                 smallest.node.to_str().unwrap_or(""),
@@ -233,8 +242,8 @@ impl Config {
         })?
     }
 
-    /// Checks that the machine has the memory for all logs. Asked for before anything is allocated:
-    /// the allocator would have the kernel kill processes to find it.
+    /// Checks that enough memory for all logs is available. This comes before any allocation,
+    /// because the page allocator would invoke the OOM killer to get the memory.
     fn check_memory(&self) -> Result {
         let wanted = self
             .logs
@@ -243,25 +252,25 @@ impl Config {
         let available = memory::available();
         if wanted > available {
             pr_err!(
-                "capacity: {wanted} bytes for all logs, the machine has {available} to spare\n"
+                "capacity: not enough memory: the logs need {wanted} bytes, {available} are available\n"
             );
             return Err(ENOMEM);
         }
         Ok(())
     }
 
-    /// Returns the logs, the default one first.
+    /// Returns the configurations of the logs, that of the default log first.
     pub(crate) fn into_logs(self) -> KVec<LogConfig> {
         self.logs
     }
 
-    /// Whether loading and unloading go without a line in the kernel log.
+    /// Returns whether loading and unloading log no line in the kernel log.
     pub(crate) fn quiet(&self) -> bool {
         self.quiet
     }
 }
 
-/// Shown in the one line that the module prints when it is loaded.
+/// The summary in the line that the module logs when it is loaded.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((log, more)) = self.logs.split_first() {

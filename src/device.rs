@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device node: what its file operations and ioctls do.
+//! The device node: its file operations and ioctls.
 //!
-//! The contract, errors included, is the manual page umsg(4), `dist/man/umsg.4`; `/dev/kmsg` is the
-//! model (`kmsg_fops` in `kernel/printk/printk.c`, `Documentation/ABI/testing/dev-kmsg`).
+//! The contract, with the errors of each call, is in the manual page umsg(4). The model is
+//! `/dev/kmsg`: `kmsg_fops` in `kernel/printk/printk.c` and `Documentation/ABI/testing/dev-kmsg`.
 
 #![deny(unsafe_code)]
 
@@ -53,7 +53,7 @@ impl FileOperations for LogFile {
     }
 
     fn release(&self) {
-        // What a full log refuses it has counted.
+        // An error needs no handling: the log counts the records that it rejects.
         let _ = self.stream().flush(self.log(), self.log().record_max());
     }
 
@@ -70,7 +70,7 @@ impl FileOperations for LogFile {
     }
 
     fn poll(&self, call: CallFlags) -> PollEvents {
-        // No append wakes a file that cannot be read.
+        // An append does not wake poll callers of a file that is not open for reading.
         if call.may_read {
             self.relay().join();
         }
@@ -83,7 +83,7 @@ impl FileOperations for LogFile {
             | PollEvents::WRITABLE.when(call.may_write)
     }
 
-    /// As `devkmsg_llseek()`.
+    /// C counterpart: `devkmsg_llseek()` in `kernel/printk/printk.c`.
     fn seek(&self, offset: i64, whence: u32) -> Result {
         let target = match (offset, whence) {
             (1.., _) | (..0, _) => return Err(ESPIPE),
@@ -119,7 +119,8 @@ impl FileOperations for LogFile {
                 self.set_style(Style::new(read_arg::<u32>(argument)?).ok_or(EINVAL)?);
                 Ok(())
             }
-            // What other records there are is for who may read them.
+            // These commands reveal which records exist, so they require a file that is open for
+            // reading.
             uapi::UMSG_IOC_SEEK_SEQ | uapi::UMSG_IOC_SEEK_TIME | uapi::UMSG_IOC_NEXT_SIZE
                 if !call.may_read =>
             {
@@ -159,12 +160,12 @@ impl FileOperations for LogFile {
     }
 }
 
-/// Reads what an ioctl was given by the user.
+/// Copies the argument of an ioctl from user memory.
 fn read_arg<T: kernel::transmute::FromBytes>(argument: UserPtr) -> Result<T> {
     UserSlice::new(argument, size_of::<T>()).reader().read()
 }
 
-/// Writes what an ioctl returns to the user.
+/// Copies the result of an ioctl to user memory.
 fn write_arg(argument: UserPtr, bytes: &[u8]) -> Result {
     UserSlice::new(argument, bytes.len())
         .writer()

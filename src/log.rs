@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One log: a ring behind a lock, and the readers that wait for it.
+//! One log: a ring protected by a spinlock, and a wait queue.
 //!
 //! # Locking
 //!
 //! `Log::state` is a spinlock, because every critical section is short and none of them sleeps. It
-//! is held while one record is copied into or out of the ring, or up to [`LOCKED_MAX`] bytes of
-//! small ones, while the oldest records are dropped for a new one, and for a search by the ring's
-//! index. It is never held over a copy to or from user memory, so that the page fault of one writer
-//! or reader does not delay the others.
+//! is held:
+//!
+//! - to copy one record into or out of the ring, or up to [`LOCKED_MAX`] bytes of small records;
+//! - to drop the oldest records before a new record is stored;
+//! - to search the ring by its index.
+//!
+//! The lock is never held during a copy to or from user memory, so a page fault of one writer or
+//! reader does not delay the others.
 //!
 //! Lock order: `Log::state`, then the cursor of an open file (`file/cursor.rs`).
 //!
 //! # Waking
 //!
-//! A waiter, a reader that sleeps or a caller of `poll`, is on the queue of its open file, whose
-//! relay (`sys/wait.rs`) is on `Log::queue`, before it takes the lock to check its condition. An
-//! append looks at `Log::queue` after it stored its record under the lock. So either the check sees
-//! the record, or the append sees the waiter.
+//! A waiter is a task that sleeps in `read` or that called `poll`. It adds itself to the queue of
+//! its open file and that file's relay (`sys/wait.rs`) to `Log::queue`. Then it acquires the lock
+//! and checks its condition. An append stores its record with the lock held, and checks
+//! `Log::queue` after it released the lock. So either the waiter sees the record, or the append
+//! sees the waiter.
 //!
-//! A seek moves the cursor under its lock, then wakes the waiters of its open file alone. Those
-//! check the cursor under the same lock.
+//! A seek updates the cursor with the cursor's lock held, then wakes the waiters of its open file.
+//! These waiters check the cursor with the same lock held.
 
 #![deny(unsafe_code)]
 
@@ -87,21 +92,21 @@ use crate::{
     }, //
 };
 
-/// How many bytes of small records may be stored or copied while the lock is held.
+/// Maximum number of bytes of small records that are copied while the lock is held.
 pub(crate) const LOCKED_MAX: usize = 8192;
 
-/// A bounded log of records. See the module for its lock and its wake-ups.
+/// A bounded log of records. The module documentation describes its locking and its wake-ups.
 #[pin_data]
 pub(crate) struct Log {
-    /// What its node does for files that do not say otherwise.
+    /// The initial style of files that are opened through its device node.
     style: Style,
-    /// Bytes of the text_max text that the ring holds.
+    /// Length in bytes of the longest text that fits the ring.
     text_max: usize,
-    /// A number that no other log has, now or after another load of the module.
+    /// A random number that identifies the log, also across module loads.
     id: u64,
     #[pin]
     state: SpinLock<State>,
-    /// The open files that have waiters for a record.
+    /// The relays of open files that have waiters.
     #[pin]
     queue: WaitQueue,
 }
@@ -110,13 +115,13 @@ struct State {
     ring: Ring<Memory, KVVec<IndexEntry>>,
 }
 
-/// How [`Log::append_entries`] ended.
+/// The reason why [`Log::append_entries`] stopped.
 pub(crate) enum BatchEnd {
-    /// What is left is no whole entry, or nothing.
+    /// The rest of the data is empty or an incomplete entry.
     Incomplete,
-    /// The next entry was not taken.
+    /// The next entry was rejected with this error.
     Rejected(Error),
-    /// Enough for the time that the lock may be held.
+    /// `LOCKED_MAX` bytes were stored while the lock was held.
     LimitReached,
 }
 
@@ -133,33 +138,33 @@ impl State {
 
 /// The target of a seek.
 pub(crate) enum SeekTarget {
-    /// Before the oldest record.
+    /// The position before the oldest record.
     Oldest,
-    /// After the last record that was cleared.
+    /// The position after the last cleared record.
     Cleared,
-    /// After the newest record.
+    /// The position after the newest record.
     Next,
-    /// Before the record with this sequence number, as [`Ring::position_of_seq`].
+    /// The position before the record with this sequence number; see [`Ring::position_of_seq`].
     Seq(u64),
-    /// Before the first record of this time or later, as [`Ring::position_of_time`].
+    /// The position before the first record with this timestamp or a later one; see
+    /// [`Ring::position_of_time`].
     Time(u64),
 }
 
 impl Log {
-    /// Makes an empty log, with all the memory it will ever use.
+    /// Creates an empty log and allocates all its memory.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` when the machine does not have that memory to spare.
+    /// `ENOMEM`: the memory cannot be allocated.
     pub(crate) fn new(config: &LogConfig) -> Result<impl PinInit<Self, Error>> {
         let capacity = config.capacity;
-        let refused = |_: &AllocError| {
-            pr_err!("capacity={capacity}: the machine cannot allocate that much memory\n")
-        };
-        let memory = Memory::new(capacity).inspect_err(refused)?;
+        let log_error =
+            |_: &AllocError| pr_err!("capacity={capacity}: cannot allocate this much memory\n");
+        let memory = Memory::new(capacity).inspect_err(log_error)?;
         let flags = GFP_KERNEL | __GFP_NOWARN;
         let index = KVVec::from_elem(IndexEntry::default(), index_len(capacity), flags)
-            .inspect_err(refused)?;
+            .inspect_err(log_error)?;
         let ring = Ring::new(memory, index, config.policy);
         let (style, id) = (config.style, random::random_u64());
         let text_max = capacity - HEADER_SIZE;
@@ -172,19 +177,19 @@ impl Log {
         }))
     }
 
-    /// Appends a record with the current time, and wakes waiters.
+    /// Appends a record with the current time and wakes waiters.
     ///
     /// # Errors
     ///
-    /// `ENOSPC`: the log is full and its policy is to stop. `EMSGSIZE`: the record is larger than
-    /// the ring.
+    /// - `ENOSPC`: the log is full and its policy is to stop.
+    /// - `EMSGSIZE`: the record is larger than the ring.
     #[inline(always)]
     pub(crate) fn append(&self, priority: Priority, writer: Writer, text: &[u8]) -> Result {
         let mut state = self.state.lock();
         let oldest = state.ring.oldest();
         let header = Header {
             seq: 0,
-            // Under the lock, so that records are in the order of their times.
+            // Read with the lock held, so that sequence numbers and timestamps have the same order.
             time_ns: now(),
             text_len: 0,
             priority,
@@ -196,7 +201,7 @@ impl Log {
         Ok(())
     }
 
-    /// Appends a record that was written at the time in `header`, and wakes waiters. Errors as
+    /// Appends a record with the timestamp in `header` and wakes waiters. Fails like
     /// [`Log::append`].
     pub(crate) fn append_with_time(&self, header: Header, text: &[u8]) -> Result {
         let mut state = self.state.lock();
@@ -206,9 +211,12 @@ impl Log {
         Ok(())
     }
 
-    /// Appends the records of `entries` in `data`, and wakes waiters. Returns how many bytes of
-    /// `data` were stored, and what ended it: also that [`LOCKED_MAX`] bytes of the ring were
-    /// filled under the lock.
+    /// Appends the entries that `entries` parses from `data`, all with one timestamp, and wakes
+    /// waiters.
+    ///
+    /// Returns the number of bytes of `data` that were stored, and the reason why it stopped. It
+    /// stops after the entry that fills the [`LOCKED_MAX`]th byte of the ring, because the lock is
+    /// held throughout.
     pub(crate) fn append_entries(
         &self,
         writer: Writer,
@@ -252,8 +260,8 @@ impl Log {
         (taken, ended)
     }
 
-    /// Releases the lock after records were appended, and wakes waiters. `oldest` is the position
-    /// before the oldest record at the time before that.
+    /// Releases the lock after an append, and wakes waiters. `oldest` is the position before the
+    /// oldest record at the time before the append.
     fn wake_after_append(&self, state: SpinLockGuard<'_, State>, oldest: Position) {
         let dropped = state.ring.oldest() != oldest;
         drop(state);
@@ -264,10 +272,10 @@ impl Log {
         }
     }
 
-    /// Shows `each` the records from `from` on, in order, until it returns false or there are no
-    /// more.
+    /// Calls `each` for the records at and after `from`, in order, until it returns false or there
+    /// are no more records.
     ///
-    /// The lock is held all the time: `each` must not sleep, and has to end soon.
+    /// The lock is held during all calls: `each` must not sleep and must be short.
     #[inline(always)]
     pub(crate) fn for_each_from(
         &self,
@@ -284,12 +292,12 @@ impl Log {
         }
     }
 
-    /// Returns whether there is a record at or after `from`.
+    /// Returns whether a record at or after `from` exists.
     pub(crate) fn has_record(&self, from: Position) -> bool {
         from.seq() < self.state.lock().ring.next().seq()
     }
 
-    /// Returns the position at `target`.
+    /// Returns the position for `target`.
     ///
     /// # Errors
     ///
@@ -305,12 +313,12 @@ impl Log {
         }
     }
 
-    /// Marks all records as cleared, as [`Ring::clear`].
+    /// Marks all records as cleared; see [`Ring::clear`].
     pub(crate) fn clear(&self) {
         self.state.lock().ring.clear();
     }
 
-    /// Returns the state of the log now.
+    /// Returns the current state and counters of the log.
     pub(crate) fn info(&self) -> umsg_info {
         let ring = &self.state.lock().ring;
         let totals = ring.totals();
@@ -336,13 +344,13 @@ impl Log {
         }
     }
 
-    /// Returns the text_max text of one record in bytes. It may change at any time.
+    /// Returns the maximum length of the text of one record in bytes. It can change at any time.
     pub(crate) fn record_max(&self) -> usize {
-        // A log that was removed may be smaller than `record_max` allows for the others.
+        // A removed log no longer limits `record_max`, which can therefore be larger than its ring.
         config::record_max().min(self.text_max)
     }
 
-    /// Returns what its node does for files that do not say otherwise.
+    /// Returns the initial style of files that are opened through its device node.
     pub(crate) fn style(&self) -> Style {
         self.style
     }
@@ -354,7 +362,7 @@ impl HasQueue for Log {
     }
 }
 
-/// Returns the time for a record that is written now, in nanoseconds of `CLOCK_MONOTONIC`.
+/// Returns the timestamp of a record that is written now, in nanoseconds of `CLOCK_MONOTONIC`.
 pub(crate) fn now() -> u64 {
     Monotonic::ktime_get() as u64
 }
@@ -362,12 +370,14 @@ pub(crate) fn now() -> u64 {
 /// Size of the elements of [`Memory`] in bytes.
 const ELEMENT: usize = 64;
 
-/// The memory of a ring. Its elements are larger than a byte because the kernel crate fills a
-/// vector element by element, and much smaller than a page because the element is on the stack.
+/// The memory of a ring.
+///
+/// The elements are larger than a byte, because the kernel crate initialises a vector element by
+/// element. They are much smaller than a page, because it copies the element on the stack.
 struct Memory(VVec<[u8; ELEMENT]>);
 
 impl Memory {
-    /// Allocates `capacity` bytes, which must be whole pages, filled with zeros.
+    /// Allocates `capacity` bytes, a multiple of the page size, and fills them with zeros.
     fn new(capacity: usize) -> Result<Self, AllocError> {
         let flags = GFP_KERNEL | __GFP_NOWARN;
         VVec::from_elem([0; ELEMENT], capacity / ELEMENT, flags).map(Self)

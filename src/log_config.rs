@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The configuration of one log, and the values of the parameter `logs` that it is read from.
+//! The configuration of one log, as an item of the parameter `logs` describes it.
 
 #![deny(unsafe_code)]
 
@@ -25,41 +25,42 @@ use crate::{
     }, //
 };
 
-/// One log.
+/// The configuration of one log.
 pub(crate) struct LogConfig {
     /// Name of the device node in /dev.
     pub(crate) node: CString,
-    /// Memory for records, in bytes.
+    /// Size of the memory for records in bytes.
     pub(crate) capacity: usize,
-    /// What a full log does with a new record.
+    /// Whether a full log overwrites records or rejects new ones.
     pub(crate) policy: Policy,
     /// Permission bits of the device node.
     pub(crate) mode: u16,
-    /// What the device node does for files that do not say otherwise.
+    /// The initial style of files that are opened through the device node.
     pub(crate) style: Style,
-    /// Minor number of the device node; `None` for a free one.
+    /// Minor number of the device node, or `None` for a dynamic one.
     pub(crate) minor: Option<u8>,
 }
 
-/// Longest name of a log, in bytes.
+/// Maximum length of the name of a log in bytes.
 const NAME_MAX: usize = 32;
 
-/// Why there is no [`LogConfig`].
+/// The reason why an item of the parameter `logs` is rejected.
 pub(crate) enum LogConfigError {
-    /// This is wrong with what was given.
+    /// The item is invalid; the text says why.
     Invalid(&'static str),
-    /// There is no memory for it.
+    /// An allocation failed.
     Memory,
 }
 
 impl LogConfig {
-    /// Reads `NAME[:CAPACITY][:POLICY][:MODE][:STYLE]`, in any order after the name; what is not
-    /// given is as for the `default` log. The node has no minor number of its own yet.
+    /// Parses `NAME[:CAPACITY][:POLICY][:MODE][:STYLE]`. The fields after the name can be in any
+    /// order. A missing field has the value of the `default` log. The minor number is dynamic.
     pub(crate) fn parse(item: &str, default: &Self) -> core::result::Result<Self, LogConfigError> {
         let mut fields = item.split(':');
         let name = fields.next().unwrap_or("");
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(good) {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(is_allowed) {
             return Err(LogConfigError::Invalid(
                 "a name must be 1 to 32 letters, digits, '_', '-' or '.'",
             ));
@@ -82,17 +83,19 @@ impl LogConfig {
             } else if let Some(given) = parse_value::<Size>(text) {
                 if !given.is_within("4K", "1T") {
                     return Err(LogConfigError::Invalid(
-                        "the capacity must be from 4K to 1T, and a mode begins with 0,",
+                        "the capacity must be from 4K to 1T (a mode begins with 0)",
                     ));
                 }
                 capacity.replace(given).is_none()
             } else {
                 return Err(LogConfigError::Invalid(
-                    "there is neither a capacity, a policy, a mode nor a style",
+                    "expected a capacity, a policy, a mode or a style",
                 ));
             };
             if !is_first {
-                return Err(LogConfigError::Invalid("there are two values of a kind"));
+                return Err(LogConfigError::Invalid(
+                    "duplicate capacity, policy, mode or style",
+                ));
             }
         }
         let capacity = capacity.unwrap_or(Size(default.capacity));
@@ -106,35 +109,43 @@ impl LogConfig {
         })
     }
 
-    /// Returns the name of the log, if it is not the default one.
+    /// Returns the name of the log, or `None` for the default log.
     pub(crate) fn name(&self) -> Option<&[u8]> {
         self.node.to_bytes().strip_prefix(b"umsg-")
     }
 
-    /// Gives the log a minor number of its own, if the `others`, of which the first is the default
-    /// log, have one. Fails, and says why, if there is none left or its name is taken.
-    pub(crate) fn fit_among<'a>(
-        &mut self,
-        others: impl Iterator<Item = &'a Self> + Clone,
+    /// Fails with the reason if one of the `others` has the same name.
+    pub(crate) fn check_name<'a>(
+        &self,
+        mut others: impl Iterator<Item = &'a Self>,
     ) -> core::result::Result<(), &'static str> {
-        if others.clone().any(|other| *other.node == *self.node) {
-            return Err("the name is there twice");
-        }
-        if let Some(first) = others.clone().next().and_then(|default| default.minor) {
-            let is_free = |minor: &u8| others.clone().all(|other| other.minor != Some(*minor));
-            let free = (first..=Minor::MAX).find(is_free);
-            self.minor = Some(free.ok_or("there is no minor number left for it")?);
+        if others.any(|other| *other.node == *self.node) {
+            return Err("duplicate log name");
         }
         Ok(())
     }
 
-    /// Returns whether the log holds a record of `record_max`.
+    /// Assigns the next free minor number if the default log, the first of the `others`, has one.
+    /// Fails with the reason if no number is free.
+    pub(crate) fn assign_minor<'a>(
+        &mut self,
+        others: impl Iterator<Item = &'a Self> + Clone,
+    ) -> core::result::Result<(), &'static str> {
+        if let Some(first) = others.clone().next().and_then(|default| default.minor) {
+            let is_free = |minor: &u8| others.clone().all(|other| other.minor != Some(*minor));
+            let free = (first..=Minor::MAX).find(is_free);
+            self.minor = Some(free.ok_or("no free minor number up to 254")?);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a record of `record_max` bytes fits the log.
     pub(crate) fn fits_record_max(&self) -> bool {
         record::stored_size(record_max()) <= self.capacity
     }
 }
 
-/// Returns the value that `text` is, if it is one of its kind.
+/// Parses `text` as a value of type `V`. Returns `None` if it is not valid.
 pub(crate) fn parse_value<V: ParamValue>(text: &[u8]) -> Option<V> {
     let mut value = V::INIT;
     value.parse_from(text).then_some(value)
@@ -145,7 +156,7 @@ pub(crate) fn parse_value<V: ParamValue>(text: &[u8]) -> Option<V> {
 mod tests {
     use super::*;
 
-    /// Returns the default log, from which named ones take what they do not say.
+    /// Returns a default log for the tests.
     fn default_log() -> Result<LogConfig> {
         Ok(LogConfig {
             node: CString::try_from_fmt(fmt!("umsg"))?,
@@ -157,8 +168,10 @@ mod tests {
         })
     }
 
+    /// Checks that a missing field has the value of the default log, and that the fields can be in
+    /// any order.
     #[test]
-    fn fields_left_out_are_the_default_logs() -> Result {
+    fn missing_fields_are_inherited() -> Result {
         let default = default_log()?;
         for item in ["app", "app:", "app::", "app:::", "app:1M:overwrite:0600"] {
             let log = LogConfig::parse(item, &default).map_err(|_| EINVAL)?;
@@ -178,10 +191,11 @@ mod tests {
         Ok(())
     }
 
+    /// Checks the accepted characters and lengths of a name, and that duplicates are rejected.
     #[test]
-    fn names_at_their_bounds() -> Result {
+    fn name_bounds() -> Result {
         let default = default_log()?;
-        for (name, good) in [
+        for (name, is_valid) in [
             ("", false),
             ("a", true),
             ("A.b-c_9", true),
@@ -191,23 +205,25 @@ mod tests {
             ("12345678901234567890123456789012", true),
             ("123456789012345678901234567890123", false),
         ] {
-            assert_eq!(LogConfig::parse(name, &default).is_ok(), good);
+            assert_eq!(LogConfig::parse(name, &default).is_ok(), is_valid);
         }
         let others = [
             default,
             LogConfig::parse("twice", &default_log()?).map_err(|_| EINVAL)?,
         ];
-        for (name, good) in [("twice", false), ("Twice", true)] {
+        for (name, is_valid) in [("twice", false), ("Twice", true)] {
             let mut log = LogConfig::parse(name, &others[0]).map_err(|_| EINVAL)?;
-            assert_eq!(log.fit_among(others.iter()).is_ok(), good);
+            assert_eq!(log.check_name(others.iter()).is_ok(), is_valid);
+            assert!(log.assign_minor(others.iter()).is_ok());
             assert_eq!(log.minor, None);
         }
         Ok(())
     }
 
-    /// A log gets the lowest number from that of the default log on that is free.
+    /// Checks that a log gets the lowest free minor number above that of the default log, and is
+    /// rejected if there is none.
     #[test]
-    fn minors_are_free_ones() -> Result {
+    fn minor_is_lowest_free() -> Result {
         let mut others = KVec::new();
         for (name, minor) in [("umsg", 252), ("a", 254)] {
             let mut log = default_log()?;
@@ -216,16 +232,17 @@ mod tests {
             others.push(log, GFP_KERNEL)?;
         }
         let mut log = LogConfig::parse("b", &others[0]).map_err(|_| EINVAL)?;
-        assert!(log.fit_among(others.iter()).is_ok());
+        assert!(log.assign_minor(others.iter()).is_ok());
         assert_eq!(log.minor, Some(253));
         others.push(log, GFP_KERNEL)?;
         let mut log = LogConfig::parse("c", &others[0]).map_err(|_| EINVAL)?;
-        assert!(log.fit_among(others.iter()).is_err());
+        assert!(log.assign_minor(others.iter()).is_err());
         Ok(())
     }
 
+    /// Checks that fields that are out of bounds, unknown or duplicate are rejected.
     #[test]
-    fn values_out_of_bounds() -> Result {
+    fn invalid_fields() -> Result {
         let default = default_log()?;
         for item in [
             "a:4095",

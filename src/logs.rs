@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The logs of the loaded module, each behind its device node, and how they come and go while it is
-//! loaded.
+//! The logs of the loaded module, each with its device node. Logs are added and removed at run time
+//! through the parameter `logs`.
 //!
 //! # Locking
 //!
-//! [`LOGS`] is a mutex. It is held while nodes are registered and unregistered, so before the
-//! kernel's `misc_mtx`. Changes come from a write to the parameter `logs`, with the parameter lock
-//! held. The unloading takes only the mutex: a change that comes after it finds no logs.
+//! [`LOGS`] is a mutex. A write to the parameter `logs` holds it while it registers or unregisters
+//! a device node. A write before the end of `init` or after the start of the unloading finds no
+//! logs and fails.
+//!
+//! Lock order: the parameter lock, then [`LOGS`], then `misc_mtx` of the kernel.
 
 #![deny(unsafe_code)]
 
@@ -39,7 +41,7 @@ use crate::{
     }, //
 };
 
-/// The logs: the default one first, then the named ones.
+/// The default log, then the named logs.
 pub(crate) struct Logs(KVec<Node>);
 
 global_mutex! {
@@ -49,23 +51,23 @@ global_mutex! {
     static LOGS: Option<Logs> = None;
 }
 
-/// Initialises the lock of the logs. The module's `init` calls this first. A write to a parameter
-/// that comes before it fails with `ENODEV`.
+/// Initialises the lock of the logs. The module's `init` calls this first; a write to a parameter
+/// before that fails with `ENODEV`.
 pub(crate) fn init() {
     LOGS.init();
 }
 
-/// Lets writes to the parameter `logs` change these logs.
+/// Stores the logs of the module, so that writes to the parameter `logs` can change them.
 ///
 /// # Errors
 ///
-/// `ENODEV`: [`init`] was not called.
+/// `ENODEV`: [`init`] was not called before.
 pub(crate) fn set(logs: Logs) -> Result {
     *LOGS.lock().ok_or(ENODEV)? = Some(logs);
     Ok(())
 }
 
-/// Takes the logs, for the unloading; `None` if they were not set.
+/// Removes and returns the logs when the module is unloaded. Returns `None` if they were not set.
 pub(crate) fn take() -> Option<Logs> {
     LOGS.lock()?.take()
 }
@@ -77,7 +79,7 @@ struct Node {
 }
 
 impl Node {
-    /// Registers the node of a log.
+    /// Registers the device node of `log`.
     fn new(config: LogConfig, log: Arc<Log>) -> Result<Self> {
         let device = MiscDevice::register(&config.node, config.minor, config.mode, log);
         let device = KBox::pin_init(device, GFP_KERNEL)?;
@@ -86,14 +88,16 @@ impl Node {
 }
 
 impl Logs {
-    /// Makes the logs of `config`, and registers a node for each.
+    /// Creates the logs of `config` and registers a device node for each.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`: there is no memory for all of them. `EBUSY`: a minor number is taken.
+    /// - `ENOMEM`: not enough memory.
+    /// - `EBUSY`: a minor number is in use.
     pub(crate) fn new(config: Config) -> Result<Self> {
         let configs = config.into_logs();
-        // All memory first: registering comes last, because a node can be seen at once.
+        // Allocate all logs before the first device node is registered, because a node is visible
+        // at once.
         let mut ready = KVec::with_capacity(configs.len(), GFP_KERNEL)?;
         for config in &configs {
             ready.push(Arc::pin_init(Log::new(config)?, GFP_KERNEL)?, GFP_KERNEL)?;
@@ -103,7 +107,7 @@ impl Logs {
             let minor = config.minor;
             let node = Node::new(config, log).inspect_err(|error| {
                 if let (Some(minor), true) = (minor, *error == EBUSY) {
-                    pr_err!("minor={minor}: another device has this number\n");
+                    pr_err!("minor={minor}: this number is used by another device\n");
                 }
             })?;
             logs.push(node, GFP_KERNEL)?;
@@ -111,7 +115,8 @@ impl Logs {
         Ok(Self(logs))
     }
 
-    /// Returns how many records were written to the logs, and how many of them were overwritten.
+    /// Returns the number of records that were written to the current logs, and the number of them
+    /// that were overwritten.
     pub(crate) fn totals(&self) -> (u64, u64) {
         self.0.iter().fold((0, 0), |(written, dropped), log| {
             let info = log.device.node().info();
@@ -122,20 +127,23 @@ impl Logs {
         })
     }
 
-    /// Adds the log `item` (`NAME[:...]`). Fails, and says why.
+    /// Adds the log `item` (`NAME[:...]`).
     fn add(&mut self, item: &str) -> Result<(), LogConfigError> {
         let configs = self.0.iter().map(|log| &log.config);
         let default = configs.clone().next().ok_or(LogConfigError::Memory)?;
         let mut config = LogConfig::parse(item, default)?;
-        config.fit_among(configs).map_err(LogConfigError::Invalid)?;
+        config
+            .check_name(configs.clone())
+            .and_then(|()| config.assign_minor(configs))
+            .map_err(LogConfigError::Invalid)?;
         if config.capacity > memory::available() {
             return Err(LogConfigError::Invalid(
-                "the machine has not that much memory to spare",
+                "not enough memory for this capacity",
             ));
         }
         if !config.fits_record_max() {
             return Err(LogConfigError::Invalid(
-                "a record of record_max does not fit",
+                "the capacity is too small for a record of record_max bytes",
             ));
         }
         let add = || -> Result {
@@ -145,38 +153,39 @@ impl Logs {
             Ok(())
         };
         add().map_err(|error| match error {
-            EBUSY => LogConfigError::Invalid("another device has its minor number"),
+            EBUSY => LogConfigError::Invalid("its minor number is used by another device"),
             _ => LogConfigError::Memory,
         })?;
         self.set_record_max_limit();
         Ok(())
     }
 
-    /// Has `record_max` stay within what the smallest log holds.
+    /// Limits `record_max` to records that fit the smallest log.
     fn set_record_max_limit(&self) {
         let capacities = self.0.iter().map(|log| log.config.capacity);
         config::set_record_max_limit(capacities.min().unwrap_or(usize::MAX));
     }
 
-    /// Removes the log `name`. A program that has it open keeps it until it closes it.
+    /// Removes the log `name` and its device node. Open files keep the log until they are released.
     fn remove(&mut self, name: &str) -> Result<(), LogConfigError> {
         let is_it = |log: &Node| log.config.name() == Some(name.as_bytes());
         let at = self.0.iter().position(is_it);
         at.and_then(|at| self.0.remove(at).ok())
-            .ok_or(LogConfigError::Invalid("there is no such log"))?;
+            .ok_or(LogConfigError::Invalid("no such log"))?;
         self.set_record_max_limit();
         Ok(())
     }
 }
 
-/// Changes the logs and the parameter `logs`, which is `list`, as `given` says: `+NAME[:...]` adds
-/// a log, `-NAME` removes one. A change that fails has its line in the kernel log, as a load has:
-/// only root can make it.
+/// Handles a write of `given` to the parameter `logs`, whose value is `list`: `+NAME[:...]` adds a
+/// log, `-NAME` removes one. A rejected change is logged with one line in the kernel log, as a
+/// rejected value at load is; only root can write the parameter.
 ///
 /// # Errors
 ///
-/// `EINVAL`: it is neither of them, or the log cannot be as it was asked for. `ENOMEM`: there is no
-/// memory for it. `ENODEV`: the module is being unloaded.
+/// - `EINVAL`: `given` has another form, or the log is invalid.
+/// - `ENOMEM`: not enough memory.
+/// - `ENODEV`: the module is being loaded or unloaded.
 pub(crate) fn change(list: &mut AsciiStr<LOGS_MAX>, given: &[u8]) -> Result {
     let mut logs = LOGS.lock().ok_or(ENODEV)?;
     let logs = logs.as_mut().ok_or(ENODEV)?;
@@ -212,7 +221,8 @@ pub(crate) fn change(list: &mut AsciiStr<LOGS_MAX>, given: &[u8]) -> Result {
     }
 }
 
-/// Writes a list of `items` into `list`, whose memory must be there.
+/// Appends `items` to `list`, separated by commas. Does not allocate if `list` has the spare
+/// capacity.
 fn join<'a>(
     list: &mut KVVec<u8>,
     items: impl Iterator<Item = &'a str>,
@@ -220,9 +230,7 @@ fn join<'a>(
     for item in items {
         let comma = if list.is_empty() { "" } else { "," };
         if list.len() + comma.len() + item.len() > LOGS_MAX {
-            return Err(LogConfigError::Invalid(
-                "the list of logs would be too long",
-            ));
+            return Err(LogConfigError::Invalid("the list of logs is too long"));
         }
         for part in [comma, item] {
             list.extend_from_slice(part.as_bytes(), GFP_KERNEL)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ABI, as `uapi/umsg.h` declares it for user programs. Names and fields are those of the
-//! header.
+//! The ABI that `uapi/umsg.h` declares for user programs. Names and fields are those of the header.
 //!
-//! The same file compiles on the host, where `tests/abi` holds it against the header. The records
-//! of the binary form are in `record.rs`.
+//! This file also compiles on the host, where `tests/abi` compares it with the header. The
+//! structures of the binary format are in `pure/record.rs` and `pure/entry.rs`.
 
 use kernel::{
     ioctl::{
@@ -16,7 +15,7 @@ use kernel::{
 };
 use zerocopy_derive::Immutable;
 
-/// What the numbers of all ioctls have in common.
+/// The type (magic) of all ioctl numbers.
 pub(crate) const UMSG_IOC_MAGIC: u32 = 0xe6;
 
 /// Gets the state and counters of the log, a [`umsg_info`].
@@ -24,11 +23,11 @@ pub(crate) const UMSG_IOC_INFO: u32 = _IOR::<umsg_info>(UMSG_IOC_MAGIC, 0);
 /// Marks all records as cleared.
 pub(crate) const UMSG_IOC_CLEAR: u32 = _IO(UMSG_IOC_MAGIC, 1);
 
-/// Gets the options of the file, a set of `UMSG_OPTION_*`.
+/// Gets the option bits of the file, `UMSG_OPTION_*`.
 pub(crate) const UMSG_IOC_GET_OPTIONS: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 2);
-/// Sets the options of the file.
+/// Sets the option bits of the file.
 pub(crate) const UMSG_IOC_SET_OPTIONS: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 3);
-/// Gets the style of the file, `UMSG_STYLE_*`, which [`Style`](crate::pure::style::Style) has.
+/// Gets the style of the file, `UMSG_STYLE_*`; see [`Style`](crate::pure::style::Style).
 pub(crate) const UMSG_IOC_GET_STYLE: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 4);
 /// Sets the style of the file.
 pub(crate) const UMSG_IOC_SET_STYLE: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 5);
@@ -36,19 +35,19 @@ pub(crate) const UMSG_IOC_SET_STYLE: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 5);
 pub(crate) const UMSG_IOC_SEEK_SEQ: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 6);
 /// Seeks to a time.
 pub(crate) const UMSG_IOC_SEEK_TIME: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 7);
-/// Gets the size of the next record.
+/// Gets the buffer size that the next read needs.
 pub(crate) const UMSG_IOC_NEXT_SIZE: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 8);
 
-/// Reads are in binary form.
+/// Reads use the binary format.
 pub(crate) const UMSG_OPTION_BINARY_READ: u32 = 1 << 0;
-/// Writes are in binary form.
+/// Writes use the binary format.
 pub(crate) const UMSG_OPTION_BINARY_WRITE: u32 = 1 << 1;
-/// All options there are.
+/// All option bits.
 pub(crate) const UMSG_OPTIONS: u32 = UMSG_OPTION_BINARY_READ | UMSG_OPTION_BINARY_WRITE;
 
 /// A full log drops its oldest records.
 pub(crate) const UMSG_POLICY_OVERWRITE: u32 = 0;
-/// A full log refuses new records.
+/// A full log rejects new records.
 pub(crate) const UMSG_POLICY_STOP: u32 = 1;
 
 /// `struct umsg_info`. [`IntoBytes`] proves that it has no padding.

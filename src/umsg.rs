@@ -2,7 +2,7 @@
 
 //! umsg: a bounded record log in kernel memory behind a character device.
 //!
-//! This file is a table of contents: what the crate holds and what the module registers.
+//! This file lists the modules of the crate and registers the device nodes.
 
 mod pure;
 mod sys;
@@ -36,7 +36,7 @@ module! {
 
 /// The loaded module.
 struct Umsg {
-    /// Say nothing at unload.
+    /// Log no line when the module is unloaded.
     quiet: bool,
 }
 
@@ -47,7 +47,7 @@ impl kernel::Module for Umsg {
         let quiet = config.quiet();
         let ready = CString::try_from_fmt(fmt!("/dev/umsg is ready: {config}"))?;
         logs::set(Logs::new(config)?)?;
-        // Nothing can fail any more.
+        // From here on, `init` cannot fail.
         miscdevice::enable_open();
         if !quiet {
             pr_info!("{}\n", ready.to_str().unwrap_or(""));

@@ -252,7 +252,7 @@ fn minors() {
     }
     let mut log = Messages::from_now();
     assert!(change("+f").is_err());
-    assert_eq!(log.of_umsg(), ["logs=+f: there is no minor number left for it"]);
+    assert_eq!(log.of_umsg(), ["logs=+f: no free minor number up to 254"]);
     // A node of one's own reaches the log that has its number.
     let device = nix::sys::stat::makedev(10, 252);
     let (kind, mode) = (nix::sys::stat::SFlag::S_IFCHR, nix::sys::stat::Mode::S_IRUSR);
@@ -270,7 +270,7 @@ fn minors() {
     assert_refused(
         &["minor=254", "logs=a"],
         INVALID,
-        "logs=a: there is no minor number left for it in 'a'",
+        "logs=a: no free minor number up to 254 in 'a'",
     );
 }
 
@@ -279,12 +279,12 @@ fn together() {
     assert_refused(
         &["capacity=64K", "record_max=64K"],
         INVALID,
-        "record_max=65536: such a record takes 65592 bytes, and /dev/umsg has 65536",
+        "record_max=65536: a record of this size needs 65592 bytes, /dev/umsg has 65536",
     );
     assert_refused(
         &["record_max=8K", "logs=small:4K"],
         INVALID,
-        "record_max=8192: such a record takes 8248 bytes, and /dev/umsg-small has 4096",
+        "record_max=8192: a record of this size needs 8248 bytes, /dev/umsg-small has 4096",
     );
     // Several bad ones: one line, and nothing is half done.
     assert_refused(&["capacity=1", "mode=9", "policy=none"], INVALID, ": must be ");
@@ -567,7 +567,7 @@ fn too_much_memory() {
         assert_refused(
             &parameters,
             "Cannot allocate memory",
-            "bytes for all logs, the machine has ",
+            "capacity: not enough memory: the logs need ",
         );
     }
     // The machine is none the worse for it.
