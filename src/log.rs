@@ -223,7 +223,7 @@ impl Log {
         data: &[u8],
         entries: &mut impl EntryParser,
     ) -> (usize, BatchEnd) {
-        let mut taken = 0;
+        let mut consumed = 0;
         let mut stored = 0;
         let mut state = self.state.lock();
         let oldest = state.ring.oldest();
@@ -232,7 +232,7 @@ impl Log {
             if stored >= LOCKED_MAX {
                 break BatchEnd::LimitReached;
             }
-            match entries.parse(&data[taken..]) {
+            match entries.parse(&data[consumed..]) {
                 Ok(entry) => {
                     let header = Header {
                         seq: 0,
@@ -246,7 +246,7 @@ impl Log {
                         break BatchEnd::Rejected(error);
                     }
                     entries.entry_stored(&entry);
-                    taken += entry.size;
+                    consumed += entry.size;
                     stored += stored_size(entry.text.len());
                 }
                 Err(EntryError::Incomplete) => break BatchEnd::Incomplete,
@@ -254,10 +254,10 @@ impl Log {
                 Err(EntryError::TooLong) => break BatchEnd::Rejected(EMSGSIZE),
             }
         };
-        if taken > 0 {
+        if consumed > 0 {
             self.wake_after_append(state, oldest);
         }
-        (taken, ended)
+        (consumed, ended)
     }
 
     /// Releases the lock after an append, and wakes waiters. `oldest` is the position before the

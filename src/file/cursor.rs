@@ -9,16 +9,17 @@ use crate::pure::ring::Position;
 pub(super) struct Cursor {
     /// The position before the record that is read next.
     pub(super) position: Position,
-    /// Number of lost records that its reads have reported.
+    /// The number of lost records that reads of this file have reported.
     pub(super) lost: u64,
 }
 
 impl Cursor {
-    /// Returns the cursor at `position`, with `lost` more records reported as lost.
+    /// Returns a cursor at `position` that has reported `lost` more lost records.
     pub(super) fn advanced_to(self, position: Position, lost: u64) -> Self {
         Self {
             position,
-            // After each seek back, the same loss is reported again.
+            // Saturate: a reader that repeatedly seeks back to overwritten records counts the same
+            // loss each time.
             lost: self.lost.saturating_add(lost),
         }
     }
@@ -29,7 +30,7 @@ impl Cursor {
 mod tests {
     use super::*;
 
-    /// Checks that the count of a reader that seeks back again and again does not overflow.
+    /// Checks that the number of lost records saturates if it would overflow.
     #[test]
     fn losses_are_counted_to_their_end() {
         let mut cursor = Cursor {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One open file of a log: its options, its style, its read position, and what was written to it
-//! since the last newline.
+//! An open file description of a log ("file" in this folder): its options, its style, its read
+//! position, and the incomplete line that was written to it.
 
 #![deny(unsafe_code)]
 
@@ -47,22 +47,22 @@ use self::{
     stream::Stream, //
 };
 
-/// The options of an open file: a set of `UMSG_OPTION_*` of `uapi/umsg.h`.
+/// The option bits of an open file, `UMSG_OPTION_*` of `uapi/umsg.h`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Options(u32);
 
 impl Options {
-    /// Returns the options that a program gave; `None` if they have undefined bits.
+    /// Checks the option bits from user space. Returns `None` if an unknown bit is set.
     pub(crate) fn new(bits: u32) -> Option<Self> {
         (bits & !uapi::UMSG_OPTIONS == 0).then_some(Self(bits))
     }
 
-    /// Returns the bits of the set.
+    /// Returns the option bits.
     pub(crate) fn bits(self) -> u32 {
         self.0
     }
 
-    /// Returns whether `option` is in the set.
+    /// Returns whether the bit `option` is set.
     pub(crate) fn has(self, option: u32) -> bool {
         self.0 & option != 0
     }
@@ -71,13 +71,13 @@ impl Options {
 /// An open file of a log.
 #[pin_data]
 pub(crate) struct LogFile {
-    /// The waiters of this open file; it also holds the log.
+    /// The waiters of this file, and the reference to the log.
     #[pin]
     relay: Relay<Log>,
-    /// Effective user id of the task that opened it, as the kernel holds it.
+    /// Effective user id of the task that opened the file, in the initial user namespace.
     opener: u32,
     options: Atomic<u32>,
-    /// A [`Style`], by its number.
+    /// The number of a [`Style`].
     style: Atomic<u32>,
     #[pin]
     cursor: SpinLock<Cursor>,
@@ -85,7 +85,7 @@ pub(crate) struct LogFile {
     stream: Stream,
 }
 
-/// Returns the events that a file of this style reports when there is something to read.
+/// Returns the events that wake the waiters of a file with this style.
 fn events(style: Style) -> PollEvents {
     PollEvents::READABLE | PollEvents::PRIORITY | PollEvents::ERROR.when(style != Style::Lines)
 }
@@ -97,8 +97,8 @@ pub(crate) fn alloc_buffer(size: usize) -> Result<KVVec<u8>> {
 }
 
 impl LogFile {
-    /// Creates an open file of `log`, before its oldest record, for a task with the effective user
-    /// id `opener`, as the kernel holds it.
+    /// Creates an open file of `log`, with the read position before the oldest record. `opener` is
+    /// the effective user id of the opening task in the initial user namespace.
     pub(crate) fn new(log: Arc<Log>, opener: u32) -> impl PinInit<Self, Error> {
         let cursor = Cursor {
             position: Position::overwritten(log.info().oldest_seq),
@@ -120,22 +120,23 @@ impl LogFile {
         self.relay.source()
     }
 
-    /// Returns the waiters of this open file.
+    /// Returns the waiters of this file.
     pub(crate) fn relay(&self) -> &Relay<Log> {
         &self.relay
     }
 
-    /// Returns the options of the file.
+    /// Returns the option bits of the file.
     pub(crate) fn options(&self) -> Options {
         Options(self.options.load(Relaxed))
     }
 
-    /// Sets the options for the calls that begin from now on.
+    /// Sets the option bits for calls that start afterwards.
     pub(crate) fn set_options(&self, options: Options) {
         self.options.store(options.0, Relaxed);
     }
 
-    /// Returns the effective user id of the task that opened the file, as the kernel holds it.
+    /// Returns the effective user id of the task that opened the file, in the initial user
+    /// namespace.
     pub(crate) fn opener(&self) -> u32 {
         self.opener
     }
@@ -145,31 +146,31 @@ impl LogFile {
         Style::new(self.style.load(Relaxed)).unwrap_or(Style::Lines)
     }
 
-    /// Sets the style for the calls that begin from now on.
+    /// Sets the style for calls that start afterwards.
     pub(crate) fn set_style(&self, style: Style) {
         self.style.store(style.number(), Relaxed);
         self.relay.set_mask(events(style));
     }
 
-    /// Returns what is written to the file in the style `lines`.
+    /// Returns the stream of lines that are written to the file.
     pub(crate) fn stream(&self) -> &Stream {
         &self.stream
     }
 
-    /// Moves to `target`. Records in between are skipped, not lost.
+    /// Moves the read position to `target`. The records in between do not count as lost.
     ///
     /// # Errors
     ///
-    /// `EINVAL` as [`Log::position`].
+    /// `EINVAL`: see [`Log::position`].
     pub(crate) fn seek(&self, target: SeekTarget) -> Result {
         let position = self.log().position(target)?;
         self.cursor.lock().position = position;
-        // Another thread may wait for a record at the old position.
+        // A reader of this file may sleep until there is a record at the old position.
         self.relay.wake(events(self.style()));
         Ok(())
     }
 
-    /// Returns the sequence number at the read position, and the number of lost records that reads
+    /// Returns the sequence number of the read position, and the number of lost records that reads
     /// of this file have reported.
     pub(crate) fn progress(&self) -> (u64, u64) {
         let cursor = *self.cursor.lock();

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the two ways of reading an open file, text and binary format, have in common.
+//! Reads of an open file: the code that text and binary format share.
 //!
-//! # Which reader gets a record
+//! # Concurrent reads
 //!
 //! Threads and processes that share an open file description share its cursor, and each record goes
-//! to one of them. No lock is held while a record is copied to the user. So a reader copies first,
-//! and then moves the cursor if it is still at the same position. If not, another reader of the
-//! file was faster or has sought, and this one starts again at the new position. (The user's buffer
-//! may then have bytes of the first try beyond the returned length.) A copy that fails moves
-//! nothing: the next read gets the record.
+//! to one of them. A read copies the record to user memory without a lock, and then advances the
+//! cursor only if the cursor has not moved. If another read or a seek moved it, the read retries
+//! from the new position. (The user buffer can then contain bytes of the first attempt after the
+//! returned length.) A read that fails to copy does not move the cursor, so that the next read gets
+//! the record.
 //!
-//! Lock order: the log's lock, then the cursor's.
+//! Lock order: the log's lock, then the cursor's lock.
 
 use kernel::prelude::*;
 
@@ -46,48 +46,48 @@ use super::{
     Options,
 };
 
-/// Size of the memory on the stack for the copy of one record, or of a few small ones.
+/// Size in bytes of the buffer on the stack, for one usual record or a few small ones.
 pub(super) const READ_STACK_SIZE: usize = 320;
 
-/// How one read works, from its beginning to its end.
+/// The parameters of one read, constant from its start to its end.
 #[derive(Clone, Copy)]
 pub(super) struct ReadParams {
-    /// The options of the file when the read began.
+    /// The option bits of the file at the start of the read.
     pub(super) options: Options,
-    /// Its style then.
+    /// The style of the file at the start of the read.
     pub(super) style: Style,
-    /// The read must not sleep.
+    /// Whether the read must fail with `EAGAIN` instead of sleeping.
     pub(super) nonblocking: bool,
 }
 
-/// The next record of a reader.
+/// The result of [`LogFile::copy_next`].
 pub(super) enum NextRecord {
-    /// It is in the buffer.
+    /// The record was copied into the buffer.
     Copied(RecordRef<'static>),
-    /// It needs a buffer of this size in bytes.
+    /// The record needs a buffer of this size in bytes.
     BufferTooSmall(usize),
-    /// There is none yet.
+    /// There is no record yet.
     None,
 }
 
 impl LogFile {
-    /// Reads the next record in text format, or as many as fit in binary format, and returns the
-    /// number of bytes.
+    /// Reads the next record in text format, or as many records as fit in binary format. Returns
+    /// the number of bytes.
     ///
     /// # Errors
     ///
-    /// None of these consumes the record, except where it says so.
+    /// An error does not consume the record, except `EINVAL` as described.
     ///
-    /// - `EAGAIN`: there is no record, and the read must not sleep;
-    /// - `ERESTARTSYS`: a signal is pending, and there is no record yet, or other readers of the
-    ///   file were faster each time;
-    /// - `EINVAL`: the record does not fit `dest`, not even without its text in text format. In the
-    ///   styles `kmsg` and `plain` it is consumed then, and counts as lost;
-    /// - `EFAULT`: `dest` cannot be written;
-    /// - `EPIPE`: records were lost, and the style is `kmsg` or `plain`; the next read gets the
-    ///   oldest record;
-    /// - `ENOMEM`: no memory for the copy of a large record;
-    /// - `EIO`: the record in the ring has no header, which is a bug.
+    /// - `EAGAIN`: there is no record, and the read must not sleep.
+    /// - `ERESTARTSYS`: a signal is pending, and either there is no record or other reads of the
+    ///   file moved the cursor first.
+    /// - `EINVAL`: `dest` is too small for the record; in text format, too small even if the text
+    ///   is cut. In the styles `kmsg` and `plain` the record is consumed and counts as lost.
+    /// - `EFAULT`: `dest` cannot be written.
+    /// - `EPIPE`: records were lost, and the style is `kmsg` or `plain`. The next read gets the
+    ///   oldest record.
+    /// - `ENOMEM`: no memory for the copy of a large record.
+    /// - `EIO`: the record in the ring has no valid header, which is a bug.
     pub(crate) fn read(&self, nonblocking: bool, dest: &mut Dest<'_, '_>) -> Result<usize> {
         if dest.remaining() == 0 {
             return Err(EINVAL);
@@ -104,7 +104,7 @@ impl LogFile {
         }
     }
 
-    /// Copies the record at `start` into `buffer`, and nothing else.
+    /// Replaces the contents of `buffer` with the first record at or after `start`.
     #[inline]
     pub(super) fn copy_next(&self, start: Cursor, buffer: &mut Buffer<'_>) -> NextRecord {
         let mut next = NextRecord::None;
@@ -120,7 +120,7 @@ impl LogFile {
         next
     }
 
-    /// Sleeps until there is a record at `start`, or the cursor has moved.
+    /// Sleeps until a record at or after `start` exists or the cursor is not at `start` any more.
     pub(super) fn wait(&self, start: Cursor, params: ReadParams) -> Result {
         if params.nonblocking {
             return Err(EAGAIN);
@@ -130,8 +130,12 @@ impl LogFile {
         })
     }
 
-    /// Fails with `EPIPE` in the styles `kmsg` and `plain`, once for a loss. Returns whether the
-    /// read continues with the record; if not, the read starts again.
+    /// Called if records were lost before `record`.
+    ///
+    /// In the style `lines`, returns true: the read continues with the record, which reports the
+    /// loss. In the styles `kmsg` and `plain`, moves the cursor past the lost records and fails
+    /// with `EPIPE`, so that each loss is reported once. Returns false if another read or a seek
+    /// moved the cursor first: the caller retries.
     pub(super) fn report_loss(
         &self,
         start: Cursor,
@@ -148,9 +152,11 @@ impl LogFile {
         Ok(false)
     }
 
-    /// Fails with `EINVAL` for a record that does not fit, which is consumed and counts as lost in
-    /// the styles `kmsg` and `plain`. If another reader of the file was faster, the read starts
-    /// again.
+    /// Called if the buffer is too small for `record`.
+    ///
+    /// Fails with `EINVAL`. In the styles `kmsg` and `plain`, also moves the cursor past the
+    /// record, which then counts as lost. Returns `Ok` if another read or a seek moved the cursor
+    /// first: the caller retries.
     #[cold]
     pub(super) fn skip(&self, start: Cursor, record: &RecordRef<'_>, params: ReadParams) -> Result {
         let after = start.advanced_to(record.end, record.lost.saturating_add(1));
@@ -160,7 +166,8 @@ impl LogFile {
         check_interrupted()
     }
 
-    /// Moves the cursor from `start` to `after`; returns false if it is not at `start` any more.
+    /// Moves the cursor from `start` to `after`. Returns false if the cursor is not at `start` any
+    /// more.
     pub(super) fn try_advance(&self, start: Cursor, after: Cursor) -> bool {
         let mut cursor = self.cursor.lock();
         let unmoved = *cursor == start;
@@ -170,8 +177,8 @@ impl LogFile {
         unmoved
     }
 
-    /// Returns the buffer size in bytes that the next read needs, or `None` if there is no record.
-    /// Fails with `ENOMEM` and `EIO` as [`LogFile::read`].
+    /// Returns the buffer size in bytes that the next read needs for the whole record, or `None` if
+    /// there is no record. Fails with `ENOMEM` and `EIO` like [`LogFile::read`].
     pub(crate) fn next_size(&self) -> Result<Option<usize>> {
         let params = ReadParams {
             options: self.options(),
@@ -179,7 +186,7 @@ impl LogFile {
             nonblocking: true,
         };
         let start = *self.cursor.lock();
-        // Count the escapes in a copy, not under the log's lock.
+        // The escapes are counted in a copy, so that the log's lock is not held meanwhile.
         let mut stack = uninit::<READ_STACK_SIZE>();
         let mut heap;
         let mut copy = Buffer::new(&mut stack);
@@ -204,8 +211,8 @@ impl LogFile {
     }
 }
 
-/// Called before a read starts again because another reader of the same file was faster. A signal
-/// ends a read that is never fast enough.
+/// Called before a read retries because another read or a seek moved the cursor first. Lets a
+/// signal interrupt a read that always loses this race.
 ///
 /// # Errors
 ///
@@ -219,8 +226,8 @@ pub(super) fn check_interrupted() -> Result {
 }
 
 impl ReadParams {
-    /// Returns the keys of the record `record` in text format. What an error reports is not among
-    /// them.
+    /// Returns the keys that follow the text of `record`. LOST is reported only in the style
+    /// `lines`, because the other styles report a loss by `EPIPE`.
     pub(super) fn keys(self, record: &RecordRef<'_>) -> Keys {
         match self.style {
             Style::Lines => Keys::All(record.lost),

@@ -36,7 +36,7 @@ use super::{
 };
 
 impl LogFile {
-    /// Reads as many records in binary format as fit.
+    /// Reads as many records in binary format as fit `dest`. Waits if there is none.
     pub(super) fn read_binary(&self, params: ReadParams, dest: &mut Dest<'_, '_>) -> Result<usize> {
         let namespaces = ReaderNamespaces::current();
         let mut stack = uninit::<READ_STACK_SIZE>();
@@ -47,13 +47,13 @@ impl LogFile {
             let start = *self.cursor.lock();
             let mut first = None::<RecordRef<'static>>;
             let mut after = start.position;
-            // Size of the record that did not fit.
+            // Size in bytes of the first record that does not fit; 0 if all records fit.
             let mut next_size = 0;
             records.clear();
             let capacity = records.remaining();
             let limit = capacity.min(dest.remaining());
             self.log().for_each_from(start.position, |stored| {
-                // The text with its padding, which is that of the frame.
+                // The padding of the stored text is also that of the binary record.
                 let (header, text) = stored.bytes.split_at(HEADER_SIZE);
                 first.get_or_insert(stored.detached());
                 let size = BINARY_HEADER_SIZE + text.len();
@@ -98,7 +98,7 @@ impl LogFile {
                     continue;
                 }
                 let all = next_size == 0 && records.len() < LOCKED_MAX;
-                // No signal cuts a read of a few KiB short.
+                // A pending signal does not end a read before it has `LOCKED_MAX` bytes.
                 let long = dest.written() >= LOCKED_MAX;
                 if all || !fits || long && current!().signal_pending() {
                     return Ok(dest.written());
@@ -110,7 +110,7 @@ impl LogFile {
                 self.skip(start, &first, params)?;
                 continue;
             }
-            // There are more records than this buffer has limit for.
+            // The buffer is too small for the remaining records. Continue with a larger one.
             let wanted = next_size.max(LOCKED_MAX.min(dest.remaining()));
             if wanted > capacity {
                 heap = match alloc_buffer(wanted) {

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is written to an open file in the style `lines`: a stream of bytes.
+//! Writes in the style `lines`: the bytes that are written to an open file are a stream.
 //!
-//! Each newline ends a record. The bytes after the last newline, the tail, stay with the open file
-//! until their newline comes, until another process or another user writes to the file, or until
-//! the file is released. A line that one write began and another one ended is a record of the last
-//! one, if both are of the same process and user. Otherwise the tail becomes a record of its own,
-//! with the identity and the time of the last write that added to it, so that nobody can end the
-//! line of another. C counterpart: `cont_add()` of older versions of `kernel/printk/printk.c`, and
+//! Each newline ends a record. The bytes after the last newline are a partial line, which stays
+//! with the open file until one of these events:
+//!
+//! - The same process with the same user id writes the rest of the line. The whole line becomes a
+//!   record with the identity and the time of this last write.
+//! - Another process or another user id writes to the file, or the file is released. The partial
+//!   line becomes a record with the identity and the time of the last write that added to it. So no
+//!   writer can complete the line of another writer.
+//!
+//! C counterparts: `cont_add()` of older versions of `kernel/printk/printk.c`, and
 //! `prb_reserve_in_last()` today.
 //!
-//! A write is atomic among others to the same open file up to [`LOCKED_MAX`] bytes, as to a pipe.
+//! Writes to the same open file are atomic up to [`LOCKED_MAX`] bytes, like writes to a pipe up to
+//! `PIPE_BUF`.
 //!
-//! Lock order: the tail's lock, which may sleep, then the log's.
+//! Lock order: the lock of the partial line, which may sleep, then the log's lock.
 
 use kernel::{
     alloc::flags::__GFP_NOWARN,
@@ -63,27 +68,27 @@ use crate::{
 #[cfg(doc)]
 use crate::log::LOCKED_MAX;
 
-/// The stream of an open file.
+/// The stream of lines that are written to an open file.
 #[pin_data]
 pub(crate) struct Stream {
-    /// Whether there is a partial line: spares most writes the lock.
+    /// Whether there is a partial line. Most writes read this flag instead of taking the lock.
     has_partial: Atomic<bool>,
     #[pin]
     partial: Mutex<PartialLine>,
 }
 
-/// What was written after the last newline.
+/// The bytes that were written after the last newline.
 struct PartialLine {
-    /// The bytes, with the priority in front of them if the line has one. No memory if there are
-    /// none.
+    /// The bytes, which start with the prefix `<N>` if the line has one. No memory is allocated if
+    /// there are none.
     bytes: KVVec<u8>,
-    /// The priority of the line whose beginning is stored already, if there is one.
+    /// The priority of the line, if its beginning was stored as a record before.
     continued: Option<Priority>,
-    /// Who left it; `None` if there is no partial line.
+    /// The last write that added to the partial line; `None` if there is no partial line.
     origin: Option<Origin>,
 }
 
-/// Who left a tail, and when.
+/// The writer, the process and the time of a write.
 #[derive(Clone, Copy)]
 struct Origin {
     writer: Writer,
@@ -105,16 +110,18 @@ impl Stream {
         })
     }
 
-    /// Stores the lines of `source` in `log` and keeps what follows the last newline. Copies by way
-    /// of `buffer`, in which the first bytes may be already. Returns how many bytes were taken.
+    /// Stores the lines of `source` in `log` and keeps the bytes after the last newline. Copies
+    /// them through `buffer`, which can already contain the first bytes. Returns the number of
+    /// bytes that were consumed.
     ///
     /// # Errors
     ///
-    /// Only if no byte was taken:
+    /// The write fails only if no byte was consumed:
     ///
-    /// - `EFAULT`: the source cannot be read;
-    /// - `ENOSPC`: the log is full and its policy is to stop;
-    /// - `ENOMEM`: no memory for what follows the last newline.
+    /// - `EFAULT`: the source cannot be read.
+    /// - `ENOSPC`: the log is full and its policy is to stop.
+    /// - `ENOMEM`: no memory for the partial line.
+    /// - `ERESTARTSYS`: a signal is pending.
     pub(crate) fn write(
         &self,
         log: &Log,
@@ -123,30 +130,30 @@ impl Stream {
         buffer: &mut Buffer<'_>,
         record_max: usize,
     ) -> Result<usize> {
-        let mut taken = 0;
+        let mut consumed = 0;
         let error = loop {
             if !user_buf::fill(buffer, source) {
                 break EFAULT;
             }
             let (more, result) = self.store(log, writer, buffer.as_slice(), record_max);
-            taken += more;
+            consumed += more;
             buffer.clear();
             match result {
                 Err(error) => break error,
-                Ok(()) if source.is_empty() => return Ok(taken),
+                Ok(()) if source.is_empty() => return Ok(consumed),
                 Ok(()) if current!().signal_pending() => break ERESTARTSYS,
                 Ok(()) => {}
             }
         };
-        if taken > 0 {
-            Ok(taken)
+        if consumed > 0 {
+            Ok(consumed)
         } else {
             Err(error)
         }
     }
 
-    /// Returns the priority and the text of `data` if it is one whole line, and nothing was left
-    /// before it.
+    /// Returns the priority and the text of `data` if it is exactly one line and there is no
+    /// partial line before it.
     #[inline]
     pub(crate) fn single_line<'a>(
         &self,
@@ -157,9 +164,10 @@ impl Stream {
         is_whole.then(|| record::parse_text(data))
     }
 
-    /// Takes `data`. Returns how many bytes of it were taken, and why no more.
+    /// Stores the lines of `data` and keeps the rest. Returns the number of bytes that were
+    /// consumed, and the error that stopped it.
     fn store(&self, log: &Log, writer: Writer, data: &[u8], record_max: usize) -> (usize, Result) {
-        // No line of it can be too long, and nothing is left after the last one.
+        // No partial line before or after `data`, and no line that exceeds `record_max`.
         if data.len() <= record_max && data.ends_with(b"\n") && !self.has_partial() {
             let mut lines = LineParser {
                 record_max,
@@ -178,11 +186,11 @@ impl Stream {
         self.has_partial.load(Acquire)
     }
 
-    /// Stores the tail as a record of who left it, if there is one.
+    /// Stores the partial line, if there is one, as a record of its writer.
     ///
     /// # Errors
     ///
-    /// `ENOSPC`: the log is full and its policy is to stop. The tail stays.
+    /// `ENOSPC`: the log is full and its policy is to stop. The partial line is kept.
     #[inline]
     pub(crate) fn flush(&self, log: &Log, record_max: usize) -> Result {
         if self.has_partial() {
@@ -202,7 +210,7 @@ impl Stream {
 }
 
 impl PartialLine {
-    /// As [`Stream::store`].
+    /// Implements [`Stream::store`] with the lock held.
     fn store(
         &mut self,
         log: &Log,
@@ -222,23 +230,23 @@ impl PartialLine {
             record_max,
             continued: self.continued,
         };
-        let mut taken = 0;
+        let mut consumed = 0;
         let mut result = Ok(());
-        // The tail is the beginning of the first line.
-        while result.is_ok() && !self.bytes.is_empty() && taken < data.len() {
-            let (more, added) = self.extend_and_store(log, writer, &data[taken..], &mut lines);
-            taken += more;
+        // The partial line is the beginning of the first line.
+        while result.is_ok() && !self.bytes.is_empty() && consumed < data.len() {
+            let (more, added) = self.extend_and_store(log, writer, &data[consumed..], &mut lines);
+            consumed += more;
             result = added;
         }
         if result.is_ok() && self.bytes.is_empty() {
-            let (more, stored) = append_lines(log, writer, &data[taken..], &mut lines);
-            taken += more;
+            let (more, stored) = append_lines(log, writer, &data[consumed..], &mut lines);
+            consumed += more;
             result = stored;
         }
-        if result.is_ok() && taken < data.len() {
-            result = self.extend(&data[taken..], record_max);
+        if result.is_ok() && consumed < data.len() {
+            result = self.extend(&data[consumed..], record_max);
             if result.is_ok() {
-                taken = data.len();
+                consumed = data.len();
             }
         }
         self.continued = lines.continued;
@@ -249,14 +257,15 @@ impl PartialLine {
         };
         if self.bytes.is_empty() && self.continued.is_none() {
             self.clear();
-        } else if taken > 0 {
+        } else if consumed > 0 {
             self.origin = Some(origin);
         }
-        (taken, result)
+        (consumed, result)
     }
 
-    /// Adds the beginning of `data` to the tail, and stores what becomes a whole record by that.
-    /// Returns how many bytes of `data` were taken: if none, the tail is as it was.
+    /// Adds bytes of `data` to the partial line, up to the first newline or the end of the next
+    /// record, and stores the records that are complete then. Returns the number of bytes of `data`
+    /// that were consumed, and the error that stopped it.
     fn extend_and_store(
         &mut self,
         log: &Log,
@@ -265,8 +274,8 @@ impl PartialLine {
         lines: &mut LineParser,
     ) -> (usize, Result) {
         let before = self.bytes.len();
-        let room = partial_max(lines.record_max).saturating_sub(before);
-        let more = &data[..room.min(data.len())];
+        let spare = partial_max(lines.record_max).saturating_sub(before);
+        let more = &data[..spare.min(data.len())];
         let more = find_newline(more).map_or(more, |end| &more[..=end]);
         if let Err(error) = self.extend(more, lines.record_max) {
             return (0, Err(error));
@@ -277,7 +286,7 @@ impl PartialLine {
                 (more.len(), Ok(()))
             }
             (stored, Err(error)) => {
-                // What was not stored of `more` is not taken.
+                // Remove the bytes of `more` that were not stored, because they are not consumed.
                 let kept = before.max(stored);
                 self.bytes.truncate(kept);
                 self.remove_front(stored);
@@ -286,23 +295,23 @@ impl PartialLine {
         }
     }
 
-    /// Adds `more` to the tail, in memory that is charged to the caller's memory cgroup.
+    /// Adds `more` to the partial line. The memory is charged to the memory cgroup of the caller.
     fn extend(&mut self, more: &[u8], record_max: usize) -> Result {
         let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
-        // Once for a line, however many writes it takes.
-        let most = partial_max(record_max).max(self.bytes.len() + more.len());
-        self.bytes.reserve(most - self.bytes.len(), flags)?;
+        // Reserve the memory for a whole record at once, because a line can take many writes.
+        let capacity = partial_max(record_max).max(self.bytes.len() + more.len());
+        self.bytes.reserve(capacity - self.bytes.len(), flags)?;
         self.bytes.extend_from_slice(more, flags)?;
         Ok(())
     }
 
-    /// Removes the first `count` bytes.
+    /// Removes the first `count` bytes of the partial line.
     fn remove_front(&mut self, count: usize) {
         self.bytes.copy_within(count.., 0);
         self.bytes.truncate(self.bytes.len() - count);
     }
 
-    /// As [`Stream::flush`].
+    /// Implements [`Stream::flush`] with the lock held.
     fn flush(&mut self, log: &Log, record_max: usize) -> Result {
         let Some(origin) = self.origin else {
             return Ok(());
@@ -330,7 +339,7 @@ impl PartialLine {
         Ok(())
     }
 
-    /// Forgets the tail, and frees its memory.
+    /// Removes the partial line and frees its memory.
     fn clear(&mut self) {
         self.bytes = KVVec::new();
         self.continued = None;
@@ -338,8 +347,8 @@ impl PartialLine {
     }
 }
 
-/// Appends the whole lines in `data`. Returns how many bytes of it were stored, and why no more if
-/// there are more.
+/// Appends the complete lines in `data`. Returns the number of bytes that were stored, and the
+/// error that stopped it.
 fn append_lines(log: &Log, writer: Writer, data: &[u8], lines: &mut LineParser) -> (usize, Result) {
     let mut stored = 0;
     loop {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writes: lines, single records, and records in binary format.
+//! Writes to an open file: lines, single records, and entries in binary format.
 
 use kernel::{
     iov::IovIterSource,
@@ -40,41 +40,55 @@ use super::{
     LogFile, //
 };
 
-/// A write of up to this many bytes is copied to the stack, a longer one to allocated memory, which
-/// the kernel fills with zeros first. Large enough for a small batch of entries.
+/// Size in bytes of the buffer on the stack, large enough for a small batch of entries. Longer
+/// writes use allocated memory.
 const WRITE_STACK_SIZE: usize = 1280;
 
 impl LogFile {
-    /// Stores lines; in the styles `kmsg` and `plain` one record, entirely or not at all; in binary
-    /// format as many records as fit. It waits for nothing but memory and page faults, and for page
-    /// faults before any lock is taken.
+    /// Stores the data of a write: as a sequence of entries in binary format, otherwise as lines in
+    /// the style `lines` and as one record in the styles `kmsg` and `plain`. Returns the number of
+    /// bytes that were consumed.
+    ///
+    /// The data is copied from user memory before any lock is consumed, so that a page fault of one
+    /// writer does not delay others.
+    ///
+    /// # Errors
+    ///
+    /// No data of the call is stored if it fails.
+    ///
+    /// - `EMSGSIZE`: the text of a record is longer than `record_max`, or the record than the ring.
+    /// - `EFAULT`: the data cannot be read.
+    /// - `ENOSPC`: the log is full and its policy is to stop.
+    /// - `EINVAL`: the first entry is incomplete or has an invalid field.
+    /// - `ENOMEM`: no memory for the copy of the data.
+    /// - `ERESTARTSYS`: a signal is pending, and nothing was stored.
     pub(crate) fn write(&self, source: &mut IovIterSource<'_>) -> Result<usize> {
-        let given = source.len();
-        if given == 0 {
+        let len = source.len();
+        if len == 0 {
             return Ok(0);
         }
         let binary = self.options().has(uapi::UMSG_OPTION_BINARY_WRITE);
         let lines = !binary && self.style() == Style::Lines;
-        // The limit of this call, also if the parameter changes meanwhile.
+        // Read once, because the parameter can change during the call.
         let record_max = self.log().record_max();
-        if !binary && !lines && given > record_max + record::DECORATION_MAX {
+        if !binary && !lines && len > record_max + record::DECORATION_MAX {
             return Err(EMSGSIZE);
         }
         let writer = task::current_writer(self.opener());
         let mut stack = uninit::<WRITE_STACK_SIZE>();
         let mut heap;
-        let memory = if given <= WRITE_STACK_SIZE {
+        let memory = if len <= WRITE_STACK_SIZE {
             &mut stack[..]
         } else {
             let largest = entry::ENTRY_HEADER_MAX + record_max.next_multiple_of(8);
-            let most = if binary {
+            let buffer_size = if binary {
                 largest.max(LOCKED_MAX)
             } else if lines {
                 LOCKED_MAX
             } else {
-                given
+                len
             };
-            heap = alloc_buffer(given.min(most))?;
+            heap = alloc_buffer(len.min(buffer_size))?;
             heap.spare_capacity_mut()
         };
         let mut buffer = Buffer::new(memory);
@@ -97,17 +111,18 @@ impl LogFile {
             if text.len() > record_max {
                 return Err(EMSGSIZE);
             }
-            // What was written before as lines comes before this.
+            // An incomplete line that was written before is stored first.
             self.stream().flush(self.log(), record_max)?;
             (priority, text)
         };
         self.log().append(priority, writer, text)?;
-        Ok(given)
+        Ok(len)
     }
 }
 
-/// Stores entries (`struct umsg_entry`) up to the first that is rejected, through `buffer`, which
-/// has room for the largest one. Fails only if the first of all is rejected.
+/// Stores entries (`struct umsg_entry`) up to the first one that is rejected. Copies them through
+/// `buffer`, which must be large enough for the largest entry. Fails only if the first entry is
+/// rejected.
 fn write_entries(
     file: &LogFile,
     writer: Writer,
@@ -118,31 +133,32 @@ fn write_entries(
     let mut entries = BinaryParser { record_max };
     let mut stored = 0;
     let error = loop {
-        let good = user_buf::fill(buffer, source);
-        // What was written before as lines comes before this.
+        let copied = user_buf::fill(buffer, source);
+        // An incomplete line that was written before is stored first.
         if file.stream().has_partial() && entries.parse(buffer.as_slice()).is_ok() {
             if let Err(error) = file.stream().flush(file.log(), record_max) {
                 break error;
             }
         }
-        let mut taken = 0;
+        let mut consumed = 0;
         let ended = loop {
-            let rest = &buffer.as_slice()[taken..];
+            let rest = &buffer.as_slice()[consumed..];
             let (more, ended) = file.log().append_entries(writer, rest, &mut entries);
-            taken += more;
+            consumed += more;
             match ended {
-                // No signal cuts a write of a few KiB short.
-                BatchEnd::LimitReached if taken < LOCKED_MAX || !current!().signal_pending() => {}
+                // A pending signal does not end a write before it has stored `LOCKED_MAX` bytes.
+                BatchEnd::LimitReached if consumed < LOCKED_MAX || !current!().signal_pending() => {
+                }
                 ended => break ended,
             }
         };
-        stored += taken;
-        buffer.remove_front(taken);
+        stored += consumed;
+        buffer.remove_front(consumed);
         match ended {
             BatchEnd::Rejected(error) => break error,
-            BatchEnd::Incomplete if !good => break EFAULT,
+            BatchEnd::Incomplete if !copied => break EFAULT,
             BatchEnd::Incomplete if source.is_empty() && buffer.len() == 0 => return Ok(stored),
-            // The rest of an entry is missing, or the whole buffer is not enough for it.
+            // The last entry is incomplete, or larger than the largest valid entry.
             BatchEnd::Incomplete if source.is_empty() || buffer.remaining() == 0 => break EINVAL,
             _ if current!().signal_pending() => break ERESTARTSYS,
             BatchEnd::Incomplete | BatchEnd::LimitReached => {}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * umsg: the interface of /dev/umsg for user programs.
+ * umsg: the ioctls and the binary format of /dev/umsg for user programs.
  *
- * write(2), read(2), poll(2) and lseek(2) need none of this: see umsg(4).
- * The same layout serves 32- and 64-bit programs.
+ * Programs that use only write(2), read(2), poll(2) and lseek(2) do not need this header: see
+ * umsg(4). The layout is the same for 32-bit and 64-bit programs.
  */
 #ifndef _UAPI_UMSG_H
 #define _UAPI_UMSG_H
@@ -15,37 +15,40 @@
 
 /* umsg_info.policy */
 #define UMSG_POLICY_OVERWRITE	0	/* a full log drops its oldest records */
-#define UMSG_POLICY_STOP	1	/* a full log refuses new records (ENOSPC) */
+#define UMSG_POLICY_STOP	1	/* a full log rejects new records (ENOSPC) */
 
 /*
- * What an open file does with text: as its log, until UMSG_IOC_SET_STYLE says otherwise.
+ * The style of an open file description. Initially that of the log; see UMSG_IOC_SET_STYLE.
  *
- * UMSG_STYLE_LINES: each line that is written is a record, a loss is the key LOST of the next
- * record. UMSG_STYLE_KMSG: as /dev/kmsg: each write is a record; a read that finds that records
- * were lost fails with EPIPE, once for each loss, poll reports EPOLLERR then, and a record that
- * does not fit the buffer of a read is gone after the EINVAL. UMSG_STYLE_PLAIN: the same, and the
- * text format has no lines of keys.
+ * UMSG_STYLE_LINES: each written line becomes a record. A loss is reported by the key LOST of the
+ * next record.
+ *
+ * UMSG_STYLE_KMSG: as /dev/kmsg. Each write becomes one record. A read fails with EPIPE once for
+ * each loss, and poll reports EPOLLERR until then. A read that fails with EINVAL, because its
+ * buffer is too small, consumes the record, which counts as lost.
+ *
+ * UMSG_STYLE_PLAIN: as UMSG_STYLE_KMSG, and the text format has no key lines.
  */
 #define UMSG_STYLE_LINES	0
 #define UMSG_STYLE_KMSG		1
 #define UMSG_STYLE_PLAIN	2
 
 /**
- * struct umsg_info - the state of a log at one moment
- * @capacity:		bytes of memory for records, their headers included
- * @oldest_seq:		sequence number of the oldest record; @next_seq when there is none
+ * struct umsg_info - state and counters of a log
+ * @capacity:		size in bytes of the memory for records, including their headers
+ * @oldest_seq:		sequence number of the oldest record; @next_seq if there is no record
  * @next_seq:		sequence number that the next record will get
- * @cleared_seq:	sequence number where SEEK_DATA goes: after the last clear
- * @records_written:	records taken since the module was loaded
- * @bytes_written:	bytes of text of those records
+ * @cleared_seq:	sequence number of the position of SEEK_DATA, after the last clear
+ * @records_written:	records stored since the log was created
+ * @bytes_written:	bytes of text of these records
  * @records_dropped:	records overwritten by newer ones
- * @bytes_dropped:	bytes of text of those records
- * @records_refused:	records refused because the log was full (ENOSPC)
- * @log_id:		a random number that the log got when it was made; sequence numbers of two
- *			logs, or of one before and after a reload, are unrelated
- * @record_max:		longest text of one record in bytes
+ * @bytes_dropped:	bytes of text of these records
+ * @records_refused:	records rejected because the log was full (ENOSPC)
+ * @log_id:		random number that identifies the log; sequence numbers of logs with
+ *			different @log_id are unrelated
+ * @record_max:		maximum length of the text of one record in bytes
  * @policy:		UMSG_POLICY_*
- * @style:		UMSG_STYLE_* of files that do not say otherwise
+ * @style:		initial UMSG_STYLE_* of files that are opened through the device node
  * @reserved_word:	zero
  * @reserved:		zero
  */
@@ -67,20 +70,20 @@ struct umsg_info {
 	__u64 reserved[4];
 };
 
-/* The state of the log. */
+/* Gets the state and counters of the log. */
 #define UMSG_IOC_INFO		_IOR(UMSG_IOC_MAGIC, 0, struct umsg_info)
 
 /*
- * Marks all records as cleared: SEEK_DATA goes after them, and a log that stops when it is full may
- * overwrite them. The file must be open for writing (else EBADF) and the caller must have
- * CAP_SYSLOG (else EPERM).
+ * Marks all records as cleared: SEEK_DATA seeks to the position after them, and a log with
+ * UMSG_POLICY_STOP may overwrite them. The file must be open for writing (otherwise EBADF) and the
+ * caller must have CAP_SYSLOG (otherwise EPERM).
  */
 #define UMSG_IOC_CLEAR		_IO(UMSG_IOC_MAGIC, 1)
 
 /*
- * What an open file does differently: a set of these, none at first. UMSG_IOC_SET_OPTIONS replaces
- * the set, for the calls that begin from then on; a bit without a meaning is EINVAL. Those who
- * share the open file (dup, fork) share its options.
+ * Option bits of an open file description, initially 0. UMSG_IOC_SET_OPTIONS replaces all of them
+ * for calls that start afterwards and fails with EINVAL if an unknown bit is set. File descriptors
+ * that refer to the same open file description (dup, fork) share its options.
  */
 #define UMSG_IOC_GET_OPTIONS	_IOR(UMSG_IOC_MAGIC, 2, __u32)
 #define UMSG_IOC_SET_OPTIONS	_IOW(UMSG_IOC_MAGIC, 3, __u32)
@@ -90,54 +93,58 @@ struct umsg_info {
 #define UMSG_OPTIONS			(UMSG_OPTION_BINARY_READ | UMSG_OPTION_BINARY_WRITE)
 
 /*
- * The style of the open file, UMSG_STYLE_*, for the calls that begin from then on; another number
- * is EINVAL. Those who share the open file share its style. The beginning of a line that was
- * written before becomes a record when something is written in another style.
+ * The style of an open file description, UMSG_STYLE_*. UMSG_IOC_SET_STYLE sets it for calls that
+ * start afterwards and fails with EINVAL if the number is unknown. File descriptors that refer to
+ * the same open file description share its style. An incomplete line that was written in the style
+ * UMSG_STYLE_LINES is stored before the next write in another style.
  */
 #define UMSG_IOC_GET_STYLE	_IOR(UMSG_IOC_MAGIC, 4, __u32)
 #define UMSG_IOC_SET_STYLE	_IOW(UMSG_IOC_MAGIC, 5, __u32)
 
 /*
- * Seeks to the record with a sequence number, which may be the next one that will be written; a
- * later one is EINVAL. The next read after a seek to a record that is gone gets the oldest one, and
- * says how many were lost before it. The file must be open for reading (else EBADF).
+ * Seeks to the position before the record with a sequence number, at most umsg_info.next_seq
+ * (otherwise EINVAL). If that record was overwritten, the next read gets the oldest record and
+ * reports the records before it as lost. The file must be open for reading (otherwise EBADF).
  */
 #define UMSG_IOC_SEEK_SEQ	_IOW(UMSG_IOC_MAGIC, 6, __u64)
 
 /*
- * Seeks to the first record of a time, in nanoseconds of CLOCK_MONOTONIC, or later; after the
- * newest one if there is none. The time is that of the initial time namespace. The file must be
- * open for reading (else EBADF).
+ * Seeks to the position before the first record with a timestamp (CLOCK_MONOTONIC of the initial
+ * time namespace, in nanoseconds) or a later one, or to the position after the newest record if
+ * there is none. The file must be open for reading (otherwise EBADF).
  */
 #define UMSG_IOC_SEEK_TIME	_IOW(UMSG_IOC_MAGIC, 7, __u64)
 
 /*
- * Bytes that the next read of this file needs room for, to get the whole record. EAGAIN when there
- * is no record. The file must be open for reading (else EBADF).
+ * Gets the buffer size in bytes that the next read needs for the whole record. Fails with EAGAIN
+ * if there is no record. The file must be open for reading (otherwise EBADF).
  */
 #define UMSG_IOC_NEXT_SIZE	_IOR(UMSG_IOC_MAGIC, 8, __u32)
 
 /* umsg_record.flags */
-#define UMSG_RECORD_CONTINUES	(1U << 0)	/* its line began in the record before */
+#define UMSG_RECORD_CONTINUES	(1U << 0)	/* continues the line of an earlier record */
 
 /**
- * struct umsg_record - a record as a binary read gives it
- * @header_size:	bytes from the beginning of this to the text; grows with new fields
+ * struct umsg_record - a record in the binary format of read
+ * @header_size:	offset of the text in bytes; grows if fields are added
  * @flags:		UMSG_RECORD_*
- * @priority:		syslog facility and level, as in the text form
+ * @priority:		syslog facility and level, as in the text format
  * @text_size:		bytes of text
  * @seq:		sequence number
- * @time_ns:		time of the write, nanoseconds of CLOCK_MONOTONIC; less than that of the
- *			record before it where the beginning of a line was stored later
- * @lost:		records that this file missed just before this one
- * @pid:		process that wrote it; 0 for a reader outside of the initial pid namespace
- * @tid:		thread that wrote it; 0 for a reader outside of the initial pid namespace
- * @uid:		its real user id, in the user namespace of the reader
- * @opener:		effective user id of who opened the file, seen as @uid is
- * @comm:		its command name, zeros behind it; none where it has 16 bytes
+ * @time_ns:		time of the write, nanoseconds of CLOCK_MONOTONIC; can be less than that of
+ *			the previous record, because an incomplete line is stored after it is
+ *			written
+ * @lost:		number of records that this file lost immediately before this one
+ * @pid:		process id of the writer; 0 for a reader outside the initial pid namespace
+ * @tid:		thread id of the writer; 0 for a reader outside the initial pid namespace
+ * @uid:		real user id of the writer, in the user namespace of the reader
+ * @opener:		effective user id of the task that opened the file of the writer, in the
+ *			user namespace of the reader
+ * @comm:		command name of the writer, padded with zeros; no terminating zero if it has
+ *			16 bytes
  *
- * The text follows, and zeros up to a multiple of 8 bytes: UMSG_SIZE() in all, which is where the
- * next record begins. One read returns as many whole records as fit.
+ * The text follows, then zeros up to a multiple of 8 bytes. The next record starts UMSG_SIZE()
+ * bytes after this one. A read returns as many whole records as fit the buffer.
  */
 struct umsg_record {
 	__u8  header_size;
@@ -155,17 +162,18 @@ struct umsg_record {
 };
 
 /**
- * struct umsg_entry - a record as a binary write takes it
- * @header_size:	bytes from the beginning of this to the text: sizeof(struct umsg_entry),
- *			or a larger multiple of 8 up to 64, if all between is zero
+ * struct umsg_entry - a record in the binary format of write
+ * @header_size:	offset of the text in bytes: sizeof(struct umsg_entry), or a larger multiple
+ *			of 8 up to 64 if all bytes in between are zero
  * @reserved:		zero
- * @priority:		syslog facility and level, 0 to 2047; facility 0 becomes user
- * @text_size:		bytes of text, as they are to be stored
+ * @priority:		syslog facility and level, 0 to 2047; facility 0 (kern) becomes 1 (user)
+ * @text_size:		bytes of text; the text is stored unchanged
  *
- * The text follows, and any bytes up to a multiple of 8: UMSG_SIZE() in all, also of the last one.
- * One write takes as many as it can, each on its own, and returns how many bytes they have. It
- * fails only if the first one is not taken: EINVAL when it is cut short or a field has a value that
- * it cannot have, otherwise as a write in text form.
+ * The text follows, then any bytes up to a multiple of 8: UMSG_SIZE() bytes in all, also for the
+ * last entry. A write takes a sequence of entries. Each entry is stored entirely or not at all, and
+ * the write returns the number of bytes that were consumed. It fails only if the first entry is
+ * rejected: with EINVAL if that entry is incomplete or has an invalid field, otherwise with the
+ * errors of a write in text format.
  */
 struct umsg_entry {
 	__u8  header_size;
@@ -174,7 +182,7 @@ struct umsg_entry {
 	__u32 text_size;
 };
 
-/* Bytes of a struct umsg_record or umsg_entry with its text and what follows it. */
+/* Size in bytes of a struct umsg_record or umsg_entry with its text and padding. */
 #define UMSG_SIZE(header) \
 	((__u64)(header)->header_size + (((__u64)(header)->text_size + 7) & ~(__u64)7))
 
