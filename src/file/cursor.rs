@@ -32,7 +32,7 @@ mod tests {
 
     /// Checks that the number of lost records saturates if it would overflow.
     #[test]
-    fn losses_are_counted_to_their_end() {
+    fn lost_saturates() {
         let mut cursor = Cursor {
             position: Position::default(),
             lost: 0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Text that is passed on in chunks: numbers in decimal, and bytes with escapes.
+//! Output in chunks: bytes, escaped bytes and decimal numbers.
 
 use crate::{
     pure::record::{
@@ -10,20 +10,19 @@ use crate::{
     sys::buffer::Buffer, //
 };
 
-/// Size of the chunks that `KmsgFormat::write` passes on, each a copy to user memory. A usual
-/// record is one chunk.
+/// Size of a chunk in bytes. Each chunk is one copy to user memory; a usual record fits one chunk.
 pub(super) const CHUNK_SIZE: usize = 512;
 
-/// Collects bytes and hands them to `sink` in chunks.
+/// Collects bytes and passes them to `sink` in chunks.
 pub(super) struct Chunks<'m, S> {
     pub(super) chunk: Buffer<'m>,
     pub(super) sink: S,
-    /// `sink` has not returned false yet.
+    /// Whether `sink` returned true for all chunks so far.
     pub(super) is_ok: bool,
 }
 
 impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
-    /// Hands on the bytes that were collected.
+    /// Passes the collected bytes to `sink`.
     pub(super) fn flush(&mut self) {
         self.is_ok = self.is_ok && (self.sink)(self.chunk.as_slice());
         self.chunk.clear();
@@ -37,7 +36,7 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
         }
     }
 
-    /// Adds `bytes`, for which the chunk has no room.
+    /// Adds `bytes` that do not fit the current chunk.
     #[inline(never)]
     fn flush_and_push(&mut self, bytes: &[u8]) {
         self.flush();
@@ -46,7 +45,8 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
         }
     }
 
-    /// Adds `bytes` of which only the first `len` count.
+    /// Adds the first `len` of `bytes`. Begins a new chunk if all of `bytes` do not fit the current
+    /// one.
     #[inline]
     fn push_first<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
         if !self.chunk.push_first(bytes, len) {
@@ -60,7 +60,7 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
         if value >= 10_000 {
             self.push_long_decimal(value);
         } else {
-            // Without the zeros at the front, but with one digit.
+            // Remove leading zeros, but keep at least one digit.
             let digits = u32::from_le_bytes(four_digits(value));
             let zeros = ((digits ^ 0x3030_3030) | (1 << 24)).trailing_zeros() / 8;
             self.push_first((digits >> (8 * zeros)).to_le_bytes(), 4 - zeros as usize);
@@ -74,7 +74,7 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
         self.push(&four_digits(value % 10_000));
     }
 
-    /// Adds a command name, which ends before its first zero, escaped.
+    /// Adds the command name `comm`, which is padded with zeros, escaped.
     pub(super) fn push_comm(&mut self, comm: &[u8; COMM_LEN]) {
         let is_plain = |byte: &&u8| !needs_escape(**byte);
         let plain = comm.iter().take_while(is_plain).count();
@@ -98,7 +98,8 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
                 return self.push_escaped_bytes(other);
             };
             if u64::from_ne_bytes(*word) & HIGH_BITS == HIGH_BITS {
-                // As most of a text that is not ASCII: all escapes have the same length.
+                // All 8 bytes are outside ASCII, as in most of a text in another script. Their
+                // escapes have the same length.
                 self.push(word.map(|byte| ESCAPES[usize::from(byte)]).as_flattened());
             } else {
                 self.push_escaped_bytes(word);
@@ -107,7 +108,7 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
         }
     }
 
-    /// Adds `text`, escaped, byte by byte.
+    /// Adds `text`, escaped, one byte at a time.
     fn push_escaped_bytes(&mut self, text: &[u8]) {
         for byte in text {
             let escape = ESCAPES[usize::from(*byte)];
@@ -125,12 +126,12 @@ fn four_digits(value: u64) -> [u8; 4] {
     [a, b, c, d]
 }
 
-/// Returns whether `byte` is outside printable ASCII, or the escape character itself.
+/// Returns whether `byte` is outside printable ASCII or is a backslash.
 const fn needs_escape(byte: u8) -> bool {
     byte < b' ' || byte > b'~' || byte == b'\\'
 }
 
-/// Returns the length of `byte` in the text form.
+/// Returns the length of `byte` in the text format.
 pub(super) fn escape_len(byte: u8) -> usize {
     if ESCAPES[usize::from(byte)][0] == b'\\' {
         4
@@ -139,7 +140,7 @@ pub(super) fn escape_len(byte: u8) -> usize {
     }
 }
 
-/// For each byte `\xNN` if it needs an escape, otherwise the byte itself and zeros.
+/// The output for each byte: `\xNN` if it needs an escape, otherwise the byte and zeros.
 static ESCAPES: [[u8; 4]; 256] = {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut escapes = [[0; 4]; 256];
@@ -155,7 +156,7 @@ static ESCAPES: [[u8; 4]; 256] = {
     escapes
 };
 
-/// The numbers from 0 to 99 in two digits each.
+/// The two digits of each number from 0 to 99.
 static DIGIT_PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut value = 0;
@@ -166,8 +167,8 @@ static DIGIT_PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// Returns the length of the beginning of `text`, in whole words of 8 bytes, in which no byte needs
-/// an escape.
+/// Returns the number of bytes at the beginning of `text`, in whole words of 8 bytes, that need no
+/// escape.
 fn unescaped_prefix_len(text: &[u8]) -> usize {
     let words = text.chunks_exact(8);
     8 * words
@@ -183,11 +184,12 @@ const fn repeat_byte(byte: u8) -> u64 {
 /// The highest bit of each byte of a word.
 const HIGH_BITS: u64 = repeat_byte(0x80);
 
-/// Returns whether none of the 8 bytes of `word` needs an escape.
+/// Returns whether none of the 8 bytes in `word` needs an escape.
 fn needs_no_escape(word: u64) -> bool {
-    // The highest bit of a byte is set in one of these if the byte is below a space, if it is 0x7f
-    // or not ASCII, and if it is a backslash. A borrow or carry into the next byte can only come
-    // from a byte that needs an escape.
+    // The highest bit of a byte is set in `control` if the byte is less than a space, in `delete`
+    // if it is 0x7f, in `backslash` if it is a backslash, and in `word` if it is outside ASCII. A
+    // byte carries or borrows into the next one only if it needs an escape itself, so that the
+    // result for the whole word is exact.
     let control = word.wrapping_sub(repeat_byte(b' '));
     let delete = word.wrapping_add(repeat_byte(1));
     let backslash = (word ^ repeat_byte(b'\\')).wrapping_sub(repeat_byte(1));
@@ -201,7 +203,7 @@ mod tests {
     use crate::sys::buffer::uninit;
     use kernel::prelude::*;
 
-    /// Returns what `write` adds.
+    /// Returns the bytes that `write` adds.
     fn collect(write: impl FnOnce(&mut Chunks<'_, &mut dyn FnMut(&[u8]) -> bool>)) -> KVec<u8> {
         let mut all = KVec::new();
         let mut sink = |chunk: &[u8]| all.extend_from_slice(chunk, GFP_KERNEL).is_ok();
@@ -217,8 +219,9 @@ mod tests {
         all
     }
 
+    /// Checks the first and last bytes that are escaped.
     #[test]
-    fn escapes_at_their_bounds() {
+    fn escape_bounds() {
         for (byte, escaped) in [
             (0x1f, &b"\\x1f"[..]),
             (b' ', b" "),
@@ -232,8 +235,9 @@ mod tests {
         }
     }
 
+    /// Checks numbers at each boundary of the number of digits.
     #[test]
-    fn numbers_at_their_bounds() {
+    fn decimal_bounds() {
         for (value, digits) in [
             (0, &b"0"[..]),
             (9, b"9"),
@@ -248,9 +252,10 @@ mod tests {
         }
     }
 
-    /// Each byte that needs an escape is found at each place of a word, alone and before another.
+    /// Checks that a byte that needs an escape is found at each offset of a word, alone and before
+    /// another one.
     #[test]
-    fn plain_up_to_the_first_special() {
+    fn unescaped_prefix() {
         for special in [0, 31, b'\\', 127, 128, 255] {
             for at in 0..40 {
                 let mut text = [b'~'; 40];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The entries of a write: in binary format, or made of lines (`line.rs`).
+//! The records in the data of a write: entries in binary format (`struct umsg_entry` of
+//! `uapi/umsg.h`), or lines (`line.rs`).
 
 use crate::pure::record::{
     array,
@@ -9,41 +10,40 @@ use crate::pure::record::{
     ALIGN, //
 };
 
-/// Size of the header of a record that a writer gives in binary form: `struct umsg_entry` of
-/// `uapi/umsg.h`.
+/// Size in bytes of `struct umsg_entry` of `uapi/umsg.h`.
 pub(crate) const ENTRY_HEADER_SIZE: usize = 8;
 
-/// The largest header that is taken there: what is behind the known fields must be zero.
+/// Maximum size in bytes of the header of an entry. The bytes after the known fields must be zero.
 pub(crate) const ENTRY_HEADER_MAX: usize = 64;
 
-/// One of the records that a writer gives in one write.
+/// One record in the data of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry<'a> {
     /// Facility and level.
     pub(crate) priority: Priority,
-    /// It continues the line of the record before.
+    /// Whether the record continues a line whose beginning was stored as an earlier record.
     pub(crate) continues: bool,
-    /// The next record continues its line.
+    /// Whether the next record continues the line of this one.
     pub(crate) is_continued: bool,
-    /// The text, as it is to be stored.
+    /// The text to store.
     pub(crate) text: &'a [u8],
-    /// Bytes that it takes in what was written, with what is around the text.
+    /// Size in bytes of the record in the data of the write, including the bytes around its text.
     pub(crate) size: usize,
 }
 
-/// How a write gives its records.
+/// A parser for the records in the data of a write.
 pub(crate) trait EntryParser {
-    /// Returns the first record in `data`.
+    /// Parses the first record in `data`.
     fn parse<'a>(&self, data: &'a [u8]) -> Result<Entry<'a>, EntryError>;
 
-    /// Takes note that `entry` was stored.
+    /// Called after `entry` was stored.
     fn entry_stored(&mut self, _entry: &Entry<'_>) {}
 }
 
-/// The records of a write in binary format: `struct umsg_entry` of `uapi/umsg.h`.
+/// The parser for writes in binary format.
 #[derive(Clone, Copy)]
 pub(crate) struct BinaryParser {
-    /// Longest text of one record in bytes.
+    /// Maximum length of the text of one record in bytes.
     pub(crate) record_max: usize,
 }
 
@@ -54,19 +54,19 @@ impl EntryParser for BinaryParser {
     }
 }
 
-/// Why there is no [`Entry`].
+/// The reason why no [`Entry`] was parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntryError {
-    /// The data ends before it does.
+    /// The entry is incomplete.
     Incomplete,
-    /// A field has a value that it cannot have.
+    /// A field has an invalid value.
     Invalid,
-    /// The text is longer than is allowed.
+    /// The text is longer than `record_max`.
     TooLong,
 }
 
 impl<'a> Entry<'a> {
-    /// Reads the first of the entries in `data`, with at most `record_max` bytes of text.
+    /// Parses the first entry in `data`, with a text of at most `record_max` bytes.
     #[inline]
     pub(crate) fn parse(data: &'a [u8], record_max: usize) -> Result<Self, EntryError> {
         let header = data
@@ -106,8 +106,10 @@ impl<'a> Entry<'a> {
 mod tests {
     use super::*;
 
+    /// Checks entries whose fields are at their limits, and that incomplete or invalid ones are
+    /// rejected.
     #[test]
-    fn entries_at_their_bounds() {
+    fn entry_bounds() {
         let entry = |header_size: u8, priority: u16, text_len: u8| {
             let [low, high] = priority.to_ne_bytes();
             let mut data = [0; 80];

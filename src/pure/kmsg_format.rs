@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text form of a record, which a reader gets: numbers, escapes and names.
-//!
-//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
+//! The text format of a record: that of `/dev/kmsg`.
 
 use crate::{
     pure::{
@@ -22,45 +20,45 @@ use crate::{
     }, //
 };
 
-/// The text form of one record, the format of `/dev/kmsg`
-/// (`Documentation/ABI/testing/dev-kmsg`; `info_print_ext_header()` and `msg_print_ext_body()` in
-/// `kernel/printk/printk.c`):
+/// One record in text format, the format of `/dev/kmsg` (`Documentation/ABI/testing/dev-kmsg`;
+/// `info_print_ext_header()` and `msg_print_ext_body()` in `kernel/printk/printk.c`):
 ///
 /// ```text
 /// prio,seq,usec,flag;text\n
 ///  PID=..\n TID=..\n UID=..\n COMM=..\n[ OPENER=..\n][ LOST=..\n][ CUT=..\n]
 /// ```
 ///
-/// The flag is `c` where the record continues the line of the one before, otherwise `-`. Bytes
-/// outside printable ASCII and `\` are written as `\xNN`.
+/// The flag is `c` if the record continues the line of an earlier record, otherwise `-`. Bytes
+/// outside printable ASCII and `\` are escaped as `\xNN`.
 pub(crate) struct KmsgFormat<'a> {
     header: &'a Header,
     text: &'a [u8],
     keys: Keys,
-    /// How many bytes at the end of the text were left out.
+    /// The number of bytes that were removed from the end of the text.
     cut: usize,
 }
 
-/// Which lines of keys follow the text.
+/// The key lines that follow the text.
 #[derive(Clone, Copy)]
 pub(crate) enum Keys {
-    /// None.
+    /// No key lines.
     None,
-    /// Those of the writer, and LOST with this number of records that the reader missed just before
-    /// this one, if it is not 0.
+    /// The identity of the writer, and LOST with this number of lost records if it is not 0.
     All(u64),
 }
 
-/// `2047,` and two numbers of 20 digits with their commas, the flag, `;`.
+/// Maximum length of the head in bytes: `2047,`, two numbers of 20 digits with their commas, the
+/// flag and `;`.
 const HEAD_MAX: usize = 5 + 21 + 21 + 1 + 1;
 
-/// The newline of the text; PID, TID and UID, OPENER and LOST with numbers of 10 and 20 digits; and
-/// COMM with a name of which each byte is escaped.
+/// Maximum length in bytes of the part after the text: a newline; PID, TID, UID and OPENER with
+/// numbers of 10 digits; LOST with a number of 20 digits; COMM with a name whose bytes are all
+/// escaped.
 const TAIL_MAX: usize = 1 + 3 * (5 + 10 + 1) + 8 + 10 + 1 + 6 + 20 + 1 + 6 + 4 * COMM_LEN + 1;
 
 impl<'a> KmsgFormat<'a> {
-    /// Returns the text form of the record `header`, whose ids are as the reader is to see them,
-    /// with its `text`.
+    /// Creates the text format of a record with this `header`, whose ids are in the reader's
+    /// namespaces, and `text`.
     pub(crate) fn new(header: &'a Header, text: &'a [u8], keys: Keys) -> Self {
         Self {
             header,
@@ -70,7 +68,7 @@ impl<'a> KmsgFormat<'a> {
         }
     }
 
-    /// Length of the whole text form in bytes.
+    /// Returns the length of the text format in bytes.
     pub(crate) fn len(&self) -> usize {
         let mut len = 0;
         self.write(|chunk| {
@@ -80,25 +78,25 @@ impl<'a> KmsgFormat<'a> {
         len
     }
 
-    /// Leaves out the end of the text so that the whole has at most `room` bytes. Returns false if
-    /// `room` is too small for what is around the text.
-    pub(crate) fn fit(&mut self, room: usize) -> bool {
-        // Nearly always true, and cheaper than the length.
-        if HEAD_MAX + 4 * self.text.len() + TAIL_MAX <= room {
+    /// Cuts the end of the text so that the length is at most `size` bytes. Returns false if `size`
+    /// is too small for the head and the key lines.
+    pub(crate) fn fit(&mut self, size: usize) -> bool {
+        // True for most records, and cheaper than computing the length.
+        if HEAD_MAX + 4 * self.text.len() + TAIL_MAX <= size {
             return true;
         }
         let len = self.len();
-        if len <= room {
+        if len <= size {
             return true;
         }
         let escaped_len = |text: &[u8]| text.iter().map(|byte| escape_len(*byte)).sum::<usize>();
         let cut_key = match self.keys {
             Keys::None => 0,
-            // The number has at most as many digits as that of all bytes.
+            // The number of cut bytes has at most as many digits as the length of the text.
             Keys::All(_) => b" CUT=\n".len() + self.text.len().max(1).ilog10() as usize + 1,
         };
         let around = len - escaped_len(self.text) + cut_key;
-        let Some(mut left) = room.checked_sub(around) else {
+        let Some(mut left) = size.checked_sub(around) else {
             return false;
         };
         let fits = |byte: &&u8| match left.checked_sub(escape_len(**byte)) {
@@ -114,7 +112,7 @@ impl<'a> KmsgFormat<'a> {
         true
     }
 
-    /// Hands the text form to `sink` in chunks. Stops and returns false when `sink` returns false.
+    /// Passes the text format to `sink` in chunks. Stops and returns false if `sink` returns false.
     pub(crate) fn write(&self, sink: impl FnMut(&[u8]) -> bool) -> bool {
         let mut memory = uninit::<CHUNK_SIZE>();
         let mut out = Chunks {
@@ -169,9 +167,9 @@ mod tests {
         Writer, //
     };
 
-    /// The chunks of a text form are all of it, wherever the text ends in the last one.
+    /// Checks that the chunks contain all bytes if the text ends at any offset in the last chunk.
     #[test]
-    fn chunks_are_the_whole() {
+    fn chunks_are_complete() {
         let writer = Writer {
             ids: Ids {
                 pid: 1,

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lines of a stream of bytes, as a write in the style `lines` takes them: each becomes a record, a
-//! long one several.
-//!
-//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
+//! Divides a stream of bytes into records, for the style `lines`. Each line becomes a record; a
+//! line longer than `record_max` becomes several.
 
 use crate::pure::{
     entry::{
@@ -20,28 +18,28 @@ use crate::pure::{
     }, //
 };
 
-/// Where a stream of lines is, between two records.
+/// A parser for a stream of lines, with its state between two records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LineParser {
-    /// Longest text of one record in bytes, at least 1.
+    /// Maximum length of the text of one record in bytes, at least 1.
     pub(crate) record_max: usize,
-    /// The priority of the line whose beginning is stored already, if there is one.
+    /// The priority of the current line, if its beginning was stored as a record before.
     pub(crate) continued: Option<Priority>,
 }
 
-/// Returns the number of bytes after which it is certain how the first record of a line ends.
+/// Returns the maximum number of bytes that the parser needs to find the end of a record.
 pub(crate) const fn partial_max(record_max: usize) -> usize {
     PREFIX_MAX + record_max + 1
 }
 
 impl LineParser {
-    /// Returns the first record in `data`. If nothing follows, as `at_end` says, that may be a line
-    /// without its newline.
+    /// Parses the first record in `data`. `at_end` says that no data follows: then the rest of
+    /// `data` is a record even without a newline.
     ///
     /// # Errors
     ///
-    /// `EntryError::Incomplete`: the end of the record depends on what follows `data`, or `data` is
-    /// empty.
+    /// `EntryError::Incomplete`: `data` is empty, or the end of the record depends on the bytes
+    /// after `data`.
     #[inline]
     pub(crate) fn parse_line<'a>(
         &self,
@@ -85,8 +83,8 @@ impl EntryParser for LineParser {
     }
 }
 
-/// Returns the offset of the first newline in `text`. Looks at 8 bytes at once: a byte at a time
-/// takes a tenth of a write.
+/// Returns the offset of the first newline in `text`. Searches 8 bytes at a time, because this is a
+/// noticeable part of the cost of a write.
 #[inline]
 pub(crate) fn find_newline(text: &[u8]) -> Option<usize> {
     const LOWEST: u64 = u64::from_le_bytes([0x01; 8]);
@@ -94,7 +92,8 @@ pub(crate) fn find_newline(text: &[u8]) -> Option<usize> {
     let mut before = 0;
     for word in text.chunks_exact(8) {
         let zero_if_newline = u64::from_le_bytes(array(word)) ^ NEWLINES;
-        // The highest bit of the first byte that is zero is set, and none before it.
+        // The highest bit of the first zero byte is set, and no bit before it. After it there can
+        // be false positives.
         let zeros = zero_if_newline.wrapping_sub(LOWEST) & !zero_if_newline & (LOWEST << 7);
         if zeros != 0 {
             return Some(before + zeros.trailing_zeros() as usize / 8);
@@ -105,7 +104,7 @@ pub(crate) fn find_newline(text: &[u8]) -> Option<usize> {
     Some(before + found)
 }
 
-/// Returns whether `text` is one line: its first newline is its last byte.
+/// Returns whether `text` is exactly one line: its first newline is its last byte.
 #[inline]
 pub(crate) fn is_single_line(text: &[u8]) -> bool {
     text.last() == Some(&b'\n') && find_newline(text) == Some(text.len() - 1)
@@ -116,8 +115,8 @@ pub(crate) fn is_single_line(text: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Returns what the first record in `data` is: its priority, its text, its size in `data`, and
-    /// whether its line goes on.
+    /// Returns the priority, the text and the size of the first record in `data`, and whether the
+    /// next record continues its line.
     fn first(lines: LineParser, data: &[u8]) -> Option<(u16, &[u8], usize, bool)> {
         let entry = lines.parse(data).ok()?;
         assert_eq!(entry.continues, lines.continued.is_some());
@@ -129,8 +128,10 @@ mod tests {
         ))
     }
 
+    /// Checks lines whose length is `record_max` minus one, exactly and plus one, and incomplete
+    /// prefixes.
     #[test]
-    fn lines_at_their_bounds() {
+    fn line_bounds() {
         let lines = LineParser {
             record_max: 4,
             continued: None,
@@ -154,9 +155,9 @@ mod tests {
         }
     }
 
-    /// What continues a line has its priority, and a prefix there is text.
+    /// Checks that a continuation has the priority of its line, and that a prefix in it is text.
     #[test]
-    fn continuations_have_no_prefix() {
+    fn continuation_has_no_prefix() {
         let lines = LineParser {
             record_max: 4,
             continued: Priority::new(9),
@@ -169,9 +170,10 @@ mod tests {
         );
     }
 
-    /// What is left at the end is a record, too, and has no more text than others.
+    /// Checks that the rest of the data at its end is a record of at most `record_max` bytes of
+    /// text.
     #[test]
-    fn ends_without_newline() {
+    fn end_without_newline() {
         let lines = LineParser {
             record_max: 4,
             continued: None,
@@ -192,8 +194,9 @@ mod tests {
         assert_eq!(lines.parse_line(b"", true), Err(EntryError::Incomplete));
     }
 
+    /// Checks that a newline is found at each offset, alone and before another one.
     #[test]
-    fn newlines_at_each_place() {
+    fn newline_at_each_offset() {
         for at in 0..20 {
             let mut text = [b'\n' + 0x80; 20];
             assert_eq!(find_newline(&text), None);

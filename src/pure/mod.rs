@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Records, the ring that holds them, the formats in which they are written and read, and the
-//! values of parameters: safe Rust without a kernel type. It also compiles on the host, for tests
-//! that compare it with simple models, for fuzzing, Miri and benchmarks.
+//! Records, the ring that stores them, the formats in which they are written and read, and the
+//! values of parameters: safe Rust without a kernel type. It also compiles on the host, where
+//! tests, fuzzing, Miri and benchmarks run it.
 //!
-//! Of the other rooms it uses only [`crate::sys::buffer`].
+//! Of the rest of the crate it uses only [`crate::sys::buffer`].
 
 #![forbid(unsafe_code)]
 

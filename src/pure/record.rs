@@ -1,54 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One record: what a writer gives, what the ring stores, and the binary form a reader gets.
-//!
-//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
+//! One record: the parts that a write gives, the header in the ring, and the header in the binary
+//! format of a read.
 
-/// Longest prefix of a write that is not part of the record's text, in bytes: `<2047>`.
+/// Maximum length in bytes of the prefix `<N>` of a text, `<2047>`.
 pub(crate) const PREFIX_MAX: usize = 6;
 
-/// The same, and a newline.
+/// Maximum number of bytes that a write in text format has besides the text: the prefix and a
+/// newline.
 pub(crate) const DECORATION_MAX: usize = PREFIX_MAX + 1;
 
-/// Size of a stored header in bytes. A multiple of [`ALIGN`].
+/// Size in bytes of the header of a record in the ring, a multiple of [`ALIGN`].
 pub(crate) const HEADER_SIZE: usize = 56;
 
-/// Alignment of a stored record, in bytes.
+/// Alignment of records in the ring in bytes.
 pub(crate) const ALIGN: usize = 8;
 
-/// Length of a command name in bytes, as the kernel's `TASK_COMM_LEN`; padded with zeros.
+/// Length of a command name in bytes, zero padding included (`TASK_COMM_LEN`).
 pub(crate) const COMM_LEN: usize = 16;
 
-/// Bytes that a record with `text_len` bytes of text takes in the ring, header and padding
-/// included.
+/// Returns the size in bytes of a record in the ring, with its header and padding.
 pub(crate) const fn stored_size(text_len: usize) -> usize {
     padded(HEADER_SIZE + text_len)
 }
 
-/// `len` rounded up to [`ALIGN`]: every path asks, and `next_multiple_of()` takes twice as long.
+/// Rounds `len` up to a multiple of [`ALIGN`]. All paths call this, and it is cheaper than
+/// `next_multiple_of()`.
 #[inline(always)]
 pub(super) const fn padded(len: usize) -> usize {
     (len + (ALIGN - 1)) & !(ALIGN - 1)
 }
 
-/// A syslog priority: the facility times 8 plus the level (RFC 5424, 6.2.1).
+/// A syslog priority: the facility times 8 plus the level (RFC 5424, section 6.2.1).
 ///
 /// # Invariants
 ///
-/// At most [`Priority::MAX`], and the facility is not 0: that one is the kernel's own.
+/// At most [`Priority::MAX`]. The facility is not 0 (kern), which is reserved for the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Priority(u16);
 
 impl Priority {
-    /// The largest priority: 8 bits of facility, 3 bits of level, as `/dev/kmsg` has it.
+    /// The maximum: 8 bits of facility and 3 bits of level, as in `/dev/kmsg`.
     pub(crate) const MAX: u16 = (0xff << 3) | 7;
 
-    /// Facility user, level info: what a record without a prefix gets.
+    /// Facility user, level info: the priority of a record without a prefix.
     pub(crate) const DEFAULT: Self = Self((1 << 3) | 6);
 
-    /// Takes a priority as a writer gave it; `None` when it is out of range.
+    /// Checks the priority that a write gives. Returns `None` if it is out of range.
     ///
-    /// A facility of 0 becomes user, as `/dev/kmsg` does it: nobody but the kernel is the kernel.
+    /// Facility 0 (kern) is reserved for the kernel. As in `/dev/kmsg`, it is replaced by 1 (user).
     pub(crate) fn new(value: u16) -> Option<Self> {
         match value {
             0..=7 => Some(Self((1 << 3) | value)),
@@ -57,16 +57,16 @@ impl Priority {
         }
     }
 
-    /// The priority as a number.
+    /// Returns the priority as a number.
     pub(crate) fn value(self) -> u16 {
         self.0
     }
 }
 
-/// Splits what a writer gave into the priority and the text of a record.
+/// Splits the data of a write into the priority and the text of a record.
 ///
-/// A leading `<N>` with `N` from 0 to 2047 (at most four digits) sets the priority; anything else
-/// that begins with `<` is text. One trailing newline is dropped.
+/// A prefix `<N>` with `N` from 0 to 2047 (at most four digits) sets the priority. Any other data
+/// that begins with `<` is text. One trailing newline is removed.
 #[inline(always)]
 pub(crate) fn parse_text(data: &[u8]) -> (Priority, &[u8]) {
     let (priority, text) = match parse_prefix(data) {
@@ -76,18 +76,18 @@ pub(crate) fn parse_text(data: &[u8]) -> (Priority, &[u8]) {
     (priority, text.strip_suffix(b"\n").unwrap_or(text))
 }
 
-/// What a text begins with.
+/// The result of [`parse_prefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prefix<'a> {
-    /// A priority; the text follows it.
+    /// A priority, and the text after the prefix.
     Priority(Priority, &'a [u8]),
-    /// No priority.
+    /// No prefix.
     None,
-    /// The beginning of one, perhaps: that depends on what follows.
+    /// The data ends before it is clear whether this is a prefix.
     Incomplete,
 }
 
-/// Looks for a priority, `<N>`, at the beginning of `data`.
+/// Parses a prefix `<N>` at the beginning of `data`.
 #[inline(always)]
 pub(crate) fn parse_prefix(data: &[u8]) -> Prefix<'_> {
     match data {
@@ -96,7 +96,7 @@ pub(crate) fn parse_prefix(data: &[u8]) -> Prefix<'_> {
     }
 }
 
-/// The same, from behind the `<`.
+/// Parses the prefix after its `<`.
 fn parse_priority(mut rest: &[u8]) -> Prefix<'_> {
     let mut value = 0;
     for digits in 0..=4 {
@@ -116,8 +116,8 @@ fn parse_priority(mut rest: &[u8]) -> Prefix<'_> {
     Prefix::None
 }
 
-/// The ids of who wrote a record. In a stored record they are those of the initial pid and user
-/// namespaces, in what a reader gets those of the reader's namespaces.
+/// The ids of the writer of a record. In the ring they are those of the initial pid and user
+/// namespaces, in the output of a read those of the reader's namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
     /// Process id (thread group).
@@ -131,10 +131,10 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// Size in bytes where they are stored.
+    /// Size in bytes of the encoded ids.
     const SIZE: usize = 16;
 
-    /// Returns the ids as they are stored.
+    /// Encodes the ids in native byte order.
     fn encode(self) -> [u8; Self::SIZE] {
         let mut out = [0; Self::SIZE];
         out[0..4].copy_from_slice(&self.pid.to_ne_bytes());
@@ -144,7 +144,7 @@ impl Ids {
         out
     }
 
-    /// Reads back what [`Ids::encode`] wrote.
+    /// Decodes the bytes from [`Ids::encode`].
     fn decode(stored: &[u8]) -> Self {
         let word = |at: usize| u32::from_ne_bytes(array(&stored[at..at + 4]));
         Self {
@@ -156,7 +156,7 @@ impl Ids {
     }
 }
 
-/// Who wrote a record, as the kernel saw it at the time of the write.
+/// The identity of the writer of a record at the time of the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Writer {
     /// The ids of the writer.
@@ -165,13 +165,14 @@ pub(crate) struct Writer {
     pub(crate) comm: [u8; COMM_LEN],
 }
 
-/// What is stored beside the text of a record.
+/// The header of a record.
 ///
-/// In the ring it is before the text, as `struct umsg_record` of `uapi/umsg.h` without `lost`, so
-/// that [`Header::binary`] has little to do.
+/// In the ring it is stored before the text in native byte order. The layout matches `struct
+/// umsg_record` of `uapi/umsg.h` except for `lost`, so that [`Header::binary`] is a few copies of
+/// fixed size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// Sequence number: the first record of a log is 0, each further one is one more.
+    /// Sequence number. The first record of a log has 0, each further record one more.
     pub(crate) seq: u64,
     /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) time_ns: u64,
@@ -179,14 +180,14 @@ pub(crate) struct Header {
     pub(crate) text_len: u32,
     /// Facility and level.
     pub(crate) priority: Priority,
-    /// It continues the line of the record that its writer stored before.
+    /// Whether the record continues the line of the record that its writer stored before.
     pub(crate) continues: bool,
-    /// Who wrote it.
+    /// The identity of the writer.
     pub(crate) writer: Writer,
 }
 
 impl Header {
-    /// The header as it is stored.
+    /// Encodes the header for the ring.
     pub(crate) fn encode(&self) -> [u8; HEADER_SIZE] {
         let mut out = [0; HEADER_SIZE];
         out[0] = BINARY_HEADER_SIZE as u8;
@@ -200,24 +201,24 @@ impl Header {
         out
     }
 
-    /// Length of the text in bytes, from a stored header.
+    /// Returns the length of the text in bytes from a stored header.
     pub(crate) fn text_len_of(stored: &[u8]) -> usize {
         u32::from_ne_bytes(array(&stored[4..8])) as usize
     }
 
-    /// Time of the write in nanoseconds, from a stored header.
+    /// Returns the time of the write in nanoseconds from a stored header.
     pub(crate) fn time_of(stored: &[u8]) -> u64 {
         u64::from_ne_bytes(array(&stored[16..24]))
     }
 
-    /// Splits a stored record into its header and its text; `None` if the record is incomplete.
+    /// Splits a stored record into its header and its text. Returns `None` if it is incomplete.
     pub(crate) fn split(stored: &[u8]) -> Option<(Self, &[u8])> {
         let (header, body) = stored.split_first_chunk()?;
         let header = Self::decode(header);
         Some((header, body.get(..header.text_len as usize)?))
     }
 
-    /// Reads back what [`Header::encode`] wrote.
+    /// Decodes the bytes from [`Header::encode`].
     pub(crate) fn decode(stored: &[u8; HEADER_SIZE]) -> Self {
         let long = |at: usize| u64::from_ne_bytes(array(&stored[at..at + 8]));
         Self {
@@ -225,7 +226,7 @@ impl Header {
             time_ns: long(16),
             text_len: Self::text_len_of(stored) as u32,
             continues: stored[1] == FLAG_CONTINUES,
-            // INVARIANT: `encode` stored a priority that held it.
+            // INVARIANT: `encode` stored the value of a `Priority`.
             priority: Priority(u16::from_ne_bytes(array(&stored[2..4]))),
             writer: Writer {
                 ids: Ids::decode(&stored[24..40]),
@@ -235,39 +236,39 @@ impl Header {
     }
 }
 
-/// Size of the header of a frame in bytes: `struct umsg_record` of `uapi/umsg.h`.
+/// Size in bytes of `struct umsg_record` of `uapi/umsg.h`.
 pub(crate) const BINARY_HEADER_SIZE: usize = 64;
 
 /// `UMSG_RECORD_CONTINUES` of `uapi/umsg.h`, the only flag of a record.
 pub(crate) const FLAG_CONTINUES: u8 = 1 << 0;
 
-/// Bytes of the frame of a record with `text_len` bytes of text, padding included.
+/// Returns the size in bytes of a record in binary format, with its header and padding.
 pub(crate) const fn binary_size(text_len: usize) -> usize {
     padded(BINARY_HEADER_SIZE + text_len)
 }
 
 impl Header {
-    /// Returns the header of the record's frame, which a reader gets in binary format: `struct
-    /// umsg_record`; from a stored header.
+    /// Returns the header of a record in binary format (`struct umsg_record`), made from a stored
+    /// header.
     ///
-    /// `seen` returns the ids as the reader is to see them. `lost` is the number of records that
-    /// the reader missed just before this one.
+    /// `map_ids` converts the ids for the reader's namespaces. `lost` is the number of records that
+    /// the reader lost immediately before this one.
     #[inline]
     pub(crate) fn binary(
         stored: &[u8],
-        seen: impl FnOnce(Ids) -> Ids,
+        map_ids: impl FnOnce(Ids) -> Ids,
         lost: u64,
     ) -> [u8; BINARY_HEADER_SIZE] {
         let mut out = [0; BINARY_HEADER_SIZE];
         out[0..24].copy_from_slice(&stored[0..24]);
         out[24..32].copy_from_slice(&lost.to_ne_bytes());
-        out[32..48].copy_from_slice(&seen(Ids::decode(&stored[24..40])).encode());
+        out[32..48].copy_from_slice(&map_ids(Ids::decode(&stored[24..40])).encode());
         out[48..64].copy_from_slice(&stored[40..56]);
         out
     }
 }
 
-/// A slice of known length as an array.
+/// Converts a slice of length `N` to an array.
 pub(crate) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(bytes);
@@ -279,6 +280,7 @@ pub(crate) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 mod tests {
     use super::*;
 
+    /// Checks the size in the ring if the length of the text is around a multiple of 8.
     #[test]
     fn stored_sizes() {
         for (text_len, size) in [(0, 56), (1, 64), (7, 64), (8, 64), (9, 72), (65536, 65592)] {
@@ -286,8 +288,9 @@ mod tests {
         }
     }
 
+    /// Checks the smallest and largest prefixes, and that other texts with `<` have no prefix.
     #[test]
-    fn prefixes_at_their_bounds() {
+    fn prefix_bounds() {
         let cases: [(&[u8], u16, &[u8]); 8] = [
             (b"<7>x", 15, b"x"),
             (b"<8>x", 8, b"x"),

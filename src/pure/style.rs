@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The styles of a log: which programs its device node is made for.
-//!
-//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host.
+//! The styles of a log.
 
 use core::fmt;
 
 use crate::pure::value::ParamValue;
 
-/// What a device node does with writes, losses and small buffers, for files that do not say
-/// otherwise. The numbers are those of `uapi/umsg.h`.
+/// How a file handles writes, losses and small buffers. The numbers are those of `uapi/umsg.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u32)]
 pub(crate) enum Style {
-    /// The output of any program: each line is a record.
+    /// For the output of any program: each line is a record.
     Lines = 0,
-    /// As `/dev/kmsg`: each write is a record, and a loss is an error.
+    /// As `/dev/kmsg`: each write is a record, and a loss is reported by `EPIPE`.
     Kmsg = 1,
-    /// The same, and the text format has no lines of keys.
+    /// As `Kmsg`, and the text format has no key lines.
     Plain = 2,
 }
 
 impl Style {
     const ALL: [Self; 3] = [Self::Lines, Self::Kmsg, Self::Plain];
 
-    /// Returns the style with this number in `uapi/umsg.h`, if there is one.
+    /// Returns the style with this number in `uapi/umsg.h`, or `None` if there is none.
     pub(crate) fn new(number: u32) -> Option<Self> {
         match number {
             0 => Some(Self::Lines),
@@ -34,12 +31,12 @@ impl Style {
         }
     }
 
-    /// Returns its number in `uapi/umsg.h`.
+    /// Returns the number of the style in `uapi/umsg.h`.
     pub(crate) fn number(self) -> u32 {
         self as u32
     }
 
-    /// Returns its name.
+    /// Returns the name of the style.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Lines => "lines",

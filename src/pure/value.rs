@@ -1,36 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kinds of values that parameters have: how each is written, and how it is shown.
-//!
-//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host. What
-//! is shown is written in a form that parses to the same value.
+//! The types of values of parameters: how each is parsed and shown. A shown value parses to the
+//! same value.
 
 use core::fmt::{
     self,
     Write, //
 };
 
-/// A kind of value.
+/// A type of value.
 pub(crate) trait ParamValue: PartialOrd + Sized + 'static {
-    /// Its name in `modinfo`.
+    /// The name of the type in `modinfo`.
     const TYPE: &'static str;
 
-    /// What a parameter of this kind holds until it gets a value.
+    /// The initial value of a parameter, before it is set.
     const INIT: Self;
 
-    /// What a parameter of this kind gets when it is named without `=`; `None` where that is
-    /// refused.
+    /// The value of a parameter that is given without `=`; `None` if that is invalid.
     const NO_ARG_VALUE: Option<&'static str> = None;
 
-    /// The first bytes of what is not a value but a change of one, which only a write through sysfs
-    /// may give.
+    /// The first bytes of texts that are not values but changes, such as `+NAME`. Only a write
+    /// through sysfs can contain a change.
     const CHANGE_PREFIXES: &'static [u8] = b"";
 
-    /// Reads a value in place; `text` has no white space around it. Returns whether it is a value
-    /// of this kind; if not, `self` may hold anything.
+    /// Parses `text`, which has no white space around it, into `self`. Returns whether it is valid;
+    /// if not, `self` is unspecified.
     fn parse_from(&mut self, text: &[u8]) -> bool;
 
-    /// Returns whether the value is at least `min` and at most `max`, both written as for
+    /// Returns whether the value is at least `min` and at most `max`, which are texts for
     /// `parse_from`.
     fn is_within(&self, min: &str, max: &str) -> bool {
         let (mut least, mut most) = (Self::INIT, Self::INIT);
@@ -39,29 +36,29 @@ pub(crate) trait ParamValue: PartialOrd + Sized + 'static {
             && (least..=most).contains(self)
     }
 
-    /// Writes the value in the form it is read.
+    /// Writes the value as a text that parses to the same value.
     fn show(&self, out: &mut dyn Write) -> fmt::Result;
 }
 
-/// Puts `value` into `slot`, if there is one.
+/// Assigns `value` to `slot` unless it is `None`. Returns whether it did.
 fn assign<T>(slot: &mut T, value: Option<T>) -> bool {
     value.map(|value| *slot = value).is_some()
 }
 
-/// A number of at most 64 bits: decimal digits, or `0x` and hexadecimal ones.
+/// Parses a number of at most 64 bits: decimal digits, or `0x` and hexadecimal digits.
 fn parse_number(text: &[u8]) -> Option<u64> {
     let (radix, digits) = match text {
         [b'0', b'x' | b'X', rest @ ..] => (16, rest),
         _ => (10, text),
     };
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` accepts a sign.
     if !digits.first()?.is_ascii_hexdigit() {
         return None;
     }
     u64::from_str_radix(core::str::from_utf8(digits).ok()?, radix).ok()
 }
 
-/// A number of bytes, with K, M, G or T for powers of 1024.
+/// A number of bytes. The suffixes K, M, G and T multiply by powers of 1024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Size(pub(crate) usize);
 
@@ -101,7 +98,7 @@ impl ParamValue for Size {
     }
 }
 
-/// Permission bits: octal digits.
+/// Permission bits, in octal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Mode(pub(crate) u16);
 
@@ -122,16 +119,16 @@ impl ParamValue for Mode {
     }
 }
 
-/// A minor number of `/dev`, or a free one.
+/// A minor number of a device node, or `None` for a dynamic one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Minor(pub(crate) Option<u8>);
 
 impl Minor {
-    /// The first of the numbers that Linux leaves for local use
+    /// The lowest minor number that is reserved for local use
     /// (`Documentation/admin-guide/devices.txt`).
     const MIN: u8 = 243;
 
-    /// The last of them.
+    /// The highest one.
     pub(crate) const MAX: u8 = 254;
 }
 
@@ -157,7 +154,8 @@ impl ParamValue for Minor {
     }
 }
 
-/// Yes or no, in the words of the kernel's own boolean parameters (`kstrtobool()`), each whole.
+/// A boolean. Accepts whole words of the kernel's own boolean parameters (`kstrtobool()`), which
+/// itself looks only at the first characters.
 impl ParamValue for bool {
     const TYPE: &'static str = "bool";
     const INIT: Self = false;
@@ -176,7 +174,7 @@ impl ParamValue for bool {
     }
 }
 
-/// Text of at most `N` bytes of printable ASCII, kept in place.
+/// A text of at most `N` bytes of printable ASCII, stored inline.
 #[derive(Debug, PartialEq, PartialOrd)]
 pub(crate) struct AsciiStr<const N: usize> {
     bytes: [u8; N],
@@ -184,7 +182,7 @@ pub(crate) struct AsciiStr<const N: usize> {
 }
 
 impl<const N: usize> AsciiStr<N> {
-    /// As much of `text` as fits, what is not printable ASCII as `?`.
+    /// Copies as much of `text` as fits. Bytes outside printable ASCII become `?`.
     pub(crate) const fn truncate_from(text: &[u8]) -> Self {
         let mut bytes = [0; N];
         let mut len = 0;
@@ -205,7 +203,7 @@ impl<const N: usize> AsciiStr<N> {
 
     /// The text.
     pub(crate) fn as_str(&self) -> &str {
-        // It is ASCII.
+        // ASCII is valid UTF-8.
         core::str::from_utf8(self.as_bytes()).unwrap_or("")
     }
 }
@@ -237,7 +235,7 @@ impl<const N: usize> ParamValue for AsciiStr<N> {
     }
 }
 
-/// Strings joined at compile time to `N` bytes, which must be their length: for `.modinfo`.
+/// Concatenates strings at compile time, for `.modinfo`. `N` must be their total length.
 pub(crate) const fn join<const N: usize>(parts: &[&str]) -> [u8; N] {
     let mut out = [0; N];
     let (mut at, mut part) = (0, 0);
@@ -255,7 +253,7 @@ pub(crate) const fn join<const N: usize>(parts: &[&str]) -> [u8; N] {
     out
 }
 
-/// The length of [`join`]ed strings.
+/// Returns the total length of strings, for [`join`].
 pub(crate) const fn joined_len(parts: &[&str]) -> usize {
     let (mut len, mut part) = (0, 0);
     while part < parts.len() {
@@ -270,13 +268,13 @@ pub(crate) const fn joined_len(parts: &[&str]) -> usize {
 mod tests {
     use super::*;
 
-    /// What `text` is read as.
+    /// Parses `text`.
     fn read<V: ParamValue>(text: &[u8]) -> Option<V> {
         let mut value = V::INIT;
         value.parse_from(text).then_some(value)
     }
 
-    /// Whether `value` is shown as `text`.
+    /// Returns whether `value` is shown as `text`.
     fn is_shown<V: ParamValue>(value: V, text: &str) -> bool {
         let mut shown = AsciiStr::<32>::INIT;
         value.show(&mut shown).is_ok() && shown.as_str() == text
@@ -292,8 +290,9 @@ mod tests {
         }
     }
 
+    /// Checks the largest sizes, and that other texts are rejected.
     #[test]
-    fn sizes_at_their_bounds() {
+    fn size_bounds() {
         assert_eq!(read(b"0"), Some(Size(0)));
         assert_eq!(read(b"18446744073709551615"), Some(Size(usize::MAX)));
         assert_eq!(read::<Size>(b"18446744073709551616"), None);
@@ -315,8 +314,9 @@ mod tests {
         }
     }
 
+    /// Checks that a size is shown with the largest suffix that divides it.
     #[test]
-    fn sizes_as_they_are_shown() {
+    fn size_is_shown_with_suffix() {
         for (bytes, text) in [
             (0, "0"),
             (1023, "1023"),
@@ -331,8 +331,9 @@ mod tests {
         }
     }
 
+    /// Checks the range of a mode, and that other texts are rejected.
     #[test]
-    fn modes_at_their_bounds() {
+    fn mode_bounds() {
         assert_eq!(read(b"0777"), Some(Mode(0o777)));
         assert_eq!(read(b"177777"), Some(Mode(0o177777)));
         for text in [&b""[..], b"200000", b"0o777", b"8", b"rw", b"-7"] {
@@ -345,8 +346,9 @@ mod tests {
         assert!(!Mode(0o1000).is_within("0001", "0777"));
     }
 
+    /// Checks that a boolean is a whole word in upper or lower case.
     #[test]
-    fn booleans_are_whole_words() {
+    fn bool_words() {
         for (text, value) in [
             (&b"Y"[..], true),
             (b"on", true),
@@ -360,8 +362,9 @@ mod tests {
         }
     }
 
+    /// Checks the maximum length of a text, and that bytes outside printable ASCII are rejected.
     #[test]
-    fn texts_at_their_bounds() {
+    fn text_bounds() {
         assert!(read::<AsciiStr<3>>(b"abc").is_some());
         assert!(read::<AsciiStr<3>>(b"abcd").is_none());
         assert!(read::<AsciiStr<3>>(b"a\x7f").is_none());

@@ -2,17 +2,16 @@
 
 //! The bounded ring of whole records.
 //!
-//! Pure Rust without `unsafe` that needs no kernel type: the same file compiles on the host, where
-//! property tests hold it against a plain queue. It knows nothing of locks; whoever owns it sees to
-//! that (`log.rs`).
+//! The ring has no lock; its owner (`log.rs`) locks it. On the host, property tests compare it with
+//! a simple queue.
 //!
 //! # Layout
 //!
-//! One block of memory holds the records one after another, oldest to newest, each a header of
-//! [`HEADER_SIZE`] bytes and its text, padded to 8 bytes. A record is never split: one that does
-//! not fit between the newest record and the end of the block is placed at its start. So the bytes
-//! of any record are one slice, which a reader copies at once and a read-only mapping could show as
-//! they are. The records are in one of two states:
+//! The records lie one after another in one block of memory, from the oldest to the newest. Each
+//! has a header of [`HEADER_SIZE`] bytes and a text, padded to 8 bytes. A record is never split: if
+//! it does not fit between the newest record and the end of the block, it is placed at the start of
+//! the block. So the bytes of each record are one slice, which a reader copies at once, and which a
+//! read-only mapping could show unchanged. The records form one or two runs:
 //!
 //! ```text
 //! one run:    [      oldest ... newest |            ]
@@ -22,24 +21,24 @@
 //!                          ^next  ^oldest     ^end
 //! ```
 //!
-//! A record that may be split would need two copies for an append, and a reader would have to look
-//! for escapes across the gap. A whole record costs up to one record of unused memory at the end of
-//! the block.
+//! If records were split, an append would need two copies, and a reader would search for escapes
+//! across the end of the block. The cost of whole records is up to one record of unused memory at
+//! the end of the block.
 //!
 //! # Positions
 //!
-//! A record never moves while it is in the ring, so whoever has read record `n` knows where `n + 1`
-//! begins: at the end of `n`, or at the start of the block if the first run ends there. A
-//! [`Position`] is that pair of sequence number and offset. It stays usable for as long as the ring
-//! likes to overwrite: what it points to is found again by comparing sequence numbers, never by
-//! trusting the offset.
+//! A record does not move while it is in the ring. A reader of record `n` therefore knows the
+//! offset of record `n + 1`: the end of record `n`, or 0 if the first run ends there. A
+//! [`Position`] is this offset with the sequence number of the record. It stays valid while the
+//! ring overwrites records: if the sequence number is that of an overwritten record, the offset is
+//! ignored.
 //!
 //! # Searching
 //!
-//! An index holds the offset of every [`INDEX_STEP`]th record, and the latest time of all records
-//! up to it, because some records are stored later than they were written. A search by sequence
-//! number or by time looks at an entry or at a few of them by bisection, then at no more than
-//! [`INDEX_STEP`] records. An append writes one entry for [`INDEX_STEP`] records.
+//! An index has one entry for [`INDEX_STEP`] records: the offset of a record, and the latest
+//! timestamp of this and all earlier records. (Timestamps are not monotonic, because some records
+//! are stored later than they are written.) A search by sequence number starts at one entry; a
+//! search by time finds its entry by bisection. Both then read at most [`INDEX_STEP`] records.
 
 mod runs;
 mod search;
@@ -71,12 +70,12 @@ pub(crate) use self::search::{
     INDEX_STEP, //
 };
 
-/// What a full log does with a new record.
+/// The action of a full log on a new record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Policy {
-    /// Drop the oldest records to make room.
+    /// Overwrite the oldest records.
     Overwrite,
-    /// Refuse the new record, except where room can be made from records that were cleared.
+    /// Reject the new record, unless overwriting cleared records frees enough space.
     Stop,
 }
 
@@ -101,7 +100,7 @@ impl ParamValue for Policy {
     }
 }
 
-/// A place between two records: the sequence number of the one that follows, and its offset.
+/// A position between two records: the sequence number of the following record, and its offset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
     seq: u64,
@@ -109,33 +108,34 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// Sequence number of the record that follows this position.
+    /// Returns the sequence number of the record after this position.
     pub(crate) fn seq(self) -> u64 {
         self.seq
     }
 
-    /// The position before the record `seq`, which must be the oldest record or gone.
+    /// Returns the position before the record `seq`, which must be the oldest record or
+    /// overwritten.
     pub(crate) fn overwritten(seq: u64) -> Self {
-        // Where it was does not matter any more.
+        // The offset is ignored for these records.
         Self { seq, offset: 0 }
     }
 }
 
-/// One record as it lies in the ring.
+/// A record in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordRef<'a> {
-    /// Header, text and padding, which is zero; see [`Header::split`].
+    /// Header, text and padding with zeros; see [`Header::split`].
     pub(crate) bytes: &'a [u8],
     /// The position before this record.
     pub(crate) start: Position,
-    /// How many records between the requested position and this one were overwritten.
+    /// The number of overwritten records between the requested position and this record.
     pub(crate) lost: u64,
     /// The position after this record.
     pub(crate) end: Position,
 }
 
 impl RecordRef<'_> {
-    /// Returns the same without its bytes, to be kept when the ring may change.
+    /// Returns a copy without the bytes, which does not borrow the ring.
     pub(crate) fn detached(&self) -> RecordRef<'static> {
         RecordRef {
             bytes: &[],
@@ -144,36 +144,36 @@ impl RecordRef<'_> {
     }
 }
 
-/// What [`Ring::append`] says when it does not take a record.
+/// The reason why [`Ring::append`] rejects a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AppendError {
-    /// The log is full of records that its policy keeps.
+    /// The ring is full of records that its policy keeps.
     Full,
-    /// The record is larger than the whole ring.
+    /// The record is larger than the ring.
     TooLarge,
 }
 
-/// What went through the ring since it was made. Bytes are bytes of text.
+/// Counters since the ring was created. Bytes are bytes of text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
-    /// Records taken.
+    /// Records that were stored.
     pub(crate) records_written: u64,
-    /// Bytes of the records taken.
+    /// Bytes of the stored records.
     pub(crate) bytes_written: u64,
-    /// Records overwritten by newer ones.
+    /// Records that were overwritten by newer ones.
     pub(crate) records_dropped: u64,
-    /// Bytes of the records overwritten.
+    /// Bytes of the overwritten records.
     pub(crate) bytes_dropped: u64,
-    /// Records refused because the log was full.
+    /// Records that were rejected because the ring was full.
     pub(crate) records_refused: u64,
 }
 
-/// The bounded ring of whole records in the memory `B`, with an index in the memory `I`.
+/// A bounded ring of whole records in the memory `B`, with an index in the memory `I`.
 pub(crate) struct Ring<B, I> {
     memory: B,
-    /// The entry of the record `n * INDEX_STEP`, at `n` modulo the length.
+    /// The entry of record `n * INDEX_STEP` is at `n` modulo the length.
     index: I,
-    /// The latest time of all records, in nanoseconds.
+    /// The latest timestamp of all records in nanoseconds.
     latest_ns: u64,
     policy: Policy,
     runs: Runs,
@@ -189,7 +189,7 @@ where
     B: DerefMut<Target = [u8]>,
     I: DerefMut<Target = [IndexEntry]>,
 {
-    /// An empty ring in `memory`, with an `index` of [`index_len`] entries.
+    /// Creates an empty ring in `memory`, with an `index` of [`index_len`] entries.
     pub(crate) fn new(memory: B, index: I, policy: Policy) -> Self {
         Self {
             memory,
@@ -208,27 +208,27 @@ where
         }
     }
 
-    /// Size of the memory in bytes.
+    /// Returns the size of the memory in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.memory.len()
     }
 
-    /// What a full ring does with a new record.
+    /// Returns the action of a full ring on a new record.
     pub(crate) fn policy(&self) -> Policy {
         self.policy
     }
 
-    /// The position before the oldest record.
+    /// Returns the position before the oldest record.
     pub(crate) fn oldest(&self) -> Position {
         self.runs.oldest
     }
 
-    /// The position after the newest record.
+    /// Returns the position after the newest record.
     pub(crate) fn next(&self) -> Position {
         self.runs.next
     }
 
-    /// The position after the last record that was cleared, or the oldest one if that is later.
+    /// Returns the position after the last cleared record, or the oldest position if that is later.
     pub(crate) fn cleared(&self) -> Position {
         if self.cleared.seq > self.runs.oldest.seq {
             self.cleared
@@ -237,13 +237,13 @@ where
         }
     }
 
-    /// Marks all records as cleared, like `SYSLOG_ACTION_CLEAR`: they stay readable, but a full log
-    /// may overwrite them whatever its policy is.
+    /// Marks all records as cleared, like `SYSLOG_ACTION_CLEAR`. They stay readable, but a full
+    /// ring can overwrite them even with the policy [`Policy::Stop`].
     pub(crate) fn clear(&mut self) {
         self.cleared = self.runs.next;
     }
 
-    /// What went through the ring since it was made.
+    /// Returns the counters of the ring.
     pub(crate) fn totals(&self) -> Totals {
         Totals {
             records_written: self.runs.next.seq,
@@ -256,8 +256,8 @@ where
 
     /// Appends a record and returns its sequence number.
     ///
-    /// `header.seq` and `header.text_len` are set here. The oldest records are dropped as far as
-    /// room is needed and the policy allows.
+    /// Sets `header.seq` and `header.text_len`. Drops the oldest records until there is space, if
+    /// the policy allows it.
     #[inline(always)]
     pub(crate) fn append(&mut self, mut header: Header, text: &[u8]) -> Result<u64, AppendError> {
         let size = stored_size(text.len());
@@ -270,7 +270,7 @@ where
         header.seq = seq;
         header.text_len = text.len() as u32;
         let record = &mut self.memory[offset..][..size];
-        // First what may be padding.
+        // Clear the last bytes, which contain the padding, before the text is copied.
         if let Some(last) = record.last_chunk_mut::<ALIGN>() {
             *last = [0; ALIGN];
         }
@@ -289,8 +289,8 @@ where
         Ok(seq)
     }
 
-    /// Drops the oldest records, as far as the policy allows, until one of `size` bytes can be
-    /// placed, and returns where. Where it cannot be, all are kept.
+    /// Drops the oldest records until there is space for `size` bytes, and returns the offset of
+    /// the space. Drops none if it fails.
     #[inline(always)]
     fn make_space(&mut self, size: usize) -> Result<usize, AppendError> {
         if size > self.capacity() {
@@ -298,7 +298,8 @@ where
         }
         let mut runs = self.runs;
         let mut bytes_dropped = 0;
-        // This ends: an empty ring has room for every record that is not larger than the ring.
+        // The loop ends, because an empty ring has space for every record that is not larger than
+        // the ring.
         let offset = loop {
             let keep = self.policy == Policy::Stop && runs.oldest.seq >= self.cleared.seq;
             if keep {
@@ -317,7 +318,7 @@ where
         Ok(offset)
     }
 
-    /// The first record at or after `from`; `None` when there is none yet.
+    /// Returns the first record at or after `from`, or `None` if there is none yet.
     #[inline(always)]
     pub(crate) fn read(&self, from: Position) -> Option<RecordRef<'_>> {
         let Runs { oldest, next, end } = self.runs;
@@ -327,8 +328,8 @@ where
         let at = if from.seq <= oldest.seq {
             oldest
         } else if end == Some(from.offset) {
-            // The record before it was the newest when it was read, and the next one did not fit
-            // behind it.
+            // The position was returned when the record before it was the newest. The next record
+            // did not fit after that one and is at the start of the block.
             Position { offset: 0, ..from }
         } else {
             from

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The runs of records in the memory of a ring.
+//! The allocation of space in the memory of a ring.
 
 use super::Position;
 
-/// Where the records lie. Small and `Copy`: room is made in a copy, which is stored when there is
-/// enough of it, so a refused record leaves no trace.
+/// The one or two runs of records in the memory.
+///
+/// Small and `Copy`: `make_space()` drops records in a copy, which it stores only on success, so
+/// that a rejected record has no effect.
 ///
 /// # Invariants
 ///
 /// - The records `oldest.seq..next.seq` lie one after another from `oldest.offset`.
-/// - `end` is `None`: they end at `next.offset`.
-/// - `end` is `Some(end)`: they go on to `end`, then from 0 to `next.offset`, which is at most
-///   `oldest.offset`; both runs hold at least one record.
+/// - If `end` is `None`, they end at `next.offset`.
+/// - If `end` is `Some(end)`, the first run ends at `end`, and the second one is from 0 to
+///   `next.offset`, which is at most `oldest.offset`. Both runs have at least one record.
 #[derive(Clone, Copy)]
 pub(super) struct Runs {
     pub(super) oldest: Position,
@@ -25,7 +27,8 @@ impl Runs {
         self.oldest.seq == self.next.seq
     }
 
-    /// Where a record of `size` bytes can be placed without dropping one.
+    /// Returns the offset of free space for a record of `size` bytes, or `None` if there is not
+    /// enough.
     pub(super) fn find_space(&self, size: usize, capacity: usize) -> Option<usize> {
         if self.is_empty() {
             return (size <= capacity).then_some(0);
@@ -48,12 +51,13 @@ impl Runs {
         }
     }
 
-    /// Adds a record of `size` bytes at `offset`, which is what [`Runs::room`] returned.
+    /// Adds a record of `size` bytes at `offset`, which [`Runs::find_space`] returned.
     pub(super) fn push(&mut self, offset: usize, size: usize) {
         if self.is_empty() {
             self.oldest.offset = offset;
         } else if offset != self.next.offset {
-            // It is at the start of the block: the first run ends where the newest record did.
+            // The record is at the start of the block: the first run ends at the end of the newest
+            // record.
             self.end = Some(self.next.offset);
         }
         self.next.seq += 1;

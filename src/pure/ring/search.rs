@@ -16,20 +16,21 @@ use super::{
     Ring, //
 };
 
-/// The index has an entry for every record whose sequence number is a multiple of this.
+/// The index has an entry for each record whose sequence number is a multiple of this.
 pub(crate) const INDEX_STEP: u64 = 64;
 
 /// An entry of the index.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct IndexEntry {
-    /// The offset of the record.
+    /// Offset of the record in bytes.
     pub(super) offset: usize,
-    /// The latest time of this record and all before it, in nanoseconds.
+    /// The latest timestamp of this record and all earlier ones, in nanoseconds.
     pub(super) latest_ns: u64,
 }
 
-/// How many entries the index of a ring of `capacity` bytes has: one for each record that can be
-/// in the ring and has an entry.
+/// Returns the number of index entries for a ring of `capacity` bytes. The index has an entry for
+/// each record in the ring whose sequence number is a multiple of [`INDEX_STEP`], even if all texts
+/// are empty.
 pub(crate) const fn index_len(capacity: usize) -> usize {
     capacity / HEADER_SIZE / INDEX_STEP as usize + 1
 }
@@ -39,8 +40,9 @@ where
     B: DerefMut<Target = [u8]>,
     I: DerefMut<Target = [IndexEntry]>,
 {
-    /// The position before the record `seq`: also one that is gone, whose readers learn how many
-    /// they missed, and the next one that will be written; `None` for a later one.
+    /// Returns the position before the record `seq`. The record can be overwritten (readers at this
+    /// position then report the loss) or the next one that will be written. Returns `None` for a
+    /// greater sequence number.
     pub(crate) fn position_of_seq(&self, seq: u64) -> Option<Position> {
         let Runs { oldest, next, .. } = self.runs;
         if seq > next.seq {
@@ -59,13 +61,15 @@ where
         )
     }
 
-    /// The position before the first record of the time `time_ns` or later, or after the newest
-    /// one. It may be up to [`INDEX_STEP`] records before the first one if a record as late is gone
-    /// that was followed by earlier ones.
+    /// Returns the position before the first record with the timestamp `time_ns` or a later one, or
+    /// after the newest record if there is none.
+    ///
+    /// The position can be up to [`INDEX_STEP`] records too early if a record with a late timestamp
+    /// was overwritten and records with earlier timestamps followed it.
     pub(crate) fn position_of_time(&self, time_ns: u64) -> Position {
         let Runs { oldest, next, .. } = self.runs;
-        // All records up to the indexed ones before `low` are earlier. Up to each one from `high`
-        // on there is one that is not.
+        // For each index entry before `low`, this and all earlier records have earlier timestamps.
+        // For each entry from `high` on, this or an earlier record does not.
         let mut low = oldest.seq.div_ceil(INDEX_STEP);
         let mut high = next.seq.div_ceil(INDEX_STEP);
         while low < high {
@@ -81,15 +85,17 @@ where
         })
     }
 
-    /// The entry of the index for the record `seq`, a multiple of [`INDEX_STEP`].
+    /// Returns the position in the index of the entry for the record `seq`, a multiple of
+    /// [`INDEX_STEP`].
     pub(super) fn index_slot(&self, seq: u64) -> usize {
-        // The index is never empty. A plain `%` would panic by a function that objtool does not
-        // know to return never.
+        // The index is never empty. `%` would contain a call of a panic function, which objtool
+        // does not know as one that never returns.
         let entry = (seq / INDEX_STEP) as usize;
         entry.checked_rem(self.index.len()).unwrap_or(0)
     }
 
-    /// The position before the record `n * INDEX_STEP`, or before the oldest one if that is later.
+    /// Returns the position before the record `n * INDEX_STEP`, or before the oldest record if that
+    /// is later.
     fn indexed_position(&self, n: u64) -> Position {
         let seq = n * INDEX_STEP;
         if seq <= self.runs.oldest.seq {
@@ -101,10 +107,11 @@ where
         }
     }
 
-    /// The position before the first record from `at` on that is `wanted`, or after the newest one.
-    fn find_from(&self, mut at: Position, wanted: impl Fn(&RecordRef<'_>) -> bool) -> Position {
+    /// Returns the position before the first record at or after `at` for which `is_wanted` returns
+    /// true, or after the newest record if there is none.
+    fn find_from(&self, mut at: Position, is_wanted: impl Fn(&RecordRef<'_>) -> bool) -> Position {
         while let Some(stored) = self.read(at) {
-            if wanted(&stored) {
+            if is_wanted(&stored) {
                 return stored.start;
             }
             at = stored.end;

@@ -12,7 +12,7 @@ mod cases {
     };
     use kernel::prelude::*;
 
-    /// A ring of `capacity` bytes.
+    /// Returns a ring of `capacity` bytes.
     fn ring(capacity: usize, policy: Policy) -> Result<Ring<KVec<u8>, KVec<IndexEntry>>> {
         Ok(Ring::new(
             KVec::from_elem(0xee, capacity, GFP_KERNEL)?,
@@ -44,15 +44,17 @@ mod cases {
         ring.append(header, text)
     }
 
-    /// The text of the first record from `at` on, and how many were lost before it.
+    /// Returns the text of the first record at or after `at`, and the number of lost records before
+    /// it.
     fn text(ring: &Ring<KVec<u8>, KVec<IndexEntry>>, at: Position) -> Option<(&[u8], u64)> {
         ring.read(at)
             .map(|stored| (&stored.bytes[HEADER_SIZE..], stored.lost))
     }
 
-    /// A record of one byte less than the ring holds, exactly that, and one more.
+    /// Checks records that are one byte smaller than the ring, exactly as large, and one byte
+    /// larger.
     #[test]
-    fn one_record_fills_it() -> Result {
+    fn largest_record() -> Result {
         for (len, fits) in [(63, true), (64, true), (65, false)] {
             let mut ring = ring(HEADER_SIZE + 64, Policy::Overwrite)?;
             let got = append(&mut ring, &[b'x'; 65][..len]);
@@ -69,9 +71,10 @@ mod cases {
         Ok(())
     }
 
-    /// The third record ends one word before the end of the memory, at it, or does not fit there.
+    /// Checks three records of which the last ends 8 bytes before the end of the memory, exactly
+    /// there, or does not fit.
     #[test]
-    fn end_of_the_memory() -> Result {
+    fn end_of_memory() -> Result {
         for (spare, dropped) in [(8, 0), (0, 0), (-8isize, 1)] {
             let capacity = (3 * stored_size(8))
                 .checked_add_signed(spare)
@@ -95,10 +98,10 @@ mod cases {
         Ok(())
     }
 
-    /// Around the memory many times, with records of changing size: those that are there are the
-    /// newest ones, whole.
+    /// Checks that the ring holds the newest records, each complete, after records of different
+    /// sizes wrapped around the memory many times.
     #[test]
-    fn around_the_memory() -> Result {
+    fn wrap_around() -> Result {
         let mut ring = ring(4 * stored_size(16), Policy::Overwrite)?;
         for seq in 0..200u64 {
             let text = [seq as u8; 32];
@@ -118,8 +121,10 @@ mod cases {
         Ok(())
     }
 
+    /// Checks that a full ring with the policy `stop` rejects records until it is cleared, and then
+    /// overwrites only cleared records.
     #[test]
-    fn stop_keeps_what_was_not_cleared() -> Result {
+    fn stop_keeps_uncleared_records() -> Result {
         let mut ring = ring(2 * stored_size(8), Policy::Stop)?;
         assert_eq!(append(&mut ring, b"0......."), Ok(0));
         assert_eq!(append(&mut ring, b"1......."), Ok(1));
