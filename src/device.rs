@@ -30,7 +30,7 @@ use crate::{
     },
     pure::style::Style,
     sys::{
-        miscdevice::{
+        file_operations::{
             self,
             CallFlags,
             FileOperations, //
@@ -87,9 +87,9 @@ impl FileOperations for LogFile {
     fn seek(&self, offset: i64, whence: u32) -> Result {
         let target = match (offset, whence) {
             (1.., _) | (..0, _) => return Err(ESPIPE),
-            (0, miscdevice::SEEK_SET) => SeekTarget::Oldest,
-            (0, miscdevice::SEEK_DATA) => SeekTarget::Cleared,
-            (0, miscdevice::SEEK_END) => SeekTarget::Next,
+            (0, file_operations::SEEK_SET) => SeekTarget::Oldest,
+            (0, file_operations::SEEK_DATA) => SeekTarget::Cleared,
+            (0, file_operations::SEEK_END) => SeekTarget::Next,
             (0, _) => return Err(EINVAL),
         };
         LogFile::seek(self, target)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Constants that bindgen cannot show to Rust, because the kernel declares them with a cast. The
- * Rust side writes them down in src/sys/miscdevice.rs and src/sys/wait.rs; here the compiler
+ * Rust side writes them down in src/sys/file_operations.rs and src/sys/wait.rs; here the compiler
  * holds those against the kernel's own.
  */
 #include <linux/build_bug.h>

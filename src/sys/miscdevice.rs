@@ -11,8 +11,6 @@
 //! the same shape: a contract, raw pointers to safe references, one safe call, the result to an
 //! errno.
 
-use core::ptr::addr_of;
-
 use kernel::{
     bindings,
     error::to_result,
@@ -35,74 +33,17 @@ use kernel::{
 };
 
 use crate::sys::{
+    file_operations::{
+        CallFlags,
+        FileOperations,
+        FMODE_NOWAIT, //
+    },
     this_module::{
         self,
         THIS_MODULE, //
     },
     user_buf::Dest,
-    wait::{
-        PollEvents,
-        WaitQueue, //
-    }, //
 };
-
-pub(crate) use kernel::bindings::{
-    SEEK_DATA,
-    SEEK_END,
-    SEEK_SET, //
-};
-
-// Constants of `include/linux/fs.h` that bindgen cannot show; `sys/check_constants.c` checks them.
-const IOCB_NOWAIT: c_int = 0x8;
-const FMODE_READ: bindings::fmode_t = 1 << 0;
-const FMODE_WRITE: bindings::fmode_t = 1 << 1;
-const FMODE_NOWAIT: bindings::fmode_t = 1 << 27;
-
-/// What an open file of a character device does. Every method may be called by many threads at
-/// once.
-pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
-    /// What the device node holds for those who open it.
-    type Node: Send + Sync;
-
-    /// Opens the node, for a task with the effective user id `opener`, as the kernel holds it.
-    fn open(node: &Self::Node, opener: u32) -> Result<Pin<KBox<Self>>>;
-
-    /// Called when the last user of the file is gone, before it is dropped.
-    fn release(&self);
-
-    /// Reads into `dest` and returns how many bytes.
-    fn read(&self, call: CallFlags, dest: &mut Dest<'_, '_>) -> Result<usize>;
-
-    /// Writes from `source` and returns how many bytes.
-    fn write(&self, call: CallFlags, source: &mut IovIterSource<'_>) -> Result<usize>;
-
-    /// Returns the queue for callers of `poll`. `poll` is called after the caller was added.
-    fn poll_queue(&self) -> &WaitQueue;
-
-    /// Returns what is possible now. A caller that waits has been added to the queue.
-    fn poll(&self, call: CallFlags) -> PollEvents;
-
-    /// Moves the file's position; `whence` is [`SEEK_SET`] or another number.
-    fn seek(&self, offset: i64, whence: u32) -> Result;
-
-    /// Handles the ioctl `command`; its third argument is a pointer to user memory.
-    fn ioctl(&self, call: CallFlags, command: u32, argument: UserPtr) -> Result;
-
-    /// Adds lines to `/proc/PID/fdinfo/FD`.
-    fn show_fdinfo(&self, out: &SeqFile);
-}
-
-/// How a file operation was called.
-#[derive(Clone, Copy)]
-pub(crate) struct CallFlags {
-    /// The call must fail with `EAGAIN` where it would wait for a record: the file has
-    /// `O_NONBLOCK`, or this one operation was asked not to wait (`RWF_NOWAIT`, io_uring).
-    pub(crate) nonblocking: bool,
-    /// The file was opened for reading.
-    pub(crate) may_read: bool,
-    /// The file was opened for writing.
-    pub(crate) may_write: bool,
-}
 
 /// Whether `init` has gone so far that nothing can fail any more.
 ///
@@ -210,23 +151,6 @@ impl<T: FileOperations> MiscDevice<T> {
 
     /// # Safety
     ///
-    /// `file` must be an open file of this device.
-    unsafe fn call_flags(file: *mut bindings::file) -> CallFlags {
-        // SAFETY: `file` is valid. `fcntl()` may change the flags at any time, hence the volatile
-        // read, as `READ_ONCE()`.
-        let flags = unsafe { addr_of!((*file).f_flags).read_volatile() };
-        // SAFETY: `file` is valid. `posix_fadvise()` may change other bits of the mode at any time,
-        // hence the volatile read; those for reading and writing stay as `open()` set them.
-        let mode = unsafe { addr_of!((*file).f_mode).read_volatile() };
-        CallFlags {
-            nonblocking: flags & bindings::O_NONBLOCK != 0,
-            may_read: mode & FMODE_READ != 0,
-            may_write: mode & FMODE_WRITE != 0,
-        }
-    }
-
-    /// # Safety
-    ///
     /// `file` must be a file of this device that is being opened.
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         if !INIT_DONE.load(Relaxed) {
@@ -309,13 +233,10 @@ impl<T: FileOperations> MiscDevice<T> {
     unsafe fn from_kiocb<'a>(kiocb: *mut bindings::kiocb) -> (&'a T, CallFlags) {
         // SAFETY: `kiocb` is valid.
         let file = unsafe { (*kiocb).ki_filp };
-        // SAFETY: As above.
-        let flags = unsafe { (*kiocb).ki_flags };
-        // SAFETY: It is an open file of this device.
+        // SAFETY: `file` is an open file of this device.
         let opened = unsafe { Self::file_data(file) };
-        // SAFETY: As above.
-        let mut call = unsafe { Self::call_flags(file) };
-        call.nonblocking |= flags & IOCB_NOWAIT != 0;
+        // SAFETY: `kiocb` is valid and of an open file.
+        let call = unsafe { CallFlags::of_kiocb(kiocb) };
         (opened, call)
     }
 
@@ -327,7 +248,7 @@ impl<T: FileOperations> MiscDevice<T> {
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
         // SAFETY: It stays open for the duration of this call.
-        let (opened, call) = unsafe { (Self::file_data(file), Self::call_flags(file)) };
+        let (opened, call) = unsafe { (Self::file_data(file), CallFlags::of_file(file)) };
         // SAFETY:
         // - `file` is open and `table` null or valid for the duration of this call.
         // - The kernel removes a file from wait queues before it calls `release`, which alone frees
@@ -359,7 +280,7 @@ impl<T: FileOperations> MiscDevice<T> {
         // SAFETY: It stays open for the duration of this call.
         let opened = unsafe { Self::file_data(file) };
         // SAFETY: As above.
-        let call = unsafe { Self::call_flags(file) };
+        let call = unsafe { CallFlags::of_file(file) };
         match opened.ioctl(call, command, UserPtr::from_addr(arg)) {
             Ok(()) => 0,
             Err(error) => error.to_errno() as c_long,

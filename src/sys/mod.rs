@@ -7,6 +7,7 @@
 //! the same. [`buffer`] needs no kernel type: [`crate::pure`] uses it, and it compiles on the host.
 
 pub(crate) mod buffer;
+pub(crate) mod file_operations;
 pub(crate) mod global_mutex;
 pub(crate) mod memory;
 pub(crate) mod miscdevice;
