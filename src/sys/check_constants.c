@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Constants that bindgen cannot show to Rust, because the kernel declares them with a cast. The
- * Rust side writes them down in src/sys/file_operations.rs and src/sys/wait.rs; here the compiler
- * holds those against the kernel's own.
+ * Checks the values of constants that bindgen cannot translate, because the kernel declares them
+ * with a cast. They are defined again in src/sys/file_operations.rs and src/sys/wait.rs.
  */
 #include <linux/build_bug.h>
 #include <linux/fs.h>

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A mutex in a static, for data that a callback finds without a pointer to it.
+//! A mutex in a static, for data of callbacks that get no pointer to it.
 //!
 //! C counterpart: `DEFINE_MUTEX()` in `include/linux/mutex.h`. The kernel crate's `global_lock!`
 //! requires unsafe code to initialise the lock exactly once and before its first use.
-//! [`GlobalMutex`] checks both at run time, so that its interface is safe. When the kernel crate
-//! offers the same, this file goes.
+//! [`GlobalMutex`] checks both at run time, so that its interface is safe.
 
 use kernel::sync::{
     atomic::{

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The boundary to the kernel: what the kernel crate does not offer yet. All `unsafe` code of the
-//! module is here, and no other room names `kernel::bindings`.
+//! The boundary to the kernel, for what the kernel crate does not offer yet. All `unsafe` code of
+//! the module is here, and no other folder uses `kernel::bindings`.
 //!
-//! Each file has a safe interface, names its C counterpart, and goes when the kernel crate offers
-//! the same. [`buffer`] needs no kernel type: [`crate::pure`] uses it, and it compiles on the host.
+//! Each file offers a safe interface, names its C counterpart, and is removed when the kernel crate
+//! offers the same. Of the rest of the crate, these files use only [`crate::pure`]. [`buffer`]
+//! needs no kernel type: [`crate::pure`] uses it, and it also compiles on the host.
 
 pub(crate) mod buffer;
 pub(crate) mod file_operations;

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The boundary to the kernel's module parameters: typed, shown and set through sysfs.
+//! Typed module parameters that sysfs shows and can change.
 //!
-//! C header: `include/linux/moduleparam.h`; what calls the operations here is `kernel/params.c`.
-//! The parameters of the kernel crate are integers that sysfs does not show, and a load that gives
-//! one twice fails. When it offers the same, this file goes.
+//! C header: `include/linux/moduleparam.h`; `kernel/params.c` calls the operations below. The
+//! parameters of the kernel crate are integers that sysfs does not show, and a load that sets one
+//! twice fails.
 //!
-//! [`parameters!`] is the safe side. It declares each parameter once; from that follow what
-//! `modinfo` says, the file in `/sys/module/NAME/parameters`, parsing and errors.
+//! [`parameters!`] is the safe interface. It declares each parameter once: from the declaration
+//! follow the output of `modinfo`, the file in `/sys/module/NAME/parameters`, the parsing and the
+//! errors.
 //!
-//! # When a value is bad
+//! # Invalid values
 //!
-//! At load, `set` takes it down and says nothing, so that a later good value of the same parameter
-//! wins, and the module's `init` can refuse the load with one line that says what is allowed
-//! ([`Parameter::with_value`]). A write through sysfs fails and changes nothing.
+//! During load, `set` records an invalid value and returns 0. A later valid value replaces it;
+//! otherwise `init` fails and logs one line with the allowed values ([`Parameter::with_value`]). A
+//! write through sysfs after that fails and changes nothing.
 //!
 //! # Locking
 //!
-//! The C side holds the module's parameter lock (`kernel_param_lock()`) around `set` and `get`, and
-//! [`Parameter::with_value`] takes it. The values are statics without a destructor, because sysfs
-//! shows the parameters before `init` and until after the module's exit.
+//! The parameter lock of the module (`kernel_param_lock()`) protects the values. `kernel/params.c`
+//! holds it during `set` and `get`, and [`Parameter::with_value`] takes it. The values are statics
+//! without a destructor, because sysfs shows the parameters before `init` and until after the
+//! module's exit.
 
 use core::{
     cell::UnsafeCell,
@@ -44,12 +46,12 @@ use crate::{
     sys::this_module::THIS_MODULE, //
 };
 
-/// Declares the parameters of the module. Each becomes a static [`Parameter`] of its name.
+/// Declares the parameters of the module. Each becomes a static [`Parameter`] with its name.
 ///
-/// The values there are: `range` with two bounds, or `words` that say it. The default and the
-/// bounds are written as a user would write them. A parameter with `change` can be written through
-/// sysfs when the module is loaded: the function gets the value and what was written, with the
-/// parameter lock held, and changes the value or fails.
+/// The allowed values are a `range` with two bounds, or described by `words`. The default and the
+/// bounds are texts as users write them. A parameter with `change` can be written through sysfs
+/// after `init` has read it. The function gets the value and the written text, with the parameter
+/// lock held, and changes the value or fails.
 macro_rules! parameters {
     (@allowed range ($min:literal, $max:literal)) => { concat!("from ", $min, " to ", $max) };
     (@allowed words ($words:expr)) => { $words };
@@ -64,7 +66,7 @@ macro_rules! parameters {
         $kind:ident: $values:tt,
         $(change: $change:path,)?
     })*) => { $(
-        #[allow(non_upper_case_globals, reason = "it is named as users know it")]
+        #[allow(non_upper_case_globals, reason = "the static has the name of the parameter")]
         pub(crate) static $name: $crate::sys::module_param::Parameter<$type> =
             $crate::sys::module_param::Parameter::new(
                 stringify!($name),
@@ -74,7 +76,7 @@ macro_rules! parameters {
                 $crate::sys::module_param::parameters!(@change $($change)?),
             );
 
-        #[allow(unsafe_code, reason = "sections that the kernel reads, with what it expects there")]
+        #[allow(unsafe_code, reason = "the kernel expects these statics in these sections")]
         const _: () = {
             use $crate::pure::value::{join, joined_len, ParamValue};
 
@@ -107,7 +109,7 @@ macro_rules! parameters {
 }
 pub(crate) use parameters;
 
-/// A parameter of the module. Made by [`parameters!`] alone.
+/// A parameter of the module. Declared only by [`parameters!`].
 pub(crate) struct Parameter<T: ParamValue> {
     name: &'static str,
     allowed: &'static str,
@@ -117,37 +119,37 @@ pub(crate) struct Parameter<T: ParamValue> {
     state: UnsafeCell<State<T>>,
 }
 
-/// What a write through sysfs does to the value.
+/// Handles a write through sysfs after `init`: changes the value or fails.
 type Change<T> = fn(&mut T, &[u8]) -> Result;
 
-/// What was given.
+/// The state of a parameter, protected by the parameter lock.
 struct State<T> {
-    /// The value, if `status` says so.
+    /// The value, if `status` is `Set` or `init` has read it.
     value: T,
-    /// Where a new value is tried, so that a bad one changes nothing. Not on the stack: a long text
-    /// is too large for it.
+    /// A new value is parsed here, so that an invalid one does not change `value`. Not on the
+    /// stack, because a long text is too large for it.
     scratch: T,
     status: Status,
-    /// `init` has taken the value: from now on, a new one is applied at once.
+    /// Whether `init` has read the value. If so, `set` calls `change`.
     adopted: bool,
 }
 
 enum Status {
-    /// Nothing was given: the default holds.
+    /// No value was given: the default applies.
     Unset,
     Set,
-    /// This was given, and cannot be used. Only until `init` refuses the load.
+    /// This invalid value was given. `init` will fail.
     Invalid(AsciiStr<GIVEN_MAX>),
 }
 
-/// How much of a bad value is shown, in bytes.
+/// Maximum number of bytes of an invalid value in the log line.
 const GIVEN_MAX: usize = 64;
 
-// SAFETY: `state` is only touched with the parameter lock held; the rest does not change.
+// SAFETY: `state` is accessed only with the parameter lock held. The other fields are immutable.
 unsafe impl<T: ParamValue + Send> Sync for Parameter<T> {}
 
 impl<T: ParamValue> Parameter<T> {
-    /// For [`parameters!`].
+    /// Creates a parameter. For [`parameters!`].
     pub(crate) const fn new(
         name: &'static str,
         allowed: &'static str,
@@ -170,7 +172,8 @@ impl<T: ParamValue> Parameter<T> {
         }
     }
 
-    /// For [`parameters!`]: what tells the C side of this parameter. `name` ends in a zero.
+    /// Returns the `struct kernel_param` of the parameter. `name` ends in a zero byte. For
+    /// [`parameters!`].
     pub(crate) const fn entry(&'static self, name: &'static [u8]) -> bindings::kernel_param {
         bindings::kernel_param {
             name: name.as_ptr().cast(),
@@ -186,23 +189,25 @@ impl<T: ParamValue> Parameter<T> {
     }
 
     const OPERATIONS: &'static bindings::kernel_param_ops = &bindings::kernel_param_ops {
-        // Every one may come without a value: what is said of it then is for `set`.
+        // All parameters can be given without `=`; `set` checks whether the type allows it.
         flags: bindings::KERNEL_PARAM_OPS_FL_NOARG,
         set: Some(Self::set),
         get: Some(Self::get),
         free: None,
     };
 
-    /// Runs `f` with the value, which nothing changes meanwhile.
+    /// Calls `f` with the value while the parameter lock is held.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the load gave a value that cannot be used; the kernel log has a line about it.
+    /// `EINVAL`: the load set an invalid value. One line in the kernel log describes it.
     pub(crate) fn with_value<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
         let module = THIS_MODULE;
-        // SAFETY: `module` is this module, or null where it is built in, which the lock knows.
+        // SAFETY: `module` is this module, or null if it is built in, which `kernel_param_lock()`
+        // accepts.
         unsafe { bindings::kernel_param_lock(module) };
-        // SAFETY: The lock is held until the end of this function.
+        // SAFETY: The parameter lock is held until after the last use of `state`, so that this is
+        // the only reference.
         let state = unsafe { &mut *self.state.get() };
         state.adopted = true;
         let result = match &state.status {
@@ -219,12 +224,12 @@ impl<T: ParamValue> Parameter<T> {
                 Err(EINVAL)
             }
         };
-        // SAFETY: It was locked above.
+        // SAFETY: The lock of the same module was taken above.
         unsafe { bindings::kernel_param_unlock(module) };
         result
     }
 
-    /// The value. Errors as [`Parameter::with_value`].
+    /// Returns the value. Fails like [`Parameter::with_value`].
     pub(crate) fn value(&self) -> Result<T>
     where
         T: Copy,
@@ -232,38 +237,43 @@ impl<T: ParamValue> Parameter<T> {
         self.with_value(|value| *value)
     }
 
+    /// Returns the parameter of a `struct kernel_param`.
+    ///
     /// # Safety
     ///
     /// `param` must be the [`Parameter::entry`] of a parameter of type `T`.
     unsafe fn from_entry<'a>(param: *const bindings::kernel_param) -> &'a Self {
-        // SAFETY: `param` is valid, and `arg` the member of the union that `entry` set.
+        // SAFETY: The caller guarantees that `param` is valid and from `entry`, which sets the
+        // member `arg` of the union.
         let arg = unsafe { (*param).__bindgen_anon_1.arg };
-        // SAFETY: It points to a static `Parameter<T>`.
+        // SAFETY: `entry` sets `arg` to a pointer to a static `Parameter<T>`.
         unsafe { &*arg.cast::<Self>() }
     }
 
-    /// C counterpart: `param_set_charp()` and its like.
+    /// Sets the parameter. C counterpart: `param_set_charp()`.
     ///
     /// # Safety
     ///
-    /// Called by the C side: `param` as [`Parameter::from_entry`], the parameter lock is held, and
-    /// `val` is null or a string.
+    /// - `param` must be the [`Parameter::entry`] of a parameter of type `T`.
+    /// - `val` must be null or a C string that is valid during this call.
+    /// - The parameter lock must be held.
     unsafe extern "C" fn set(val: *const c_char, param: *const bindings::kernel_param) -> c_int {
-        // SAFETY: By the contract.
+        // SAFETY: The caller guarantees that `param` is the entry of a `Parameter<T>`.
         let this = unsafe { Self::from_entry(param) };
         let given = if val.is_null() {
             T::NO_ARG_VALUE.unwrap_or("")
         } else {
-            // SAFETY: It is a string that lives during this call.
+            // SAFETY: The caller guarantees that `val` is a C string that is valid during this
+            // call.
             let given = unsafe { CStr::from_char_ptr(val) };
-            // What is not UTF-8 is no value of any kind; show something of it.
+            // A text that is not UTF-8 is invalid for all types. The log line shows `?`.
             given.to_str().unwrap_or("?")
         };
         let given = given.as_bytes().trim_ascii();
-        // SAFETY: The lock is held.
+        // SAFETY: The caller guarantees that the parameter lock is held.
         let state = unsafe { &mut *this.state.get() };
         if state.adopted {
-            // Only parameters with `change` can be written by then, and it has a value.
+            // Only parameters with `change` are writable in sysfs.
             let changed = this
                 .change
                 .map_or(Err(EPERM), |change| change(&mut state.value, given));
@@ -275,18 +285,19 @@ impl<T: ParamValue> Parameter<T> {
                 Err(error) => error.to_errno(),
             };
         }
-        // Sysfs shows the parameter before `init`. A change then must not make the load fail.
+        // Sysfs makes the parameter writable before `init`. A change at that time is rejected here,
+        // and must not make the load fail as an invalid value.
         if given
             .first()
             .is_some_and(|first| T::CHANGE_PREFIXES.contains(first))
         {
             return EINVAL.to_errno();
         }
-        let good = state.scratch.parse_from(given)
+        let is_valid = state.scratch.parse_from(given)
             && this
                 .range
                 .is_none_or(|(min, max)| state.scratch.is_within(min, max));
-        if good {
+        if is_valid {
             core::mem::swap(&mut state.value, &mut state.scratch);
             state.status = Status::Set;
         } else {
@@ -295,19 +306,22 @@ impl<T: ParamValue> Parameter<T> {
         0
     }
 
-    /// C counterpart: `param_get_charp()` and its like.
+    /// Shows the parameter. C counterpart: `param_get_charp()`.
     ///
     /// # Safety
     ///
-    /// Called by the C side: `param` as [`Parameter::from_entry`], the parameter lock is held, and
-    /// `buffer` is a page.
+    /// - `param` must be the [`Parameter::entry`] of a parameter of type `T`.
+    /// - `buffer` must be a page that is valid for writes during this call.
+    /// - The parameter lock must be held.
     unsafe extern "C" fn get(buffer: *mut c_char, param: *const bindings::kernel_param) -> c_int {
-        // SAFETY: By the contract.
+        // SAFETY: The caller guarantees that `param` is the entry of a `Parameter<T>`.
         let this = unsafe { Self::from_entry(param) };
-        // SAFETY: The lock is held.
+        // SAFETY: The caller guarantees that the parameter lock is held.
         let state = unsafe { &*this.state.get() };
-        // SAFETY: The buffer is a page, which `kernel/params.c` has for this call alone, and any
-        // bytes are valid in it (sysfs hands out zeroed ones).
+        // SAFETY:
+        // - The caller guarantees that `buffer` is a page that is valid for writes.
+        // - `kernel/params.c` passes a buffer that no other code uses during this call, and that
+        //   sysfs has initialised with zeros.
         let page = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), bindings::PAGE_SIZE) };
         let mut page = Page { page, len: 0 };
         let shown = match state.status {
@@ -321,7 +335,7 @@ impl<T: ParamValue> Parameter<T> {
     }
 }
 
-/// A page that is written from its beginning.
+/// A page as a text output.
 struct Page<'a> {
     page: &'a mut [u8],
     len: usize,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random numbers, which the kernel crate does not have yet.
+//! Random numbers.
 
 use core::ptr::from_mut;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who the current task is, what it may see and what it may do. The kernel crate shows no command
-//! name, no real user id of the current credentials, no capability and no munged user id yet.
+//! The identity, the namespaces and the capabilities of the current task. The kernel crate offers
+//! no command name, no real user id of the current credentials, no capability check and no
+//! `from_kuid_munged()` yet.
 
 use core::ptr::{
     addr_of,
@@ -21,7 +22,8 @@ use crate::pure::record::{
     COMM_LEN, //
 };
 
-/// Returns the current task, as it is recorded with what it writes to a file that `opener` opened.
+/// Returns the identity of the current task, as the writer of a record. `opener` is the effective
+/// user id of the task that opened the file.
 pub(crate) fn current_writer(opener: u32) -> Writer {
     let task = current!();
     Writer {
@@ -35,35 +37,36 @@ pub(crate) fn current_writer(opener: u32) -> Writer {
     }
 }
 
-/// Returns the real user id of the current task, as the kernel holds it. C counterpart:
-/// `current_uid()`, which is what `SO_PASSCRED` gives.
+/// Returns the real user id of the current task in the initial user namespace. C counterpart:
+/// `current_uid()`; `SO_PASSCRED` gives the same id.
 ///
-/// These are the credentials that the task acts with: a thread of io_uring acts with those of the
-/// process it works for.
+/// The id is that of the task's effective credentials (`task->cred`). A worker thread of io_uring
+/// has the credentials of the process that submitted the operation.
 fn current_uid() -> u32 {
     let task = current!().as_ptr();
-    // SAFETY: `task` is the current task, and nobody else changes its `cred`.
+    // SAFETY: `task` is the current task, which is valid. Only the task itself changes its `cred`.
     let cred = unsafe { (*task).cred };
-    // SAFETY: The task holds a reference to its credentials, and they do not change.
+    // SAFETY: The task holds a reference to its credentials, which are immutable.
     unsafe { (*cred).uid.val }
 }
 
-/// A process, told from all others: also from a later one with the same id.
+/// Identifies a process, also if a later process gets the same id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process {
     pid: u32,
     start_ns: u64,
 }
 
-/// Returns the process that the current task is a thread of.
+/// Returns the process of the current task.
 pub(crate) fn current_process() -> Process {
     let task = current!();
     let leader = task.group_leader();
     Process {
         pid: leader.pid() as u32,
-        // SAFETY: The leader's structure lives for as long as its threads. Its time changes only
-        // when another thread becomes the leader, which has the same time then; a torn value would
-        // be taken for another process, and is not to be had on a 64-bit machine.
+        // SAFETY: The `task_struct` of the group leader is valid while the current task, one of its
+        // threads, exists. Its `start_boottime` changes only when `exec` makes another thread the
+        // leader, which inherits the value. A torn read would only look like another process, and
+        // does not happen on a 64-bit kernel.
         start_ns: unsafe { addr_of!((*leader.as_ptr()).start_boottime).read_volatile() },
     }
 }
@@ -74,10 +77,10 @@ fn comm() -> [u8; COMM_LEN] {
     let task = current!().as_ptr();
     let mut comm = [0; COMM_LEN];
     // SAFETY:
-    // - `task` is the current task, which lives for as long as it runs this code.
-    // - The function writes at most `COMM_LEN` bytes, and reads as many or up to a zero. Another
-    //   thread may be changing the name (`prctl()`, `/proc/PID/comm`). The function is made for
-    //   that, as `get_task_comm()` in `include/linux/sched.h`, which calls it without a lock.
+    // - `task` is the current task, which is valid during this call.
+    // - `comm` is valid for writes of `COMM_LEN` bytes, and `task->comm` for reads of as many.
+    // - Another thread can change the name during the call (`prctl()`, `/proc/PID/comm`).
+    //   `get_task_comm()` in `include/linux/sched.h` calls the function without a lock, too.
     unsafe {
         bindings::sized_strscpy(
             comm.as_mut_ptr(),
@@ -88,21 +91,21 @@ fn comm() -> [u8; COMM_LEN] {
     comm
 }
 
-/// What a task sees of the ids of writers.
+/// The namespaces of a reader, as far as they change the ids of writers.
 #[derive(Clone, Copy)]
 pub(crate) struct ReaderNamespaces {
-    /// It is in the initial pid namespace.
+    /// Whether the reader is in the initial pid namespace.
     initial_pid_ns: bool,
-    /// It is in the initial user namespace, where every user id is itself.
+    /// Whether the reader is in the initial user namespace, which maps each user id to itself.
     initial_user_ns: bool,
 }
 
 impl ReaderNamespaces {
-    /// Returns the view of the current task.
+    /// Returns the namespaces of the current task.
     pub(crate) fn current() -> Self {
-        // SAFETY: Returns a pointer, which is only compared.
+        // SAFETY: The function has no preconditions. The pointer is only compared.
         let user_ns = unsafe { bindings::current_user_ns() };
-        // SAFETY: As above; the current task is valid.
+        // SAFETY: The current task is valid. The pointer is only compared.
         let pid_ns = unsafe { bindings::task_active_pid_ns(current!().as_ptr()) };
         Self {
             initial_pid_ns: eq(pid_ns, addr_of!(bindings::init_pid_ns)),
@@ -110,8 +113,8 @@ impl ReaderNamespaces {
         }
     }
 
-    /// Returns recorded ids as the task sees them: user ids in its user namespace, the ids of
-    /// process and thread as 0 outside of the initial pid namespace.
+    /// Converts stored ids for the reader: user ids to its user namespace. Outside the initial pid
+    /// namespace, the process id and the thread id become 0.
     #[inline]
     pub(crate) fn map_ids(self, mut ids: Ids) -> Ids {
         if !self.initial_pid_ns {
@@ -124,14 +127,14 @@ impl ReaderNamespaces {
     }
 }
 
-/// Returns the user id `uid` in the user namespace of the current task, or the overflow user id
-/// when it is not mapped there. C counterpart: `from_kuid_munged()`, which is not there without
+/// Maps the stored `uid` into the user namespace of the current task, or to the overflow user id if
+/// it has no mapping. C counterpart: `from_kuid_munged()`, which bindgen does not offer without
 /// `CONFIG_USER_NS`.
 fn uid_in_current_ns(uid: u32) -> u32 {
     match Kuid::from_raw(bindings::kuid_t { val: uid }).into_uid_in_current_ns() {
         u32::MAX => {
-            // SAFETY: The variable lives for ever; a sysctl may write it at any time, hence
-            // volatile.
+            // SAFETY: The variable is a static of the kernel. A sysctl can change it at any time,
+            // hence the volatile read.
             let overflow = unsafe { addr_of!(bindings::overflowuid).read_volatile() };
             overflow as u32
         }
@@ -139,11 +142,11 @@ fn uid_in_current_ns(uid: u32) -> u32 {
     }
 }
 
-/// Whether the current task may change what others see: `CAP_SYSLOG`, as for `/dev/kmsg`. Without
-/// `CONFIG_MULTIUSER` there are no capabilities, and every task may do everything.
+/// Returns whether the current task has `CAP_SYSLOG`. Without `CONFIG_MULTIUSER` there are no
+/// capabilities, and each task may do everything.
 pub(crate) fn has_cap_syslog() -> bool {
     #[cfg(CONFIG_MULTIUSER)]
-    // SAFETY: `CAP_SYSLOG` is a valid capability, and this is process context.
+    // SAFETY: `CAP_SYSLOG` is a valid capability, and file operations run in process context.
     return unsafe { bindings::capable(bindings::CAP_SYSLOG as c_int) };
     #[cfg(not(CONFIG_MULTIUSER))]
     true

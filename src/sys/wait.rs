@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Wait queues for `poll`, `select`, epoll, aio and io_uring and for reads that sleep, and the
-//! events that they report.
+//! Wait queues for `poll`, `select`, epoll, aio and io_uring and for sleeping reads, and the events
+//! that they report.
 //!
-//! C headers: `include/linux/wait.h`, `include/linux/poll.h`. The kernel crate's `PollCondVar`
-//! cannot pass the events to a wake-up, so that each waiter is woken for all of them, waits for an
-//! RCU grace period when it is dropped, and is one queue for all: a wake-up for one open file wakes
-//! the waiters of all others. When it offers the same, this file goes.
+//! C headers: `include/linux/wait.h`, `include/linux/poll.h`. The kernel crate's `PollCondVar` has
+//! three limits: a wake-up has no event mask, so that it wakes all waiters; dropping it waits for
+//! an RCU grace period; and it is one queue, so that a wake-up for one open file also wakes the
+//! waiters of the others.
 //!
 //! # Two levels
 //!
-//! What happens to a log concerns all its open files, a seek concerns one. So a waiter is on the
-//! queue of its open file, a [`Relay`]. The relay is itself an entry of the log's [`WaitQueue`] for
-//! as long as it has waiters: a wake-up there takes out the relays that have none any more, and
-//! passes on to the others.
+//! An append to a log concerns the waiters of all its open files; a seek concerns the waiters of
+//! one. So each open file has a wait queue of its own, in a [`Relay`]. The relay is itself an entry
+//! on the log's [`WaitQueue`] while it has waiters. A wake-up of the log's queue is forwarded to
+//! each relay that has waiters, and removes the relays that have none.
 //!
-//! Lock order: the lock of a log's queue, then the lock of a relay's.
+//! Lock order: the lock of a log's queue, then the lock of a relay's queue.
 
 use core::{
     ffi::c_void,
@@ -45,7 +45,8 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A set of `EPOLL*` bits (`include/uapi/linux/eventpoll.h`), which `sys/check_constants.c` checks.
+/// A set of `EPOLL*` bits (`include/uapi/linux/eventpoll.h`). `sys/check_constants.c` checks the
+/// values.
 #[derive(Clone, Copy)]
 pub(crate) struct PollEvents(u32);
 
@@ -66,7 +67,7 @@ impl PollEvents {
         self.0
     }
 
-    /// Returns these events if `condition` holds, otherwise none.
+    /// Returns the events if `condition` is true, otherwise none.
     pub(crate) fn when(self, condition: bool) -> Self {
         if condition {
             self
@@ -84,7 +85,7 @@ impl core::ops::BitOr for PollEvents {
     }
 }
 
-/// A wait queue.
+/// A wait queue. C counterpart: `wait_queue_head_t`.
 ///
 /// # Invariants
 ///
@@ -95,17 +96,18 @@ pub(crate) struct WaitQueue {
     head: Opaque<bindings::wait_queue_head>,
 }
 
-// SAFETY: A wait queue is not bound to a thread.
+// SAFETY: A wait queue can be used by any thread.
 unsafe impl Send for WaitQueue {}
-// SAFETY: All accesses to the queue take its own lock, apart from the volatile read in `is_active`.
+// SAFETY: All accesses to the queue take its lock, except for the volatile read in `is_active`.
 unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
-    /// Creates an empty queue; lockdep knows its lock by `name` and `key`.
+    /// Creates an empty queue. `name` and `key` identify its lock for lockdep.
     pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
         // INVARIANT: `__init_waitqueue_head()` initialises the queue.
         pin_init!(Self {
-            // SAFETY: `head` is valid for writes and stays pinned. `name` and `key` are `'static`.
+            // SAFETY: `ffi_init()` guarantees that `head` is valid for writes, and it is pinned.
+            // `name` and `key` are `'static`.
             head <- Opaque::ffi_init(|head| unsafe {
                 bindings::__init_waitqueue_head(head, name.as_char_ptr(), key.as_ptr())
             }),
@@ -114,24 +116,25 @@ impl WaitQueue {
 
     /// Returns whether the queue has waiters. C counterpart: `waitqueue_active()`.
     ///
-    /// A caller that changes the condition under a lock and calls this afterwards does not miss a
-    /// waiter that was added to the queue before it checked the condition under the same lock.
+    /// A waiter is not missed if it adds itself to the queue before it checks its condition with a
+    /// lock held, and the caller changes the condition with the same lock held before it calls
+    /// this.
     #[inline]
     pub(crate) fn is_active(&self) -> bool {
         let head = self.head.get();
-        // SAFETY: By the invariant `head` is valid. Other CPUs may change the list at the same
-        // time, hence the volatile read, as in `list_empty()`.
+        // SAFETY: By the invariant, `head` is valid. Other CPUs can change the list at the same
+        // time, hence the volatile read, like in `list_empty()`.
         let first = unsafe { addr_of!((*head).head.next).read_volatile() };
-        // SAFETY: By the invariant `head` is valid. No reference is made.
+        // SAFETY: By the invariant, `head` is valid. No reference is created.
         let list = unsafe { addr_of!((*head).head) };
         !ptr::eq(first, list)
     }
 
-    /// Wakes the waiters that wait for one of `events`. C counterpart: `wake_up_poll()`.
+    /// Wakes the waiters for any of `events`. C counterpart: `wake_up_poll()`.
     pub(crate) fn wake(&self, events: PollEvents) {
         let key = ptr::without_provenance_mut(events.0 as usize);
-        // SAFETY: By the invariant `head` is an initialised wait queue. The key of a poll queue is
-        // the set of events itself (`poll_to_key()`), not a pointer that is followed.
+        // SAFETY: By the invariant, `head` is an initialised wait queue. The key of a poll wake-up
+        // is the event mask itself (`poll_to_key()`), which is not dereferenced.
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 1, key) };
     }
 
@@ -141,111 +144,119 @@ impl WaitQueue {
     }
 }
 
-/// What has a [`WaitQueue`] that relays join.
+/// An object with a [`WaitQueue`] to which relays are added.
 pub(crate) trait HasQueue: Send + Sync {
-    /// Returns the queue, always the same.
+    /// Returns the queue. All calls return the same one.
     fn queue(&self) -> &WaitQueue;
 }
 
-/// The waiters of one open file. A wake-up of the `source` wakes them with those of its other
-/// files; they can also be woken alone.
+/// The waiters of one open file of `source`. They are woken by a wake-up of the queue of `source`,
+/// or by [`Relay::wake`].
 ///
 /// # Invariants
 ///
-/// `entry` is an initialised entry with the function [`Relay::forward`], on no queue or on the
-/// queue of `source`. Its list is only touched with the lock of that queue held.
+/// - `entry` is an initialised wait queue entry with the function [`Relay::forward`].
+/// - `entry` is on no queue or on the queue of `source`, and its list is accessed only with the
+///   lock of that queue held.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Relay<T: HasQueue> {
     source: Arc<T>,
     #[pin]
     waiters: WaitQueue,
-    /// Events that are passed on.
+    /// The events that are forwarded.
     mask: Atomic<u32>,
     #[pin]
     entry: Opaque<bindings::wait_queue_entry>,
 }
 
-// SAFETY: Neither the queue nor the entry is bound to a thread.
+// SAFETY: A wait queue and an entry with `forward` can be used by any thread.
 unsafe impl<T: HasQueue> Send for Relay<T> {}
-// SAFETY: By the invariant, accesses to `entry` take a lock; the other fields are `Sync`.
+// SAFETY: By the invariants, `entry` is accessed with a lock held. The other fields are `Sync`.
 unsafe impl<T: HasQueue> Sync for Relay<T> {}
 
 impl<T: HasQueue> Relay<T> {
-    /// Creates a relay for the waiters of one open file of `source`, which passes on `mask`.
+    /// Creates a relay for the waiters of one open file of `source`, which forwards the events in
+    /// `mask`.
     pub(crate) fn new(source: Arc<T>, mask: PollEvents) -> impl PinInit<Self> {
-        // INVARIANT: `init_wait_entry()` initialises the entry, which is on no queue yet.
+        // INVARIANT: `init_wait_entry()` initialises the entry, which is on no queue yet. The
+        // function is set to `forward` afterwards.
         pin_init!(Self {
             source,
             waiters <- WaitQueue::new(c"umsg::waiters", static_lock_class!()),
             mask: Atomic::new(mask.0),
             entry <- Opaque::ffi_init(|entry: *mut bindings::wait_queue_entry| {
-                // SAFETY: `entry` is valid for writes.
+                // SAFETY: `ffi_init()` guarantees that `entry` is valid for writes.
                 unsafe { bindings::init_wait_entry(entry, 0) };
-                // SAFETY: `entry` is valid for writes, and no other code has a pointer to it.
+                // SAFETY: `entry` is valid for writes, and no other code has a pointer to it yet.
                 unsafe { addr_of_mut!((*entry).func).write(Some(Self::forward)) };
             }),
         })
     }
 
-    /// Returns what the relay was made for.
+    /// Returns the source.
     pub(crate) fn source(&self) -> &Arc<T> {
         &self.source
     }
 
-    /// Sets the events that are passed on from now on.
+    /// Sets the events that are forwarded by later wake-ups.
     pub(crate) fn set_mask(&self, mask: PollEvents) {
         self.mask.store(mask.0, Relaxed);
     }
 
-    /// Returns the queue for callers of `poll`.
+    /// Returns the wait queue of the file, for poll callers.
     pub(crate) fn waiters(&self) -> &WaitQueue {
         &self.waiters
     }
 
-    /// Joins the queue of the source, if the relay has waiters. To be called after a waiter was
-    /// added and before its condition is checked.
+    /// Adds the relay to the queue of the source, if the relay has waiters. Called after a waiter
+    /// was added and before its condition is checked.
     pub(crate) fn join(&self) {
         if self.waiters.is_active() {
             self.join_in_state(bindings::TASK_RUNNING as c_int);
         }
     }
 
-    /// Joins the queue of the source, and sets the state of the current task.
+    /// Adds the relay to the queue of the source, and sets the state of the current task.
     fn join_in_state(&self, state: c_int) {
         let queue = self.source.queue().as_ptr();
-        // INVARIANT: The queue is that of `source`, and the function takes its lock.
+        // INVARIANT: The queue is that of `source`, and `prepare_to_wait()` takes its lock.
         //
-        // SAFETY: The queue is valid, and `entry` is initialised and on no other queue. It is
-        // pinned and removed from the queue before it is freed, which `source` keeps alive.
+        // SAFETY:
+        // - The queue is valid, because `source` is alive.
+        // - `entry` is initialised and on no other queue (the invariants).
+        // - `entry` is pinned, and `drop` removes it from the queue before it frees it and drops
+        //   `source`.
         unsafe { bindings::prepare_to_wait(queue, self.entry.get(), state) };
     }
 
-    /// Wakes the waiters of this open file alone.
+    /// Wakes only the waiters of this open file.
     pub(crate) fn wake(&self, events: PollEvents) {
         if self.waiters.is_active() {
             self.waiters.wake(events);
         }
     }
 
-    /// Sleeps until `is_ready`, which is called after each wake-up and must not sleep. C
-    /// counterpart: `wait_event_interruptible()`.
+    /// Sleeps until `is_ready` returns true. It is called before the first sleep and after each
+    /// wake-up, and must not sleep. C counterpart: `wait_event_interruptible()`.
     ///
     /// # Errors
     ///
-    /// `ERESTARTSYS`: a signal is pending, and `is_ready` is false.
+    /// `ERESTARTSYS`: a signal is pending, and `is_ready` returned false.
     pub(crate) fn wait_interruptible(&self, is_ready: impl Fn() -> bool) -> Result {
         let waiter = Opaque::<bindings::wait_queue_entry>::uninit();
         // SAFETY: `waiter` is valid for writes.
         unsafe { bindings::init_wait_entry(waiter.get(), 0) };
-        // A wake-up must not take it out of the queue: it may come between the next two steps, and
-        // the next one would find nobody.
+        // The function that `init_wait_entry()` sets removes the waiter from the queue when it
+        // wakes it. Here the waiter must stay: if a wake-up removed it before the relay is added to
+        // the queue of the source, the next wake-up there would find no waiter and not wake this
+        // task.
         //
-        // SAFETY: `waiter` is initialised, and nobody else has it.
+        // SAFETY: `waiter` is initialised, and no other code has a pointer to it yet.
         unsafe { (*waiter.get()).func = Some(bindings::default_wake_function) };
         let queue = self.waiters.as_ptr();
         let result = loop {
-            // SAFETY: The queue is valid, and `waiter` is initialised. It stays where it is until
-            // `finish_wait()` has removed it.
+            // SAFETY: The queue is valid, and `waiter` is initialised. `waiter` is not moved, and
+            // `finish_wait()` below removes it before it is dropped.
             unsafe { bindings::prepare_to_wait(queue, waiter.get(), TASK_INTERRUPTIBLE) };
             self.join_in_state(TASK_INTERRUPTIBLE);
             if is_ready() {
@@ -254,24 +265,24 @@ impl<T: HasQueue> Relay<T> {
             if current!().signal_pending() {
                 break Err(ERESTARTSYS);
             }
-            // SAFETY: This is process context, and the caller holds no spinlock.
+            // SAFETY: A read runs in process context and holds no spinlock here.
             unsafe { bindings::schedule() };
         };
-        // SAFETY: As above.
+        // SAFETY: The queue is valid, and `prepare_to_wait()` added `waiter` to it.
         unsafe { bindings::finish_wait(queue, waiter.get()) };
         result
     }
 
-    /// Passes a wake-up of the source's queue on to the waiters, or takes `entry` out of the queue
+    /// Forwards a wake-up of the queue of the source to the waiters. Removes `entry` from the queue
     /// if there are none.
     ///
-    /// A waiter that is added at this moment calls [`Relay::join`] later, which needs the lock that
-    /// the caller holds.
+    /// If a waiter is added at the same time, it calls [`Relay::join`] afterwards, which waits for
+    /// the lock that is held during this call.
     ///
     /// # Safety
     ///
-    /// Called by `__wake_up()` with the lock of the source's queue held: `entry` must be that of a
-    /// relay, on that queue.
+    /// - `entry` must be that of a relay and on the queue of its source.
+    /// - The lock of that queue must be held, as `__wake_up()` does.
     unsafe extern "C" fn forward(
         entry: *mut bindings::wait_queue_entry,
         _mode: c_uint,
@@ -279,38 +290,40 @@ impl<T: HasQueue> Relay<T> {
         key: *mut c_void,
     ) -> c_int {
         let entry = entry.cast::<Opaque<bindings::wait_queue_entry>>();
-        // SAFETY: `entry` is the field of a relay.
+        // SAFETY: The caller guarantees that `entry` is that field of a relay.
         let relay = unsafe { kernel::container_of!(entry, Self, entry) };
-        // SAFETY: The relay removes its entry before it is dropped, which takes the lock that is
-        // held here.
+        // SAFETY: The relay is valid: before it is freed, `drop` removes its entry from the queue,
+        // for which it needs the lock that is held during this call.
         let relay = unsafe { &*relay };
         if relay.waiters.is_active() {
             let events = key.addr() as u32 & relay.mask.load(Relaxed);
             relay.waiters.wake(PollEvents(events));
         } else {
-            // SAFETY: The entry is on the queue whose lock is held.
+            // SAFETY: The caller guarantees that the entry is on the queue and that the lock of the
+            // queue is held.
             unsafe { list_del_init(addr_of_mut!((*relay.entry.get()).entry)) };
         }
         0
     }
 }
 
-/// Takes `entry` out of its list. C counterpart: `list_del_init()` in `include/linux/list.h`.
+/// Removes `entry` from its list and makes it an empty list. C counterpart: `list_del_init()` in
+/// `include/linux/list.h`.
 ///
 /// # Safety
 ///
-/// `entry` must be on a list that nobody else changes.
+/// `entry` must be on a valid list that no other code changes during this call.
 unsafe fn list_del_init(entry: *mut bindings::list_head) {
-    // SAFETY: By the contract, `entry` and its neighbours are valid.
+    // SAFETY: The caller guarantees that `entry` is valid.
     let (next, prev) = unsafe { ((*entry).next, (*entry).prev) };
-    // SAFETY: As above.
+    // SAFETY: The caller guarantees that the neighbours of `entry` are valid.
     unsafe { (*next).prev = prev };
-    // SAFETY: As above. `is_active()` reads `next` of a head without the lock, hence the volatile
-    // write, as `WRITE_ONCE()`.
+    // SAFETY: The caller guarantees that the neighbours of `entry` are valid. `is_active()` reads
+    // the `next` of a list head without the lock, hence the volatile write, like `WRITE_ONCE()`.
     unsafe { addr_of_mut!((*prev).next).write_volatile(next) };
-    // SAFETY: As above.
+    // SAFETY: The caller guarantees that `entry` is valid.
     unsafe { (*entry).next = entry };
-    // SAFETY: As above.
+    // SAFETY: The caller guarantees that `entry` is valid.
     unsafe { (*entry).prev = entry };
 }
 
@@ -318,11 +331,13 @@ unsafe fn list_del_init(entry: *mut bindings::list_head) {
 impl<T: HasQueue> PinnedDrop for Relay<T> {
     fn drop(self: Pin<&mut Self>) {
         let queue = self.source.queue().as_ptr();
-        // INVARIANT: The entry is on no queue then.
+        // INVARIANT: `entry` is on no queue afterwards.
         //
-        // SAFETY: `entry` is on this queue or on none. The function takes its lock, so that no
-        // wake-up looks at the relay any more. An initialised entry that is on no queue is a list
-        // of its own, from which it can be removed as well.
+        // SAFETY:
+        // - `entry` is initialised and on this queue or on no queue (the invariants). If it is on
+        //   no queue, it is an empty list, from which it can be removed, too.
+        // - The queue is valid, because `source` is dropped later.
+        // - The function takes the lock of the queue, so that no wake-up uses the relay afterwards.
         unsafe { bindings::remove_wait_queue(queue, self.entry.get()) };
     }
 }
