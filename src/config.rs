@@ -98,46 +98,6 @@ mod params {
 /// Maximum length of the parameter `logs` in bytes. Sysfs cannot show more than a page.
 pub(crate) const LOGS_MAX: usize = 4000;
 
-/// The current value of the parameter `record_max`, in bytes. From 1 to `RECORD_MAX_LIMIT`.
-///
-/// The default, 1 KiB, is the limit of `/dev/kmsg` (`PRINTKRB_RECORD_MAX`). A record of that size
-/// in plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`, 2 KiB) in text format. The
-/// maximum also bounds the time for which a log's spinlock is held to copy one record.
-static RECORD_MAX: Atomic<usize> = Atomic::new(0);
-
-/// The capacity in bytes of the smallest log. A record of `record_max` bytes must fit it.
-static RECORD_MAX_LIMIT: Atomic<usize> = Atomic::new(usize::MAX);
-
-/// Returns the maximum length of the text of one record in bytes. It can change at any time.
-pub(crate) fn record_max() -> usize {
-    RECORD_MAX.load(Relaxed)
-}
-
-/// Limits `record_max` to records that fit a log of `capacity` bytes. The caller holds the
-/// parameter lock.
-pub(crate) fn set_record_max_limit(capacity: usize) {
-    RECORD_MAX_LIMIT.store(capacity, Relaxed);
-}
-
-/// Sets `record_max` to `size`. Returns false and changes nothing if such a record does not fit the
-/// smallest log.
-fn set_record_max(size: &Size) -> bool {
-    let fits = record::stored_size(size.0) <= RECORD_MAX_LIMIT.load(Relaxed);
-    if fits {
-        RECORD_MAX.store(size.0, Relaxed);
-    }
-    fits
-}
-
-/// Handles a write of `given` to the parameter `record_max` in sysfs.
-fn change_record_max(value: &mut Size, given: &[u8]) -> Result {
-    let size = parse_value::<Size>(given)
-        .filter(|size| size.is_within("1", "64K") && set_record_max(size))
-        .ok_or(EINVAL)?;
-    *value = size;
-    Ok(())
-}
-
 /// The configuration of the module, checked as a whole.
 ///
 /// # Invariants
@@ -290,4 +250,44 @@ impl fmt::Display for Config {
         }
         Ok(())
     }
+}
+
+/// The current value of the parameter `record_max`, in bytes. From 1 to `RECORD_MAX_LIMIT`.
+///
+/// The default, 1 KiB, is the limit of `/dev/kmsg` (`PRINTKRB_RECORD_MAX`). A record of that size
+/// in plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`, 2 KiB) in text format. The
+/// maximum also bounds the time for which a log's spinlock is held to copy one record.
+static RECORD_MAX: Atomic<usize> = Atomic::new(0);
+
+/// The capacity in bytes of the smallest log. A record of `record_max` bytes must fit it.
+static RECORD_MAX_LIMIT: Atomic<usize> = Atomic::new(usize::MAX);
+
+/// Returns the maximum length of the text of one record in bytes. It can change at any time.
+pub(crate) fn record_max() -> usize {
+    RECORD_MAX.load(Relaxed)
+}
+
+/// Limits `record_max` to records that fit a log of `capacity` bytes. The caller holds the
+/// parameter lock.
+pub(crate) fn set_record_max_limit(capacity: usize) {
+    RECORD_MAX_LIMIT.store(capacity, Relaxed);
+}
+
+/// Sets `record_max` to `size`. Returns false and changes nothing if such a record does not fit the
+/// smallest log.
+fn set_record_max(size: &Size) -> bool {
+    let fits = record::stored_size(size.0) <= RECORD_MAX_LIMIT.load(Relaxed);
+    if fits {
+        RECORD_MAX.store(size.0, Relaxed);
+    }
+    fits
+}
+
+/// Handles a write of `given` to the parameter `record_max` in sysfs.
+fn change_record_max(value: &mut Size, given: &[u8]) -> Result {
+    let size = parse_value::<Size>(given)
+        .filter(|size| size.is_within("1", "64K") && set_record_max(size))
+        .ok_or(EINVAL)?;
+    *value = size;
+    Ok(())
 }

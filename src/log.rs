@@ -125,17 +125,6 @@ pub(crate) enum BatchEnd {
     LimitReached,
 }
 
-impl State {
-    #[inline(always)]
-    fn append(&mut self, header: Header, text: &[u8]) -> Result {
-        match self.ring.append(header, text) {
-            Ok(_) => Ok(()),
-            Err(AppendError::Full) => Err(ENOSPC),
-            Err(AppendError::TooLarge) => Err(EMSGSIZE),
-        }
-    }
-}
-
 /// The target of a seek.
 pub(crate) enum SeekTarget {
     /// The position before the oldest record.
@@ -353,6 +342,17 @@ impl Log {
     /// Returns the initial style of files that are opened through its device node.
     pub(crate) fn style(&self) -> Style {
         self.style
+    }
+}
+
+impl State {
+    #[inline(always)]
+    fn append(&mut self, header: Header, text: &[u8]) -> Result {
+        match self.ring.append(header, text) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Full) => Err(ENOSPC),
+            Err(AppendError::TooLarge) => Err(EMSGSIZE),
+        }
     }
 }
 

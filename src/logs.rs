@@ -44,47 +44,17 @@ use crate::{
 /// The default log, then the named logs.
 pub(crate) struct Logs(KVec<Node>);
 
-global_mutex! {
-    /// The logs of the loaded module; `None` before the end of `init` and after the unloading.
-    ///
-    /// A static, because a write to a parameter gets no pointer to the module's own data.
-    static LOGS: Option<Logs> = None;
-}
-
-/// Initialises the lock of the logs. The module's `init` calls this first; a write to a parameter
-/// before that fails with `ENODEV`.
-pub(crate) fn init() {
-    LOGS.init();
-}
-
-/// Stores the logs of the module, so that writes to the parameter `logs` can change them.
-///
-/// # Errors
-///
-/// `ENODEV`: [`init`] was not called before.
-pub(crate) fn set(logs: Logs) -> Result {
-    *LOGS.lock().ok_or(ENODEV)? = Some(logs);
-    Ok(())
-}
-
-/// Removes and returns the logs when the module is unloaded. Returns `None` if they were not set.
-pub(crate) fn take() -> Option<Logs> {
-    LOGS.lock()?.take()
-}
-
 /// A log and its device node.
 struct Node {
     config: LogConfig,
     device: Pin<KBox<MiscDevice<LogFile>>>,
 }
 
-impl Node {
-    /// Registers the device node of `log`.
-    fn new(config: LogConfig, log: Arc<Log>) -> Result<Self> {
-        let device = MiscDevice::register(&config.node, config.minor, config.mode, log);
-        let device = KBox::pin_init(device, GFP_KERNEL)?;
-        Ok(Self { config, device })
-    }
+global_mutex! {
+    /// The logs of the loaded module; `None` before the end of `init` and after the unloading.
+    ///
+    /// A static, because a write to a parameter gets no pointer to the module's own data.
+    static LOGS: Option<Logs> = None;
 }
 
 impl Logs {
@@ -177,6 +147,27 @@ impl Logs {
     }
 }
 
+/// Initialises the lock of the logs. The module's `init` calls this first; a write to a parameter
+/// before that fails with `ENODEV`.
+pub(crate) fn init() {
+    LOGS.init();
+}
+
+/// Stores the logs of the module, so that writes to the parameter `logs` can change them.
+///
+/// # Errors
+///
+/// `ENODEV`: [`init`] was not called before.
+pub(crate) fn set(logs: Logs) -> Result {
+    *LOGS.lock().ok_or(ENODEV)? = Some(logs);
+    Ok(())
+}
+
+/// Removes and returns the logs when the module is unloaded. Returns `None` if they were not set.
+pub(crate) fn take() -> Option<Logs> {
+    LOGS.lock()?.take()
+}
+
 /// Handles a write of `given` to the parameter `logs`, whose value is `list`: `+NAME[:...]` adds a
 /// log, `-NAME` removes one. A rejected change is logged with one line in the kernel log, as a
 /// rejected value at load is; only root can write the parameter.
@@ -218,6 +209,15 @@ pub(crate) fn change(list: &mut AsciiStr<LOGS_MAX>, given: &[u8]) -> Result {
             );
             Err(EINVAL)
         }
+    }
+}
+
+impl Node {
+    /// Registers the device node of `log`.
+    fn new(config: LogConfig, log: Arc<Log>) -> Result<Self> {
+        let device = MiscDevice::register(&config.node, config.minor, config.mode, log);
+        let device = KBox::pin_init(device, GFP_KERNEL)?;
+        Ok(Self { config, device })
     }
 }
 

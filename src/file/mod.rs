@@ -47,53 +47,21 @@ use self::{
     stream::Stream, //
 };
 
-/// The option bits of an open file, `UMSG_OPTION_*` of `uapi/umsg.h`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Options(u32);
-
-impl Options {
-    /// Checks the option bits from user space. Returns `None` if an unknown bit is set.
-    pub(crate) fn new(bits: u32) -> Option<Self> {
-        (bits & !uapi::UMSG_OPTIONS == 0).then_some(Self(bits))
-    }
-
-    /// Returns the option bits.
-    pub(crate) fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// Returns whether the bit `option` is set.
-    pub(crate) fn has(self, option: u32) -> bool {
-        self.0 & option != 0
-    }
-}
-
 /// An open file of a log.
 #[pin_data]
 pub(crate) struct LogFile {
     /// The waiters of this file, and the reference to the log.
     #[pin]
     relay: Relay<Log>,
+    #[pin]
+    cursor: SpinLock<Cursor>,
+    #[pin]
+    stream: Stream,
     /// Effective user id of the task that opened the file, in the initial user namespace.
     opener: u32,
     options: Atomic<u32>,
     /// The number of a [`Style`].
     style: Atomic<u32>,
-    #[pin]
-    cursor: SpinLock<Cursor>,
-    #[pin]
-    stream: Stream,
-}
-
-/// Returns the events that wake the waiters of a file with this style.
-fn events(style: Style) -> PollEvents {
-    PollEvents::READABLE | PollEvents::PRIORITY | PollEvents::ERROR.when(style != Style::Lines)
-}
-
-/// Allocates `size` bytes, charged to the memory cgroup of the caller.
-pub(crate) fn alloc_buffer(size: usize) -> Result<KVVec<u8>> {
-    let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
-    Ok(KVVec::with_capacity(size, flags)?)
 }
 
 impl LogFile {
@@ -176,4 +144,36 @@ impl LogFile {
         let cursor = *self.cursor.lock();
         (cursor.position.seq(), cursor.lost)
     }
+}
+
+/// The option bits of an open file, `UMSG_OPTION_*` of `uapi/umsg.h`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Options(u32);
+
+impl Options {
+    /// Checks the option bits from user space. Returns `None` if an unknown bit is set.
+    pub(crate) fn new(bits: u32) -> Option<Self> {
+        (bits & !uapi::UMSG_OPTIONS == 0).then_some(Self(bits))
+    }
+
+    /// Returns the option bits.
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Returns whether the bit `option` is set.
+    pub(crate) fn has(self, option: u32) -> bool {
+        self.0 & option != 0
+    }
+}
+
+/// Returns the events that wake the waiters of a file with this style.
+fn events(style: Style) -> PollEvents {
+    PollEvents::READABLE | PollEvents::PRIORITY | PollEvents::ERROR.when(style != Style::Lines)
+}
+
+/// Allocates `size` bytes, charged to the memory cgroup of the caller.
+pub(crate) fn alloc_buffer(size: usize) -> Result<KVVec<u8>> {
+    let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+    Ok(KVVec::with_capacity(size, flags)?)
 }

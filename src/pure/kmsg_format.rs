@@ -68,50 +68,6 @@ impl<'a> KmsgFormat<'a> {
         }
     }
 
-    /// Returns the length of the text format in bytes.
-    pub(crate) fn len(&self) -> usize {
-        let mut len = 0;
-        self.write(|chunk| {
-            len += chunk.len();
-            true
-        });
-        len
-    }
-
-    /// Cuts the end of the text so that the length is at most `size` bytes. Returns false if `size`
-    /// is too small for the head and the key lines.
-    pub(crate) fn fit(&mut self, size: usize) -> bool {
-        // True for most records, and cheaper than computing the length.
-        if HEAD_MAX + 4 * self.text.len() + TAIL_MAX <= size {
-            return true;
-        }
-        let len = self.len();
-        if len <= size {
-            return true;
-        }
-        let escaped_len = |text: &[u8]| text.iter().map(|byte| escape_len(*byte)).sum::<usize>();
-        let cut_key = match self.keys {
-            Keys::None => 0,
-            // The number of cut bytes has at most as many digits as the length of the text.
-            Keys::All(_) => b" CUT=\n".len() + self.text.len().max(1).ilog10() as usize + 1,
-        };
-        let around = len - escaped_len(self.text) + cut_key;
-        let Some(mut left) = size.checked_sub(around) else {
-            return false;
-        };
-        let fits = |byte: &&u8| match left.checked_sub(escape_len(**byte)) {
-            Some(rest) => {
-                left = rest;
-                true
-            }
-            None => false,
-        };
-        let kept = self.text.iter().take_while(fits).count();
-        self.cut += self.text.len() - kept;
-        self.text = &self.text[..kept];
-        true
-    }
-
     /// Passes the text format to `sink` in chunks. Stops and returns false if `sink` returns false.
     pub(crate) fn write(&self, sink: impl FnMut(&[u8]) -> bool) -> bool {
         let mut memory = uninit::<CHUNK_SIZE>();
@@ -154,6 +110,50 @@ impl<'a> KmsgFormat<'a> {
         out.push(b"\n");
         out.flush();
         out.is_ok
+    }
+
+    /// Cuts the end of the text so that the length is at most `size` bytes. Returns false if `size`
+    /// is too small for the head and the key lines.
+    pub(crate) fn fit(&mut self, size: usize) -> bool {
+        // True for most records, and cheaper than computing the length.
+        if HEAD_MAX + 4 * self.text.len() + TAIL_MAX <= size {
+            return true;
+        }
+        let len = self.len();
+        if len <= size {
+            return true;
+        }
+        let escaped_len = |text: &[u8]| text.iter().map(|byte| escape_len(*byte)).sum::<usize>();
+        let cut_key = match self.keys {
+            Keys::None => 0,
+            // The number of cut bytes has at most as many digits as the length of the text.
+            Keys::All(_) => b" CUT=\n".len() + self.text.len().max(1).ilog10() as usize + 1,
+        };
+        let around = len - escaped_len(self.text) + cut_key;
+        let Some(mut left) = size.checked_sub(around) else {
+            return false;
+        };
+        let fits = |byte: &&u8| match left.checked_sub(escape_len(**byte)) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
+        let kept = self.text.iter().take_while(fits).count();
+        self.cut += self.text.len() - kept;
+        self.text = &self.text[..kept];
+        true
+    }
+
+    /// Returns the length of the text format in bytes.
+    pub(crate) fn len(&self) -> usize {
+        let mut len = 0;
+        self.write(|chunk| {
+            len += chunk.len();
+            true
+        });
+        len
     }
 }
 

@@ -24,11 +24,161 @@ pub(crate) const fn stored_size(text_len: usize) -> usize {
     padded(HEADER_SIZE + text_len)
 }
 
+/// Returns the size in bytes of a record in binary format, with its header and padding.
+pub(crate) const fn binary_size(text_len: usize) -> usize {
+    padded(BINARY_HEADER_SIZE + text_len)
+}
+
 /// Rounds `len` up to a multiple of [`ALIGN`]. All paths call this, and it is cheaper than
 /// `next_multiple_of()`.
 #[inline(always)]
 pub(super) const fn padded(len: usize) -> usize {
     (len + (ALIGN - 1)) & !(ALIGN - 1)
+}
+
+/// Size in bytes of `struct umsg_record` of `uapi/umsg.h`.
+pub(crate) const BINARY_HEADER_SIZE: usize = 64;
+
+/// `UMSG_RECORD_CONTINUES` of `uapi/umsg.h`, the only flag of a record.
+pub(crate) const FLAG_CONTINUES: u8 = 1 << 0;
+
+/// The header of a record.
+///
+/// In the ring it is stored before the text in native byte order. The layout matches `struct
+/// umsg_record` of `uapi/umsg.h` except for `lost`, so that [`Header::binary`] is a few copies of
+/// fixed size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Sequence number. The first record of a log has 0, each further record one more.
+    pub(crate) seq: u64,
+    /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`.
+    pub(crate) time_ns: u64,
+    /// Length of the text in bytes.
+    pub(crate) text_len: u32,
+    /// Facility and level.
+    pub(crate) priority: Priority,
+    /// Whether the record continues the line of the record that its writer stored before.
+    pub(crate) continues: bool,
+    /// The identity of the writer.
+    pub(crate) writer: Writer,
+}
+
+impl Header {
+    /// Encodes the header for the ring.
+    pub(crate) fn encode(&self) -> [u8; HEADER_SIZE] {
+        let mut out = [0; HEADER_SIZE];
+        out[0] = BINARY_HEADER_SIZE as u8;
+        out[1] = if self.continues { FLAG_CONTINUES } else { 0 };
+        out[2..4].copy_from_slice(&self.priority.0.to_ne_bytes());
+        out[4..8].copy_from_slice(&self.text_len.to_ne_bytes());
+        out[8..16].copy_from_slice(&self.seq.to_ne_bytes());
+        out[16..24].copy_from_slice(&self.time_ns.to_ne_bytes());
+        out[24..40].copy_from_slice(&self.writer.ids.encode());
+        out[40..56].copy_from_slice(&self.writer.comm);
+        out
+    }
+
+    /// Splits a stored record into its header and its text. Returns `None` if it is incomplete.
+    pub(crate) fn split(stored: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, body) = stored.split_first_chunk()?;
+        let header = Self::decode(header);
+        Some((header, body.get(..header.text_len as usize)?))
+    }
+
+    /// Decodes the bytes from [`Header::encode`].
+    pub(crate) fn decode(stored: &[u8; HEADER_SIZE]) -> Self {
+        let long = |at: usize| u64::from_ne_bytes(array(&stored[at..at + 8]));
+        Self {
+            seq: long(8),
+            time_ns: long(16),
+            text_len: Self::text_len_of(stored) as u32,
+            continues: stored[1] == FLAG_CONTINUES,
+            // INVARIANT: `encode` stored the value of a `Priority`.
+            priority: Priority(u16::from_ne_bytes(array(&stored[2..4]))),
+            writer: Writer {
+                ids: Ids::decode(&stored[24..40]),
+                comm: array(&stored[40..56]),
+            },
+        }
+    }
+
+    /// Returns the header of a record in binary format (`struct umsg_record`), made from a stored
+    /// header.
+    ///
+    /// `map_ids` converts the ids for the reader's namespaces. `lost` is the number of records that
+    /// the reader lost immediately before this one.
+    #[inline]
+    pub(crate) fn binary(
+        stored: &[u8],
+        map_ids: impl FnOnce(Ids) -> Ids,
+        lost: u64,
+    ) -> [u8; BINARY_HEADER_SIZE] {
+        let mut out = [0; BINARY_HEADER_SIZE];
+        out[0..24].copy_from_slice(&stored[0..24]);
+        out[24..32].copy_from_slice(&lost.to_ne_bytes());
+        out[32..48].copy_from_slice(&map_ids(Ids::decode(&stored[24..40])).encode());
+        out[48..64].copy_from_slice(&stored[40..56]);
+        out
+    }
+
+    /// Returns the length of the text in bytes from a stored header.
+    pub(crate) fn text_len_of(stored: &[u8]) -> usize {
+        u32::from_ne_bytes(array(&stored[4..8])) as usize
+    }
+
+    /// Returns the time of the write in nanoseconds from a stored header.
+    pub(crate) fn time_of(stored: &[u8]) -> u64 {
+        u64::from_ne_bytes(array(&stored[16..24]))
+    }
+}
+
+/// The identity of the writer of a record at the time of the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Writer {
+    /// The ids of the writer.
+    pub(crate) ids: Ids,
+    /// Command name of the thread, padded with zeros.
+    pub(crate) comm: [u8; COMM_LEN],
+}
+
+/// The ids of the writer of a record. In the ring they are those of the initial pid and user
+/// namespaces, in the output of a read those of the reader's namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ids {
+    /// Process id (thread group).
+    pub(crate) pid: u32,
+    /// Thread id.
+    pub(crate) tid: u32,
+    /// Real user id of the writer.
+    pub(crate) uid: u32,
+    /// Effective user id of the task that opened the file.
+    pub(crate) opener: u32,
+}
+
+impl Ids {
+    /// Size in bytes of the encoded ids.
+    const SIZE: usize = 16;
+
+    /// Encodes the ids in native byte order.
+    fn encode(self) -> [u8; Self::SIZE] {
+        let mut out = [0; Self::SIZE];
+        out[0..4].copy_from_slice(&self.pid.to_ne_bytes());
+        out[4..8].copy_from_slice(&self.tid.to_ne_bytes());
+        out[8..12].copy_from_slice(&self.uid.to_ne_bytes());
+        out[12..16].copy_from_slice(&self.opener.to_ne_bytes());
+        out
+    }
+
+    /// Decodes the bytes from [`Ids::encode`].
+    fn decode(stored: &[u8]) -> Self {
+        let word = |at: usize| u32::from_ne_bytes(array(&stored[at..at + 4]));
+        Self {
+            pid: word(0),
+            tid: word(4),
+            uid: word(8),
+            opener: word(12),
+        }
+    }
 }
 
 /// A syslog priority: the facility times 8 plus the level (RFC 5424, section 6.2.1).
@@ -114,158 +264,6 @@ fn parse_priority(mut rest: &[u8]) -> Prefix<'_> {
         }
     }
     Prefix::None
-}
-
-/// The ids of the writer of a record. In the ring they are those of the initial pid and user
-/// namespaces, in the output of a read those of the reader's namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ids {
-    /// Process id (thread group).
-    pub(crate) pid: u32,
-    /// Thread id.
-    pub(crate) tid: u32,
-    /// Real user id of the writer.
-    pub(crate) uid: u32,
-    /// Effective user id of the task that opened the file.
-    pub(crate) opener: u32,
-}
-
-impl Ids {
-    /// Size in bytes of the encoded ids.
-    const SIZE: usize = 16;
-
-    /// Encodes the ids in native byte order.
-    fn encode(self) -> [u8; Self::SIZE] {
-        let mut out = [0; Self::SIZE];
-        out[0..4].copy_from_slice(&self.pid.to_ne_bytes());
-        out[4..8].copy_from_slice(&self.tid.to_ne_bytes());
-        out[8..12].copy_from_slice(&self.uid.to_ne_bytes());
-        out[12..16].copy_from_slice(&self.opener.to_ne_bytes());
-        out
-    }
-
-    /// Decodes the bytes from [`Ids::encode`].
-    fn decode(stored: &[u8]) -> Self {
-        let word = |at: usize| u32::from_ne_bytes(array(&stored[at..at + 4]));
-        Self {
-            pid: word(0),
-            tid: word(4),
-            uid: word(8),
-            opener: word(12),
-        }
-    }
-}
-
-/// The identity of the writer of a record at the time of the write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Writer {
-    /// The ids of the writer.
-    pub(crate) ids: Ids,
-    /// Command name of the thread, padded with zeros.
-    pub(crate) comm: [u8; COMM_LEN],
-}
-
-/// The header of a record.
-///
-/// In the ring it is stored before the text in native byte order. The layout matches `struct
-/// umsg_record` of `uapi/umsg.h` except for `lost`, so that [`Header::binary`] is a few copies of
-/// fixed size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
-    /// Sequence number. The first record of a log has 0, each further record one more.
-    pub(crate) seq: u64,
-    /// Time of the write in nanoseconds of `CLOCK_MONOTONIC`.
-    pub(crate) time_ns: u64,
-    /// Length of the text in bytes.
-    pub(crate) text_len: u32,
-    /// Facility and level.
-    pub(crate) priority: Priority,
-    /// Whether the record continues the line of the record that its writer stored before.
-    pub(crate) continues: bool,
-    /// The identity of the writer.
-    pub(crate) writer: Writer,
-}
-
-impl Header {
-    /// Encodes the header for the ring.
-    pub(crate) fn encode(&self) -> [u8; HEADER_SIZE] {
-        let mut out = [0; HEADER_SIZE];
-        out[0] = BINARY_HEADER_SIZE as u8;
-        out[1] = if self.continues { FLAG_CONTINUES } else { 0 };
-        out[2..4].copy_from_slice(&self.priority.0.to_ne_bytes());
-        out[4..8].copy_from_slice(&self.text_len.to_ne_bytes());
-        out[8..16].copy_from_slice(&self.seq.to_ne_bytes());
-        out[16..24].copy_from_slice(&self.time_ns.to_ne_bytes());
-        out[24..40].copy_from_slice(&self.writer.ids.encode());
-        out[40..56].copy_from_slice(&self.writer.comm);
-        out
-    }
-
-    /// Returns the length of the text in bytes from a stored header.
-    pub(crate) fn text_len_of(stored: &[u8]) -> usize {
-        u32::from_ne_bytes(array(&stored[4..8])) as usize
-    }
-
-    /// Returns the time of the write in nanoseconds from a stored header.
-    pub(crate) fn time_of(stored: &[u8]) -> u64 {
-        u64::from_ne_bytes(array(&stored[16..24]))
-    }
-
-    /// Splits a stored record into its header and its text. Returns `None` if it is incomplete.
-    pub(crate) fn split(stored: &[u8]) -> Option<(Self, &[u8])> {
-        let (header, body) = stored.split_first_chunk()?;
-        let header = Self::decode(header);
-        Some((header, body.get(..header.text_len as usize)?))
-    }
-
-    /// Decodes the bytes from [`Header::encode`].
-    pub(crate) fn decode(stored: &[u8; HEADER_SIZE]) -> Self {
-        let long = |at: usize| u64::from_ne_bytes(array(&stored[at..at + 8]));
-        Self {
-            seq: long(8),
-            time_ns: long(16),
-            text_len: Self::text_len_of(stored) as u32,
-            continues: stored[1] == FLAG_CONTINUES,
-            // INVARIANT: `encode` stored the value of a `Priority`.
-            priority: Priority(u16::from_ne_bytes(array(&stored[2..4]))),
-            writer: Writer {
-                ids: Ids::decode(&stored[24..40]),
-                comm: array(&stored[40..56]),
-            },
-        }
-    }
-}
-
-/// Size in bytes of `struct umsg_record` of `uapi/umsg.h`.
-pub(crate) const BINARY_HEADER_SIZE: usize = 64;
-
-/// `UMSG_RECORD_CONTINUES` of `uapi/umsg.h`, the only flag of a record.
-pub(crate) const FLAG_CONTINUES: u8 = 1 << 0;
-
-/// Returns the size in bytes of a record in binary format, with its header and padding.
-pub(crate) const fn binary_size(text_len: usize) -> usize {
-    padded(BINARY_HEADER_SIZE + text_len)
-}
-
-impl Header {
-    /// Returns the header of a record in binary format (`struct umsg_record`), made from a stored
-    /// header.
-    ///
-    /// `map_ids` converts the ids for the reader's namespaces. `lost` is the number of records that
-    /// the reader lost immediately before this one.
-    #[inline]
-    pub(crate) fn binary(
-        stored: &[u8],
-        map_ids: impl FnOnce(Ids) -> Ids,
-        lost: u64,
-    ) -> [u8; BINARY_HEADER_SIZE] {
-        let mut out = [0; BINARY_HEADER_SIZE];
-        out[0..24].copy_from_slice(&stored[0..24]);
-        out[24..32].copy_from_slice(&lost.to_ne_bytes());
-        out[32..48].copy_from_slice(&map_ids(Ids::decode(&stored[24..40])).encode());
-        out[48..64].copy_from_slice(&stored[40..56]);
-        out
-    }
 }
 
 /// Converts a slice of length `N` to an array.

@@ -149,6 +149,47 @@ const GIVEN_MAX: usize = 64;
 unsafe impl<T: ParamValue + Send> Sync for Parameter<T> {}
 
 impl<T: ParamValue> Parameter<T> {
+    /// Returns the value. Fails like [`Parameter::with_value`].
+    pub(crate) fn value(&self) -> Result<T>
+    where
+        T: Copy,
+    {
+        self.with_value(|value| *value)
+    }
+
+    /// Calls `f` with the value while the parameter lock is held.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the load set an invalid value. One line in the kernel log describes it.
+    pub(crate) fn with_value<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
+        let module = THIS_MODULE;
+        // SAFETY: `module` is this module, or null if it is built in, which `kernel_param_lock()`
+        // accepts.
+        unsafe { bindings::kernel_param_lock(module) };
+        // SAFETY: The parameter lock is held until after the last use of `state`, so that this is
+        // the only reference.
+        let state = unsafe { &mut *self.state.get() };
+        state.adopted = true;
+        let result = match &state.status {
+            Status::Set => Ok(f(&state.value)),
+            Status::Unset if state.value.parse_from(self.default.as_bytes()) => Ok(f(&state.value)),
+            Status::Unset => Err(EINVAL),
+            Status::Invalid(given) => {
+                pr_err!(
+                    "{}={}: must be {}\n",
+                    self.name,
+                    given.as_str(),
+                    self.allowed
+                );
+                Err(EINVAL)
+            }
+        };
+        // SAFETY: The lock of the same module was taken above.
+        unsafe { bindings::kernel_param_unlock(module) };
+        result
+    }
+
     /// Creates a parameter. For [`parameters!`].
     pub(crate) const fn new(
         name: &'static str,
@@ -195,47 +236,6 @@ impl<T: ParamValue> Parameter<T> {
         get: Some(Self::get),
         free: None,
     };
-
-    /// Calls `f` with the value while the parameter lock is held.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL`: the load set an invalid value. One line in the kernel log describes it.
-    pub(crate) fn with_value<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
-        let module = THIS_MODULE;
-        // SAFETY: `module` is this module, or null if it is built in, which `kernel_param_lock()`
-        // accepts.
-        unsafe { bindings::kernel_param_lock(module) };
-        // SAFETY: The parameter lock is held until after the last use of `state`, so that this is
-        // the only reference.
-        let state = unsafe { &mut *self.state.get() };
-        state.adopted = true;
-        let result = match &state.status {
-            Status::Set => Ok(f(&state.value)),
-            Status::Unset if state.value.parse_from(self.default.as_bytes()) => Ok(f(&state.value)),
-            Status::Unset => Err(EINVAL),
-            Status::Invalid(given) => {
-                pr_err!(
-                    "{}={}: must be {}\n",
-                    self.name,
-                    given.as_str(),
-                    self.allowed
-                );
-                Err(EINVAL)
-            }
-        };
-        // SAFETY: The lock of the same module was taken above.
-        unsafe { bindings::kernel_param_unlock(module) };
-        result
-    }
-
-    /// Returns the value. Fails like [`Parameter::with_value`].
-    pub(crate) fn value(&self) -> Result<T>
-    where
-        T: Copy,
-    {
-        self.with_value(|value| *value)
-    }
 
     /// Returns the parameter of a `struct kernel_param`.
     ///

@@ -70,33 +70,183 @@ pub(crate) use self::search::{
     INDEX_STEP, //
 };
 
-/// The action of a full log on a new record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub(crate) enum Policy {
-    /// Overwrite the oldest records.
-    Overwrite,
-    /// Reject the new record, unless overwriting cleared records frees enough space.
-    Stop,
+/// A bounded ring of whole records in the memory `B`, with an index in the memory `I`.
+pub(crate) struct Ring<B, I> {
+    memory: B,
+    /// The entry of record `n * INDEX_STEP` is at `n` modulo the length.
+    index: I,
+    /// The latest timestamp of all records in nanoseconds.
+    latest_ns: u64,
+    policy: Policy,
+    runs: Runs,
+    /// The position after the newest record at the time of the last clear.
+    cleared: Position,
+    refused: u64,
+    bytes_written: u64,
+    bytes_dropped: u64,
 }
 
-impl ParamValue for Policy {
-    const TYPE: &'static str = "policy";
-    const INIT: Self = Self::Overwrite;
-
-    fn parse_from(&mut self, text: &[u8]) -> bool {
-        *self = match text {
-            b"overwrite" => Self::Overwrite,
-            b"stop" => Self::Stop,
-            _ => return false,
-        };
-        true
+impl<B, I> Ring<B, I>
+where
+    B: DerefMut<Target = [u8]>,
+    I: DerefMut<Target = [IndexEntry]>,
+{
+    /// Creates an empty ring in `memory`, with an `index` of [`index_len`] entries.
+    pub(crate) fn new(memory: B, index: I, policy: Policy) -> Self {
+        Self {
+            memory,
+            index,
+            latest_ns: 0,
+            policy,
+            runs: Runs {
+                oldest: Position::default(),
+                next: Position::default(),
+                end: None,
+            },
+            cleared: Position::default(),
+            refused: 0,
+            bytes_written: 0,
+            bytes_dropped: 0,
+        }
     }
 
-    fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        out.write_str(match self {
-            Self::Overwrite => "overwrite",
-            Self::Stop => "stop",
+    /// Appends a record and returns its sequence number.
+    ///
+    /// Sets `header.seq` and `header.text_len`. Drops the oldest records until there is space, if
+    /// the policy allows it.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, mut header: Header, text: &[u8]) -> Result<u64, AppendError> {
+        let size = stored_size(text.len());
+        let offset = match self.runs.find_space(size, self.capacity()) {
+            Some(offset) => offset,
+            None => self.make_space(size)?,
+        };
+
+        let seq = self.runs.next.seq;
+        header.seq = seq;
+        header.text_len = text.len() as u32;
+        let record = &mut self.memory[offset..][..size];
+        // Clear the last bytes, which contain the padding, before the text is copied.
+        if let Some(last) = record.last_chunk_mut::<ALIGN>() {
+            *last = [0; ALIGN];
+        }
+        let (head, body) = record.split_at_mut(HEADER_SIZE);
+        head.copy_from_slice(&header.encode());
+        copy(&mut body[..text.len()], text);
+
+        let latest_ns = header.time_ns.max(self.latest_ns);
+        self.latest_ns = latest_ns;
+        if seq % INDEX_STEP == 0 {
+            let entry = self.index_slot(seq);
+            self.index[entry] = IndexEntry { offset, latest_ns };
+        }
+        self.runs.push(offset, size);
+        self.bytes_written += text.len() as u64;
+        Ok(seq)
+    }
+
+    /// Returns the first record at or after `from`, or `None` if there is none yet.
+    #[inline(always)]
+    pub(crate) fn read(&self, from: Position) -> Option<RecordRef<'_>> {
+        let Runs { oldest, next, end } = self.runs;
+        if from.seq >= next.seq {
+            return None;
+        }
+        let at = if from.seq <= oldest.seq {
+            oldest
+        } else if end == Some(from.offset) {
+            // The position was returned when the record before it was the newest. The next record
+            // did not fit after that one and is at the start of the block.
+            Position { offset: 0, ..from }
+        } else {
+            from
+        };
+        let rest = &self.memory[at.offset..];
+        let bytes = &rest[..stored_size(Header::text_len_of(rest))];
+        Some(RecordRef {
+            start: at,
+            bytes,
+            lost: at.seq - from.seq,
+            end: Position {
+                seq: at.seq + 1,
+                offset: at.offset + bytes.len(),
+            },
         })
+    }
+
+    /// Drops the oldest records until there is space for `size` bytes, and returns the offset of
+    /// the space. Drops none if it fails.
+    #[inline(always)]
+    fn make_space(&mut self, size: usize) -> Result<usize, AppendError> {
+        if size > self.capacity() {
+            return Err(AppendError::TooLarge);
+        }
+        let mut runs = self.runs;
+        let mut bytes_dropped = 0;
+        // The loop ends, because an empty ring has space for every record that is not larger than
+        // the ring.
+        let offset = loop {
+            let keep = self.policy == Policy::Stop && runs.oldest.seq >= self.cleared.seq;
+            if keep {
+                self.refused += 1;
+                return Err(AppendError::Full);
+            }
+            let text_len = Header::text_len_of(&self.memory[runs.oldest.offset..]);
+            bytes_dropped += text_len as u64;
+            runs.drop_oldest(stored_size(text_len));
+            if let Some(offset) = runs.find_space(size, self.capacity()) {
+                break offset;
+            }
+        };
+        self.runs = runs;
+        self.bytes_dropped += bytes_dropped;
+        Ok(offset)
+    }
+
+    /// Returns the position before the oldest record.
+    pub(crate) fn oldest(&self) -> Position {
+        self.runs.oldest
+    }
+
+    /// Returns the position after the newest record.
+    pub(crate) fn next(&self) -> Position {
+        self.runs.next
+    }
+
+    /// Returns the position after the last cleared record, or the oldest position if that is later.
+    pub(crate) fn cleared(&self) -> Position {
+        if self.cleared.seq > self.runs.oldest.seq {
+            self.cleared
+        } else {
+            self.runs.oldest
+        }
+    }
+
+    /// Marks all records as cleared, like `SYSLOG_ACTION_CLEAR`. They stay readable, but a full
+    /// ring can overwrite them even with the policy [`Policy::Stop`].
+    pub(crate) fn clear(&mut self) {
+        self.cleared = self.runs.next;
+    }
+
+    /// Returns the counters of the ring.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            records_written: self.runs.next.seq,
+            bytes_written: self.bytes_written,
+            records_dropped: self.runs.oldest.seq,
+            bytes_dropped: self.bytes_dropped,
+            records_refused: self.refused,
+        }
+    }
+
+    /// Returns the size of the memory in bytes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Returns the action of a full ring on a new record.
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
     }
 }
 
@@ -168,182 +318,32 @@ pub(crate) struct Totals {
     pub(crate) records_refused: u64,
 }
 
-/// A bounded ring of whole records in the memory `B`, with an index in the memory `I`.
-pub(crate) struct Ring<B, I> {
-    memory: B,
-    /// The entry of record `n * INDEX_STEP` is at `n` modulo the length.
-    index: I,
-    /// The latest timestamp of all records in nanoseconds.
-    latest_ns: u64,
-    policy: Policy,
-    runs: Runs,
-    /// The position after the newest record at the time of the last clear.
-    cleared: Position,
-    refused: u64,
-    bytes_written: u64,
-    bytes_dropped: u64,
+/// The action of a full log on a new record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Policy {
+    /// Overwrite the oldest records.
+    Overwrite,
+    /// Reject the new record, unless overwriting cleared records frees enough space.
+    Stop,
 }
 
-impl<B, I> Ring<B, I>
-where
-    B: DerefMut<Target = [u8]>,
-    I: DerefMut<Target = [IndexEntry]>,
-{
-    /// Creates an empty ring in `memory`, with an `index` of [`index_len`] entries.
-    pub(crate) fn new(memory: B, index: I, policy: Policy) -> Self {
-        Self {
-            memory,
-            index,
-            latest_ns: 0,
-            policy,
-            runs: Runs {
-                oldest: Position::default(),
-                next: Position::default(),
-                end: None,
-            },
-            cleared: Position::default(),
-            refused: 0,
-            bytes_written: 0,
-            bytes_dropped: 0,
-        }
-    }
+impl ParamValue for Policy {
+    const TYPE: &'static str = "policy";
+    const INIT: Self = Self::Overwrite;
 
-    /// Returns the size of the memory in bytes.
-    pub(crate) fn capacity(&self) -> usize {
-        self.memory.len()
-    }
-
-    /// Returns the action of a full ring on a new record.
-    pub(crate) fn policy(&self) -> Policy {
-        self.policy
-    }
-
-    /// Returns the position before the oldest record.
-    pub(crate) fn oldest(&self) -> Position {
-        self.runs.oldest
-    }
-
-    /// Returns the position after the newest record.
-    pub(crate) fn next(&self) -> Position {
-        self.runs.next
-    }
-
-    /// Returns the position after the last cleared record, or the oldest position if that is later.
-    pub(crate) fn cleared(&self) -> Position {
-        if self.cleared.seq > self.runs.oldest.seq {
-            self.cleared
-        } else {
-            self.runs.oldest
-        }
-    }
-
-    /// Marks all records as cleared, like `SYSLOG_ACTION_CLEAR`. They stay readable, but a full
-    /// ring can overwrite them even with the policy [`Policy::Stop`].
-    pub(crate) fn clear(&mut self) {
-        self.cleared = self.runs.next;
-    }
-
-    /// Returns the counters of the ring.
-    pub(crate) fn totals(&self) -> Totals {
-        Totals {
-            records_written: self.runs.next.seq,
-            bytes_written: self.bytes_written,
-            records_dropped: self.runs.oldest.seq,
-            bytes_dropped: self.bytes_dropped,
-            records_refused: self.refused,
-        }
-    }
-
-    /// Appends a record and returns its sequence number.
-    ///
-    /// Sets `header.seq` and `header.text_len`. Drops the oldest records until there is space, if
-    /// the policy allows it.
-    #[inline(always)]
-    pub(crate) fn append(&mut self, mut header: Header, text: &[u8]) -> Result<u64, AppendError> {
-        let size = stored_size(text.len());
-        let offset = match self.runs.find_space(size, self.capacity()) {
-            Some(offset) => offset,
-            None => self.make_space(size)?,
+    fn parse_from(&mut self, text: &[u8]) -> bool {
+        *self = match text {
+            b"overwrite" => Self::Overwrite,
+            b"stop" => Self::Stop,
+            _ => return false,
         };
-
-        let seq = self.runs.next.seq;
-        header.seq = seq;
-        header.text_len = text.len() as u32;
-        let record = &mut self.memory[offset..][..size];
-        // Clear the last bytes, which contain the padding, before the text is copied.
-        if let Some(last) = record.last_chunk_mut::<ALIGN>() {
-            *last = [0; ALIGN];
-        }
-        let (head, body) = record.split_at_mut(HEADER_SIZE);
-        head.copy_from_slice(&header.encode());
-        copy(&mut body[..text.len()], text);
-
-        let latest_ns = header.time_ns.max(self.latest_ns);
-        self.latest_ns = latest_ns;
-        if seq % INDEX_STEP == 0 {
-            let entry = self.index_slot(seq);
-            self.index[entry] = IndexEntry { offset, latest_ns };
-        }
-        self.runs.push(offset, size);
-        self.bytes_written += text.len() as u64;
-        Ok(seq)
+        true
     }
 
-    /// Drops the oldest records until there is space for `size` bytes, and returns the offset of
-    /// the space. Drops none if it fails.
-    #[inline(always)]
-    fn make_space(&mut self, size: usize) -> Result<usize, AppendError> {
-        if size > self.capacity() {
-            return Err(AppendError::TooLarge);
-        }
-        let mut runs = self.runs;
-        let mut bytes_dropped = 0;
-        // The loop ends, because an empty ring has space for every record that is not larger than
-        // the ring.
-        let offset = loop {
-            let keep = self.policy == Policy::Stop && runs.oldest.seq >= self.cleared.seq;
-            if keep {
-                self.refused += 1;
-                return Err(AppendError::Full);
-            }
-            let text_len = Header::text_len_of(&self.memory[runs.oldest.offset..]);
-            bytes_dropped += text_len as u64;
-            runs.drop_oldest(stored_size(text_len));
-            if let Some(offset) = runs.find_space(size, self.capacity()) {
-                break offset;
-            }
-        };
-        self.runs = runs;
-        self.bytes_dropped += bytes_dropped;
-        Ok(offset)
-    }
-
-    /// Returns the first record at or after `from`, or `None` if there is none yet.
-    #[inline(always)]
-    pub(crate) fn read(&self, from: Position) -> Option<RecordRef<'_>> {
-        let Runs { oldest, next, end } = self.runs;
-        if from.seq >= next.seq {
-            return None;
-        }
-        let at = if from.seq <= oldest.seq {
-            oldest
-        } else if end == Some(from.offset) {
-            // The position was returned when the record before it was the newest. The next record
-            // did not fit after that one and is at the start of the block.
-            Position { offset: 0, ..from }
-        } else {
-            from
-        };
-        let rest = &self.memory[at.offset..];
-        let bytes = &rest[..stored_size(Header::text_len_of(rest))];
-        Some(RecordRef {
-            start: at,
-            bytes,
-            lost: at.seq - from.seq,
-            end: Position {
-                seq: at.seq + 1,
-                offset: at.offset + bytes.len(),
-            },
+    fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str(match self {
+            Self::Overwrite => "overwrite",
+            Self::Stop => "stop",
         })
     }
 }
