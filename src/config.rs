@@ -116,10 +116,10 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Each error is logged with one line in the kernel log.
-    ///
-    /// - `EINVAL`: a value or a combination of values is invalid.
-    /// - `ENOMEM`: not enough memory.
+    /// - `EINVAL`: a value or a combination of values is invalid. One line in the kernel log
+    ///   describes it.
+    /// - `ENOMEM`: not enough memory for the logs, which one line in the kernel log describes, or a
+    ///   small allocation failed.
     pub(crate) fn from_parameters() -> Result<Self> {
         let capacity = params::capacity.value()?;
         let mode = params::mode.value()?;
@@ -252,7 +252,8 @@ impl fmt::Display for Config {
     }
 }
 
-/// The current value of the parameter `record_max`, in bytes. From 1 to `RECORD_MAX_LIMIT`.
+/// The current value of the parameter `record_max` in bytes, at least 1. A record of this size fits
+/// a log of `RECORD_MAX_LIMIT` bytes.
 ///
 /// The default, 1 KiB, is the limit of `/dev/kmsg` (`PRINTKRB_RECORD_MAX`). A record of that size
 /// in plain ASCII fits the buffer of `dmesg` (`PRINTK_MESSAGE_MAX`, 2 KiB) in text format. The

@@ -12,14 +12,13 @@
 //! - to search the ring by its index.
 //!
 //! The lock is never held during a copy to or from user memory, so a page fault of one writer or
-//! reader does not delay the others.
-//!
-//! Lock order: `Log::state`, then the cursor of an open file (`file/cursor.rs`).
+//! reader does not delay the others. It is released before waiters are woken, and is never held
+//! together with the cursor's lock of an open file (`file/cursor.rs`).
 //!
 //! # Waking
 //!
 //! A waiter is a task that sleeps in `read` or that called `poll`. It adds itself to the queue of
-//! its open file and that file's relay (`sys/wait.rs`) to `Log::queue`. Then it acquires the lock
+//! its open file, and that file's relay (`sys/wait.rs`) to `Log::queue`. Then it acquires the lock
 //! and checks its condition. An append stores its record with the lock held, and checks
 //! `Log::queue` after it released the lock. So either the waiter sees the record, or the append
 //! sees the waiter.

@@ -55,7 +55,7 @@ pub(crate) const UMSG_POLICY_STOP: u32 = 1;
 #[repr(C)]
 #[allow(
     clippy::missing_docs_in_private_items,
-    reason = "the header says what they are"
+    reason = "the header documents the fields"
 )]
 pub(crate) struct umsg_info {
     pub(crate) capacity: u64,

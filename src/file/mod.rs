@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! An open file description of a log ("file" in this folder): its options, its style, its read
-//! position, and the incomplete line that was written to it.
+//! position, and the partial line that was written to it.
 
 #![deny(unsafe_code)]
 

@@ -11,7 +11,7 @@
 //! returned length.) A read that fails to copy does not move the cursor, so that the next read gets
 //! the record.
 //!
-//! Lock order: the log's lock, then the cursor's lock.
+//! The log's lock and the cursor's lock are never held at the same time.
 
 use kernel::prelude::*;
 
@@ -81,8 +81,9 @@ impl LogFile {
     /// - `EAGAIN`: there is no record, and the read must not sleep.
     /// - `ERESTARTSYS`: a signal is pending, and either there is no record or other reads of the
     ///   file moved the cursor first.
-    /// - `EINVAL`: `dest` is too small for the record; in text format, too small even if the text
-    ///   is cut. In the styles `kmsg` and `plain` the record is consumed and counts as lost.
+    /// - `EINVAL`: `dest` is empty, or too small for the record; in text format, too small even if
+    ///   the text is cut. If it is not empty, in the styles `kmsg` and `plain` the record is
+    ///   consumed and counts as lost.
     /// - `EFAULT`: `dest` cannot be written.
     /// - `EPIPE`: records were lost, and the style is `kmsg` or `plain`. The next read gets the
     ///   oldest record.

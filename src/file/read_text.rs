@@ -31,7 +31,7 @@ use super::{
 };
 
 impl LogFile {
-    /// Reads one record in text format.
+    /// Reads one record in text format. Waits if there is none.
     pub(super) fn read_text(&self, params: ReadParams, dest: &mut Dest<'_, '_>) -> Result<usize> {
         let namespaces = ReaderNamespaces::current();
         let mut stack = uninit::<READ_STACK_SIZE>();

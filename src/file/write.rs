@@ -49,7 +49,7 @@ impl LogFile {
     /// the style `lines` and as one record in the styles `kmsg` and `plain`. Returns the number of
     /// bytes that were consumed.
     ///
-    /// The data is copied from user memory before any lock is consumed, so that a page fault of one
+    /// The data is copied from user memory before any lock is taken, so that a page fault of one
     /// writer does not delay others.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl LogFile {
     /// - `EFAULT`: the data cannot be read.
     /// - `ENOSPC`: the log is full and its policy is to stop.
     /// - `EINVAL`: the first entry is incomplete or has an invalid field.
-    /// - `ENOMEM`: no memory for the copy of the data.
+    /// - `ENOMEM`: no memory for the copy of the data, or for a partial line.
     /// - `ERESTARTSYS`: a signal is pending, and nothing was stored.
     pub(crate) fn write(&self, source: &mut IovIterSource<'_>) -> Result<usize> {
         let len = source.len();
@@ -111,7 +111,7 @@ impl LogFile {
             if text.len() > record_max {
                 return Err(EMSGSIZE);
             }
-            // An incomplete line that was written before is stored first.
+            // A partial line that was written before is stored first.
             self.stream().flush(self.log(), record_max)?;
             (priority, text)
         };
@@ -134,7 +134,7 @@ fn write_entries(
     let mut stored = 0;
     let error = loop {
         let copied = user_buf::fill(buffer, source);
-        // An incomplete line that was written before is stored first.
+        // A partial line that was written before is stored first.
         if file.stream().has_partial() && entries.parse(buffer.as_slice()).is_ok() {
             if let Err(error) = file.stream().flush(file.log(), record_max) {
                 break error;

@@ -196,14 +196,14 @@ impl<const N: usize> AsciiStr<N> {
         Self { bytes, len }
     }
 
-    /// The text.
+    /// Returns the text as bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
-    /// The text.
+    /// Returns the text as a string.
     pub(crate) fn as_str(&self) -> &str {
-        // ASCII is valid UTF-8.
+        // The text is ASCII, which is valid UTF-8.
         core::str::from_utf8(self.as_bytes()).unwrap_or("")
     }
 }

@@ -217,7 +217,7 @@ impl<T: FileOperations> MiscDevice<T> {
         kiocb: *mut bindings::kiocb,
         iter: *mut bindings::iov_iter,
     ) -> isize {
-        // SAFETY: `kiocb` is valid and its file open for the duration of this call.
+        // SAFETY: The caller guarantees that `kiocb` is valid and its file open during this call.
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: The caller guarantees that `iter` is a valid destination that no other code uses.
         let iov = unsafe { IovIterDest::from_raw(iter) };
@@ -234,7 +234,7 @@ impl<T: FileOperations> MiscDevice<T> {
         kiocb: *mut bindings::kiocb,
         iter: *mut bindings::iov_iter,
     ) -> isize {
-        // SAFETY: `kiocb` is valid and its file open for the duration of this call.
+        // SAFETY: The caller guarantees that `kiocb` is valid and its file open during this call.
         let (opened, call) = unsafe { Self::from_kiocb(kiocb) };
         // SAFETY: The caller guarantees that `iter` is a valid source that no other code uses.
         let iov = unsafe { IovIterSource::from_raw(iter) };

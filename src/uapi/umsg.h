@@ -95,8 +95,8 @@ struct umsg_info {
 /*
  * The style of an open file description, UMSG_STYLE_*. UMSG_IOC_SET_STYLE sets it for calls that
  * start afterwards and fails with EINVAL if the number is unknown. File descriptors that refer to
- * the same open file description share its style. An incomplete line that was written in the style
- * UMSG_STYLE_LINES is stored before the next write in another style.
+ * the same open file description share its style. A partial line (without a newline) that was
+ * written in the style UMSG_STYLE_LINES is stored before the next write in another style.
  */
 #define UMSG_IOC_GET_STYLE	_IOR(UMSG_IOC_MAGIC, 4, __u32)
 #define UMSG_IOC_SET_STYLE	_IOW(UMSG_IOC_MAGIC, 5, __u32)
@@ -132,8 +132,7 @@ struct umsg_info {
  * @text_size:		bytes of text
  * @seq:		sequence number
  * @time_ns:		time of the write, nanoseconds of CLOCK_MONOTONIC; can be less than that of
- *			the previous record, because an incomplete line is stored after it is
- *			written
+ *			the previous record, because a partial line is stored after it is written
  * @lost:		number of records that this file lost immediately before this one
  * @pid:		process id of the writer; 0 for a reader outside the initial pid namespace
  * @tid:		thread id of the writer; 0 for a reader outside the initial pid namespace
