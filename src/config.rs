@@ -147,9 +147,9 @@ impl Config {
             for item in list.as_str().split(',').filter(|item| !item.is_empty()) {
                 let log_error = |why: &str| {
                     // `printk()` truncates lines of more than about a thousand bytes.
-                    let given = AsciiStr::<256>::truncate_from(list.as_bytes());
+                    let value = AsciiStr::<256>::truncate_from(list.as_bytes());
                     let item = AsciiStr::<64>::truncate_from(item.as_bytes());
-                    pr_err!("logs={}: {why} in '{}'\n", given.as_str(), item.as_str());
+                    pr_err!("logs={}: {why} in '{}'\n", value.as_str(), item.as_str());
                 };
                 let default = logs.first().ok_or(EINVAL)?;
                 let mut log = match LogConfig::parse(item, default) {
@@ -205,14 +205,14 @@ impl Config {
     /// Checks that enough memory for all logs is available. This comes before any allocation,
     /// because the page allocator would invoke the OOM killer to get the memory.
     fn check_memory(&self) -> Result {
-        let wanted = self
+        let needed = self
             .logs
             .iter()
             .fold(0usize, |sum, log| sum.saturating_add(log.capacity));
         let available = memory::available();
-        if wanted > available {
+        if needed > available {
             pr_err!(
-                "capacity: not enough memory: the logs need {wanted} bytes, {available} are available\n"
+                "capacity: not enough memory: the logs need {needed} bytes, {available} are available\n"
             );
             return Err(ENOMEM);
         }

@@ -216,7 +216,7 @@ impl Log {
         let mut state = self.state.lock();
         let oldest = state.ring.oldest();
         let time_ns = now();
-        let ended = loop {
+        let end = loop {
             if stored >= LOCKED_MAX {
                 break BatchEnd::LimitReached;
             }
@@ -245,7 +245,7 @@ impl Log {
         if consumed > 0 {
             self.wake_after_append(state, oldest);
         }
-        (consumed, ended)
+        (consumed, end)
     }
 
     /// Releases the lock after an append, and wakes waiters. `oldest` is the position before the

@@ -69,24 +69,24 @@ impl LogConfig {
             CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| LogConfigError::Memory)?;
         let (mut capacity, mut policy, mut mode, mut style) = (None, None, None, None);
         for text in fields.map(str::as_bytes).filter(|text| !text.is_empty()) {
-            let is_first = if let Some(given) = parse_value::<Policy>(text) {
-                policy.replace(given).is_none()
-            } else if let Some(given) = parse_value::<Style>(text) {
-                style.replace(given).is_none()
-            } else if let Some(given) = parse_value::<Mode>(text).filter(|_| text[0] == b'0') {
-                if !given.is_within("0001", "0777") {
+            let is_first = if let Some(value) = parse_value::<Policy>(text) {
+                policy.replace(value).is_none()
+            } else if let Some(value) = parse_value::<Style>(text) {
+                style.replace(value).is_none()
+            } else if let Some(value) = parse_value::<Mode>(text).filter(|_| text[0] == b'0') {
+                if !value.is_within("0001", "0777") {
                     return Err(LogConfigError::Invalid(
                         "the mode must be from 0001 to 0777",
                     ));
                 }
-                mode.replace(given).is_none()
-            } else if let Some(given) = parse_value::<Size>(text) {
-                if !given.is_within("4K", "1T") {
+                mode.replace(value).is_none()
+            } else if let Some(value) = parse_value::<Size>(text) {
+                if !value.is_within("4K", "1T") {
                     return Err(LogConfigError::Invalid(
                         "the capacity must be from 4K to 1T (a mode begins with 0)",
                     ));
                 }
-                capacity.replace(given).is_none()
+                capacity.replace(value).is_none()
             } else {
                 return Err(LogConfigError::Invalid(
                     "expected a capacity, a policy, a mode or a style",

@@ -93,14 +93,14 @@ impl LogFile {
                     dest.rewind(before);
                     match check_interrupted() {
                         Err(_) if before > 0 => return Ok(before),
-                        tried => tried?,
+                        result => result?,
                     }
                     continue;
                 }
-                let all = next_size == 0 && records.len() < LOCKED_MAX;
+                let is_last = next_size == 0 && records.len() < LOCKED_MAX;
                 // A pending signal does not end a read before it has `LOCKED_MAX` bytes.
-                let long = dest.written() >= LOCKED_MAX;
-                if all || !fits || long && current!().signal_pending() {
+                let is_long = dest.written() >= LOCKED_MAX;
+                if is_last || !fits || is_long && current!().signal_pending() {
                     return Ok(dest.written());
                 }
             } else if !fits {
@@ -111,9 +111,9 @@ impl LogFile {
                 continue;
             }
             // The buffer is too small for the remaining records. Continue with a larger one.
-            let wanted = next_size.max(LOCKED_MAX.min(dest.remaining()));
-            if wanted > capacity {
-                heap = match alloc_buffer(wanted) {
+            let new_size = next_size.max(LOCKED_MAX.min(dest.remaining()));
+            if new_size > capacity {
+                heap = match alloc_buffer(new_size) {
                     Err(_) if dest.written() > 0 => return Ok(dest.written()),
                     heap => heap?,
                 };

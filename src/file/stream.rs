@@ -352,9 +352,9 @@ impl PartialLine {
 fn append_lines(log: &Log, writer: Writer, data: &[u8], lines: &mut LineParser) -> (usize, Result) {
     let mut stored = 0;
     loop {
-        let (more, ended) = log.append_entries(writer, &data[stored..], lines);
+        let (more, end) = log.append_entries(writer, &data[stored..], lines);
         stored += more;
-        match ended {
+        match end {
             BatchEnd::Incomplete => return (stored, Ok(())),
             BatchEnd::Rejected(error) => return (stored, Err(error)),
             BatchEnd::LimitReached => {}

@@ -141,20 +141,20 @@ fn write_entries(
             }
         }
         let mut consumed = 0;
-        let ended = loop {
+        let end = loop {
             let rest = &buffer.as_slice()[consumed..];
-            let (more, ended) = file.log().append_entries(writer, rest, &mut entries);
+            let (more, end) = file.log().append_entries(writer, rest, &mut entries);
             consumed += more;
-            match ended {
+            match end {
                 // A pending signal does not end a write before it has stored `LOCKED_MAX` bytes.
                 BatchEnd::LimitReached if consumed < LOCKED_MAX || !current!().signal_pending() => {
                 }
-                ended => break ended,
+                end => break end,
             }
         };
         stored += consumed;
         buffer.remove_front(consumed);
-        match ended {
+        match end {
             BatchEnd::Rejected(error) => break error,
             BatchEnd::Incomplete if !copied => break EFAULT,
             BatchEnd::Incomplete if source.is_empty() && buffer.len() == 0 => return Ok(stored),

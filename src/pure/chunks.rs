@@ -77,9 +77,9 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
     /// Adds the command name `comm`, which is padded with zeros, escaped.
     pub(super) fn push_comm(&mut self, comm: &[u8; COMM_LEN]) {
         let is_plain = |byte: &&u8| !needs_escape(**byte);
-        let plain = comm.iter().take_while(is_plain).count();
-        if comm.get(plain).is_none_or(|byte| *byte == 0) {
-            self.push_first(*comm, plain);
+        let len = comm.iter().take_while(is_plain).count();
+        if comm.get(len).is_none_or(|byte| *byte == 0) {
+            self.push_first(*comm, len);
         } else {
             let name = comm.split(|byte| *byte == 0).next();
             self.push_escaped_bytes(name.unwrap_or(comm));
@@ -90,9 +90,9 @@ impl<S: FnMut(&[u8]) -> bool> Chunks<'_, S> {
     pub(super) fn push_escaped(&mut self, text: &[u8]) {
         let mut rest = text;
         loop {
-            let (plain, other) = rest.split_at(unescaped_prefix_len(rest));
-            if !plain.is_empty() {
-                self.push(plain);
+            let (unescaped, other) = rest.split_at(unescaped_prefix_len(rest));
+            if !unescaped.is_empty() {
+                self.push(unescaped);
             }
             let Some((word, later)) = other.split_first_chunk::<8>() else {
                 return self.push_escaped_bytes(other);

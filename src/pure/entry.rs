@@ -129,8 +129,8 @@ mod tests {
             (entry(12, 14, 0), 80, Err(EntryError::Invalid)),
             (entry(72, 14, 0), 80, Err(EntryError::Invalid)),
         ] {
-            let got = Entry::parse(&data[..len], 10).map(|entry| entry.size);
-            assert_eq!(got, outcome);
+            let size = Entry::parse(&data[..len], 10).map(|entry| entry.size);
+            assert_eq!(size, outcome);
         }
     }
 }

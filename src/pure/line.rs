@@ -100,8 +100,8 @@ pub(crate) fn find_newline(text: &[u8]) -> Option<usize> {
         }
         before += 8;
     }
-    let found = text[before..].iter().position(|byte| *byte == b'\n')?;
-    Some(before + found)
+    let offset = text[before..].iter().position(|byte| *byte == b'\n')?;
+    Some(before + offset)
 }
 
 /// Returns whether `text` is exactly one line: its first newline is its last byte.
@@ -136,7 +136,7 @@ mod tests {
             record_max: 4,
             continued: None,
         };
-        for (data, found) in [
+        for (data, expected) in [
             (&b""[..], None),
             (b"\n", Some((14, &b""[..], 1, false))),
             (b"abcd", None),
@@ -151,7 +151,7 @@ mod tests {
             (b"<9>abcde", Some((9, b"abcd", 7, true))),
             (b"<9\n", Some((14, b"<9", 3, false))),
         ] {
-            assert_eq!(first(lines, data), found);
+            assert_eq!(first(lines, data), expected);
         }
     }
 

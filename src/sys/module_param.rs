@@ -139,11 +139,11 @@ enum Status {
     Unset,
     Set,
     /// This invalid value was given. `init` will fail.
-    Invalid(AsciiStr<GIVEN_MAX>),
+    Invalid(AsciiStr<SHOWN_MAX>),
 }
 
 /// Maximum number of bytes of an invalid value in the log line.
-const GIVEN_MAX: usize = 64;
+const SHOWN_MAX: usize = 64;
 
 // SAFETY: `state` is accessed only with the parameter lock held. The other fields are immutable.
 unsafe impl<T: ParamValue + Send> Sync for Parameter<T> {}
@@ -175,11 +175,11 @@ impl<T: ParamValue> Parameter<T> {
             Status::Set => Ok(f(&state.value)),
             Status::Unset if state.value.parse_from(self.default.as_bytes()) => Ok(f(&state.value)),
             Status::Unset => Err(EINVAL),
-            Status::Invalid(given) => {
+            Status::Invalid(text) => {
                 pr_err!(
                     "{}={}: must be {}\n",
                     self.name,
-                    given.as_str(),
+                    text.as_str(),
                     self.allowed
                 );
                 Err(EINVAL)
@@ -260,23 +260,23 @@ impl<T: ParamValue> Parameter<T> {
     unsafe extern "C" fn set(val: *const c_char, param: *const bindings::kernel_param) -> c_int {
         // SAFETY: The caller guarantees that `param` is the entry of a `Parameter<T>`.
         let this = unsafe { Self::from_entry(param) };
-        let given = if val.is_null() {
+        let text = if val.is_null() {
             T::NO_ARG_VALUE.unwrap_or("")
         } else {
             // SAFETY: The caller guarantees that `val` is a C string that is valid during this
             // call.
-            let given = unsafe { CStr::from_char_ptr(val) };
+            let text = unsafe { CStr::from_char_ptr(val) };
             // A text that is not UTF-8 is invalid for all types. The log line shows `?`.
-            given.to_str().unwrap_or("?")
+            text.to_str().unwrap_or("?")
         };
-        let given = given.as_bytes().trim_ascii();
+        let text = text.as_bytes().trim_ascii();
         // SAFETY: The caller guarantees that the parameter lock is held.
         let state = unsafe { &mut *this.state.get() };
         if state.adopted {
             // Only parameters with `change` are writable in sysfs.
             let changed = this
                 .change
-                .map_or(Err(EPERM), |change| change(&mut state.value, given));
+                .map_or(Err(EPERM), |change| change(&mut state.value, text));
             return match changed {
                 Ok(()) => {
                     state.status = Status::Set;
@@ -287,13 +287,13 @@ impl<T: ParamValue> Parameter<T> {
         }
         // Sysfs makes the parameter writable before `init`. A change at that time is rejected here,
         // and must not make the load fail as an invalid value.
-        if given
+        if text
             .first()
             .is_some_and(|first| T::CHANGE_PREFIXES.contains(first))
         {
             return EINVAL.to_errno();
         }
-        let is_valid = state.scratch.parse_from(given)
+        let is_valid = state.scratch.parse_from(text)
             && this
                 .range
                 .is_none_or(|(min, max)| state.scratch.is_within(min, max));
@@ -301,7 +301,7 @@ impl<T: ParamValue> Parameter<T> {
             core::mem::swap(&mut state.value, &mut state.scratch);
             state.status = Status::Set;
         } else {
-            state.status = Status::Invalid(AsciiStr::truncate_from(given));
+            state.status = Status::Invalid(AsciiStr::truncate_from(text));
         }
         0
     }

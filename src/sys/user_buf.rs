@@ -62,9 +62,9 @@ impl<'iov, 'data> Dest<'iov, 'data> {
 /// Appends bytes of `source` to `buffer` until the buffer is full or the source is empty. Returns
 /// false if user memory cannot be read; the bytes before that are in the buffer.
 pub(crate) fn fill(buffer: &mut Buffer<'_>, source: &mut IovIterSource<'_>) -> bool {
-    let wanted = buffer.remaining().min(source.len());
+    let len = buffer.remaining().min(source.len());
     let copied = source.copy_from_iter_raw(buffer.spare()).len();
     // SAFETY: `copy_from_iter_raw()` initialised the first `copied` bytes of the spare memory.
     unsafe { buffer.assume_added(copied) };
-    copied == wanted
+    copied == len
 }
