@@ -171,7 +171,7 @@ impl Log {
     ///
     /// - `ENOSPC`: the log is full and its policy is to stop.
     /// - `EMSGSIZE`: the record is larger than the ring.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn append(&self, priority: Priority, writer: Writer, text: &[u8]) -> Result {
         let mut state = self.state.lock();
         let oldest = state.ring.oldest();
@@ -260,11 +260,25 @@ impl Log {
         }
     }
 
+    /// Calls `f` with the first record at or after `from` and returns its result, or `None` if there
+    /// is no such record. The lock is held during the call: `f` must not sleep and must be short.
+    ///
+    /// Always inlined, because the result of a text read is large: without it a text read takes 3 %
+    /// more instructions.
+    #[inline(always)]
+    pub(crate) fn with_record<R>(
+        &self,
+        from: Position,
+        f: impl FnOnce(&RecordRef<'_>) -> R,
+    ) -> Option<R> {
+        let state = self.state.lock();
+        state.ring.read(from).as_ref().map(f)
+    }
+
     /// Calls `each` for the records at and after `from`, in order, until it returns false or there
     /// are no more records.
     ///
     /// The lock is held during all calls: `each` must not sleep and must be short.
-    #[inline(always)]
     pub(crate) fn for_each_from(
         &self,
         from: Position,
@@ -345,7 +359,7 @@ impl Log {
 }
 
 impl State {
-    #[inline(always)]
+    #[inline]
     fn append(&mut self, header: Header, text: &[u8]) -> Result {
         match self.ring.append(header, text) {
             Ok(_) => Ok(()),

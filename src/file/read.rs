@@ -108,17 +108,15 @@ impl LogFile {
     /// Replaces the contents of `buffer` with the first record at or after `start`.
     #[inline]
     pub(super) fn copy_next(&self, start: Cursor, buffer: &mut Buffer<'_>) -> NextRecord {
-        let mut next = NextRecord::None;
         buffer.clear();
-        self.log().for_each_from(start.position, |stored| {
-            next = if buffer.push(stored.bytes) {
+        let copied = self.log().with_record(start.position, |stored| {
+            if buffer.push(stored.bytes) {
                 NextRecord::Copied(stored.detached())
             } else {
                 NextRecord::BufferTooSmall(stored.bytes.len())
-            };
-            false
+            }
         });
-        next
+        copied.unwrap_or(NextRecord::None)
     }
 
     /// Sleeps until a record at or after `start` exists or the cursor is not at `start` any more.

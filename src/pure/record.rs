@@ -31,7 +31,7 @@ pub(crate) const fn binary_size(text_len: usize) -> usize {
 
 /// Rounds `len` up to a multiple of [`ALIGN`]. All paths call this, and it is cheaper than
 /// `next_multiple_of()`.
-#[inline(always)]
+#[inline]
 pub(super) const fn padded(len: usize) -> usize {
     (len + (ALIGN - 1)) & !(ALIGN - 1)
 }
@@ -217,7 +217,7 @@ impl Priority {
 ///
 /// A prefix `<N>` with `N` from 0 to 2047 (at most four digits) sets the priority. Any other data
 /// that begins with `<` is text. One trailing newline is removed.
-#[inline(always)]
+#[inline]
 pub(crate) fn parse_text(data: &[u8]) -> (Priority, &[u8]) {
     let (priority, text) = match parse_prefix(data) {
         Prefix::Priority(priority, text) => (priority, text),
@@ -238,7 +238,7 @@ pub(crate) enum Prefix<'a> {
 }
 
 /// Parses a prefix `<N>` at the beginning of `data`.
-#[inline(always)]
+#[inline]
 pub(crate) fn parse_prefix(data: &[u8]) -> Prefix<'_> {
     match data {
         [b'<', rest @ ..] => parse_priority(rest),

@@ -10,7 +10,7 @@ use core::{
 };
 
 /// Returns an array of uninitialised memory.
-#[inline(always)]
+#[inline]
 pub(crate) const fn uninit<const N: usize>() -> [MaybeUninit<u8>; N] {
     [MaybeUninit::uninit(); N]
 }
@@ -115,7 +115,7 @@ impl<'a> Buffer<'a> {
 }
 
 /// Copies `from` to `to`, which must have the same length.
-#[inline(always)]
+#[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     assert!(to.len() == from.len());
     // SAFETY:
@@ -131,7 +131,7 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
 /// # Safety
 ///
 /// `from` must be valid for reads of `len` bytes and `to` for writes. They must not overlap.
-#[inline(always)]
+#[inline]
 unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
     type Step = [u64; 4];
     const STEP: usize = size_of::<Step>();

@@ -176,7 +176,7 @@ where
 
     /// Drops the oldest records until there is space for `size` bytes, and returns the offset of
     /// the space. Drops none if it fails.
-    #[inline(always)]
+    #[inline]
     fn make_space(&mut self, size: usize) -> Result<usize, AppendError> {
         if size > self.capacity() {
             return Err(AppendError::TooLarge);
