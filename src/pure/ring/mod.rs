@@ -64,11 +64,6 @@ use crate::{
 };
 
 use self::runs::Runs;
-pub(crate) use self::search::{
-    index_len,
-    IndexEntry,
-    INDEX_STEP, //
-};
 
 /// A bounded ring of whole records in the memory `B`, with an index in the memory `I`.
 pub(crate) struct Ring<B, I> {
@@ -248,6 +243,25 @@ where
     pub(crate) fn policy(&self) -> Policy {
         self.policy
     }
+}
+
+/// The index has an entry for each record whose sequence number is a multiple of this.
+const INDEX_STEP: u64 = 64;
+
+/// An entry of the index.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IndexEntry {
+    /// Offset of the record in bytes.
+    offset: usize,
+    /// The latest timestamp of this record and all earlier ones, in nanoseconds.
+    latest_ns: u64,
+}
+
+/// Returns the number of index entries for a ring of `capacity` bytes. The index has an entry for
+/// each record in the ring whose sequence number is a multiple of [`INDEX_STEP`], even if all texts
+/// are empty.
+pub(crate) const fn index_len(capacity: usize) -> usize {
+    capacity / HEADER_SIZE / INDEX_STEP as usize + 1
 }
 
 /// A position between two records: the sequence number of the following record, and its offset.

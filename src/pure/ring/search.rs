@@ -1,39 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The index of a ring, and searches by sequence number and by time.
+//! Searches by sequence number and by time, which use the index of the ring.
 
 use core::ops::DerefMut;
 
-use crate::pure::record::{
-    Header,
-    HEADER_SIZE, //
-};
+use crate::pure::record::Header;
 
 use super::{
     runs::Runs,
+    IndexEntry,
     Position,
     RecordRef,
-    Ring, //
+    Ring,
+    INDEX_STEP, //
 };
-
-/// The index has an entry for each record whose sequence number is a multiple of this.
-pub(crate) const INDEX_STEP: u64 = 64;
-
-/// An entry of the index.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IndexEntry {
-    /// Offset of the record in bytes.
-    pub(super) offset: usize,
-    /// The latest timestamp of this record and all earlier ones, in nanoseconds.
-    pub(super) latest_ns: u64,
-}
-
-/// Returns the number of index entries for a ring of `capacity` bytes. The index has an entry for
-/// each record in the ring whose sequence number is a multiple of [`INDEX_STEP`], even if all texts
-/// are empty.
-pub(crate) const fn index_len(capacity: usize) -> usize {
-    capacity / HEADER_SIZE / INDEX_STEP as usize + 1
-}
 
 impl<B, I> Ring<B, I>
 where
