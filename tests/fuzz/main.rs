@@ -36,6 +36,7 @@ mod model;
 mod module;
 mod outcome;
 mod perform;
+mod poll;
 #[path = "../../src/pure/mod.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod pure;
@@ -43,6 +44,7 @@ mod round;
 mod rules;
 mod seal;
 mod shared;
+mod sockets;
 mod stream;
 #[path = "../sys.rs"]
 #[allow(dead_code, reason = "not all of it is used")]

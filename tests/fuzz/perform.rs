@@ -2,7 +2,7 @@
 
 //! Performs calls other than reads, writes and ioctls.
 
-use crate::abi::{Info, LINES};
+use crate::abi::Info;
 use crate::arena::Area;
 use crate::audit::{Audit, Standing};
 use crate::calls::*;
@@ -208,63 +208,6 @@ impl Thread {
         at
     }
 
-    fn wait(&mut self, slots: [Slot; 3], events: i16, how: Waiting, timeout_ms: i32) -> i64 {
-        let before = slots.contains(&AUDITED).then(|| self.info());
-        let mut files = slots.map(|slot| pollfd { fd: self.files.fd(slot), events, revents: 0 });
-        let time = timespec { tv_sec: 0, tv_nsec: i64::from(timeout_ms) * 1_000_000 };
-        // SAFETY: What is local.
-        let count = unsafe {
-            match how {
-                Waiting::Poll => result(poll(files.as_mut_ptr(), 3, timeout_ms).into()),
-                Waiting::Ppoll => {
-                    result(ppoll(files.as_mut_ptr(), 3, &time, std::ptr::null()).into())
-                }
-                Waiting::Select => {
-                    let mut sets: [fd_set; 3] = std::mem::zeroed();
-                    for file in &files {
-                        sets.iter_mut().for_each(|set| FD_SET(file.fd, set));
-                    }
-                    let [read, write, except] = &mut sets;
-                    let none = std::ptr::null();
-                    return result(pselect(400, read, write, except, &time, none).into());
-                }
-            }
-        };
-        if count < 0 {
-            return count;
-        }
-        let after = before.map(|_| self.info());
-        for (slot, file) in slots.into_iter().zip(files) {
-            let got = i32::from(file.revents);
-            let asked = i32::from(events);
-            let always = i32::from(POLLNVAL) | 8;
-            assert_eq!(got & !(asked & 0x147 | always), 0, "poll reports {got:#x}");
-            let good = self.files.known(slot).is_file() == Some(true);
-            assert!(!good || got & i32::from(POLLNVAL) == 0, "an open file counts as closed");
-            if good && got & i32::from(POLLNVAL) == 0 {
-                let known = self.files.known(slot);
-                if let Some(may) = known.may_write() {
-                    let want = if may { asked & 0x104 } else { 0 };
-                    assert_eq!(got & 0x104, want, "EPOLLOUT of {known:?}");
-                }
-                let in_vain = known.may_read() == Some(false) && got & 0x4b != 0;
-                assert!(!in_vain, "poll reports {got:#x} of a file that cannot be read");
-            }
-            if let (AUDITED, Some(before), Some(after)) = (slot, &before, &after) {
-                // A loss is an error in the style `kmsg`, and errors are always reported.
-                let lost = self.audit.style != LINES && got & 2 != 0;
-                assert!(!lost || got & 8 != 0, "EPOLLPRI without EPOLLERR: {got:#x}");
-                let error = self.audit.style == LINES || asked & 2 != 0 && got & 2 == 0;
-                assert!(!good || !error || got & 8 == 0, "EPOLLERR: {got:#x} of {asked:#x}");
-                // What was not asked for is not known.
-                if good && asked & 0x43 == 0x43 {
-                    self.audit.polled(got & 1 != 0, got & 2 != 0, before, after);
-                }
-            }
-        }
-        count
-    }
-
     fn transfer(&self, fd: i32, how: Transfer, len: usize, flags: u32) -> i64 {
         let null = std::ptr::null_mut();
         let ([from, to], plain) = (self.pipe, self.plain);
@@ -356,48 +299,5 @@ impl Thread {
             }
         }
         0
-    }
-
-    fn send(&self, fd: i32, across: bool) -> i64 {
-        let socket = if across { self.round.across[0] } else { self.sockets[0] };
-        // SAFETY: Structures that may be zeros, and what is local.
-        unsafe {
-            let mut byte = 0u8;
-            let mut piece = iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-            let mut control = [0u64; 4];
-            let mut message: msghdr = std::mem::zeroed();
-            (message.msg_iov, message.msg_iovlen) = (&mut piece, 1);
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = CMSG_SPACE(4) as usize;
-            let head = CMSG_FIRSTHDR(&message);
-            (*head).cmsg_level = SOL_SOCKET;
-            (*head).cmsg_type = SCM_RIGHTS;
-            (*head).cmsg_len = CMSG_LEN(4) as usize;
-            CMSG_DATA(head).cast::<i32>().write_unaligned(fd);
-            result(sendmsg(socket, &message, MSG_DONTWAIT) as i64)
-        }
-    }
-
-    fn receive(&mut self, slot: Slot, across: bool) -> i64 {
-        let socket = if across { self.round.across[1] } else { self.sockets[1] };
-        // SAFETY: As above.
-        unsafe {
-            let mut byte = 0u8;
-            let mut piece = iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-            let mut control = [0u64; 4];
-            let mut message: msghdr = std::mem::zeroed();
-            (message.msg_iov, message.msg_iovlen) = (&mut piece, 1);
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = size_of_val(&control);
-            let done =
-                result(recvmsg(socket, &mut message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) as i64);
-            if done > 0 {
-                let head = CMSG_FIRSTHDR(&message);
-                assert!(!head.is_null(), "a message without a file");
-                let fd = CMSG_DATA(head).cast::<i32>().read_unaligned();
-                self.files.put(slot, fd, Known::Unknown);
-            }
-            done
-        }
     }
 }
