@@ -9,7 +9,7 @@ use crate::audit::{check_info, Standing};
 use crate::module::Parameters;
 use crate::seal::{self, Form};
 use crate::shared::Shared;
-use crate::worker::info_of;
+use crate::target::info_of;
 use nix::errno::Errno;
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -27,7 +27,7 @@ impl Thread {
             Value::Oldest(more) => (if time { 0 } else { info.oldest_seq }, more),
             Value::Next(more) => (if time { now_ns() } else { info.next_seq }, more),
             Value::Seen(which, more) => {
-                let sample = &self.samples[usize::from(which) % self.samples.len()];
+                let sample = &self.target.samples[usize::from(which) % self.target.samples.len()];
                 (if time { sample.from_ns } else { sample.seq }, more)
             }
         };
@@ -64,28 +64,28 @@ impl Thread {
             (GET_OPTIONS, 0) if good => {
                 let options = word();
                 assert_eq!(options & !(BINARY_READ | BINARY_WRITE), 0, "the options");
-                let same = slot != AUDITED || options == self.audit.options;
-                assert!(same, "options {options:#x} of {:?}", self.audit);
+                let same = slot != AUDITED || options == self.target.audit.options;
+                assert!(same, "options {options:#x} of {:?}", self.target.audit);
                 4
             }
             (GET_STYLE, 0) if good => {
                 let style = word();
                 assert!(style <= PLAIN, "style {style}");
-                let same = slot != AUDITED || style == self.audit.style;
-                assert!(same, "style {style} of {:?}", self.audit);
+                let same = slot != AUDITED || style == self.target.audit.style;
+                assert!(same, "style {style} of {:?}", self.target.audit);
                 4
             }
             (NEXT_SIZE, 0) => {
                 let size = word() as usize;
                 let after = self.info();
-                let record_max = self.parameters.record_max;
+                let record_max = self.target.parameters.record_max;
                 if good {
                     // As of a read with enough room; the shortest head and a newline.
                     let sizes = 10..4 * record_max + 256;
                     assert!(sizes.contains(&size), "the next record needs {size} bytes");
                 }
                 if good && slot == AUDITED {
-                    self.audit.said_size(size, &before, &after, record_max);
+                    self.target.audit.said_size(size, &before, &after, record_max);
                 }
                 if good {
                     4
@@ -126,19 +126,19 @@ impl Thread {
                 let options = value as u32;
                 assert_eq!(options & !(BINARY_READ | BINARY_WRITE), 0, "set {options:#x}");
                 if audited {
-                    self.audit.set_options(options);
+                    self.target.audit.set_options(options);
                 }
             }
             SET_STYLE => {
                 assert!(value <= PLAIN.into(), "set style {value}");
                 if audited {
-                    self.audit.set_style(value as u32);
+                    self.target.audit.set_style(value as u32);
                 }
             }
             SEEK_SEQ => {
                 assert!(value <= after.next_seq, "a seek to {value}, but {after:?}");
                 if audited {
-                    self.audit.moved(value, value, 0);
+                    self.target.audit.moved(value, value, 0);
                 }
             }
             _ if audited => {
@@ -148,7 +148,7 @@ impl Thread {
                 if value > now_ns() {
                     low = before.next_seq;
                 }
-                for sample in self.samples.iter().filter(|sample| sample.to_ns > 0) {
+                for sample in self.target.samples.iter().filter(|sample| sample.to_ns > 0) {
                     if sample.to_ns < value && sample.live {
                         low = low.max(sample.seq + 1);
                     }
@@ -162,7 +162,7 @@ impl Thread {
                 if value == 0 {
                     high = after.oldest_seq;
                 }
-                self.audit.moved(low, high, value.min(begun_ns) / 1000);
+                self.target.audit.moved(low, high, value.min(begun_ns) / 1000);
             }
             _ => {}
         }
@@ -188,7 +188,7 @@ impl Thread {
             (SEEK_SEQ, EINVAL, Some(value)) => {
                 assert!(value > before.next_seq, "a seek to {value} was refused: {before:?}");
             }
-            (NEXT_SIZE, EAGAIN, _) if slot == AUDITED => self.audit.nothing(Some(before)),
+            (NEXT_SIZE, EAGAIN, _) if slot == AUDITED => self.target.audit.nothing(Some(before)),
             (_, EFAULT, Some(_)) => panic!("EFAULT for good memory"),
             _ => {}
         }

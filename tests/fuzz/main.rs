@@ -50,6 +50,7 @@ mod stream;
 #[allow(dead_code, reason = "not all of it is used")]
 mod sys;
 mod tally;
+mod target;
 mod transfer;
 mod uring;
 mod worker;

@@ -181,12 +181,13 @@ impl Thread {
         let after = self.info();
         let mut next = before.next_seq;
         // SAFETY: `next` is what the command reads.
-        unsafe { ioctl_seek_seq(self.checker, &next) }.expect("UMSG_IOC_SEEK_SEQ");
-        let mut buffer = vec![0; 64 + self.parameters.record_max + 8 + 4096];
+        unsafe { ioctl_seek_seq(self.target.checker, &next) }.expect("UMSG_IOC_SEEK_SEQ");
+        let mut buffer = vec![0; 64 + self.target.parameters.record_max + 8 + 4096];
         let mut found = Found { frames: Vec::new(), all: true };
         while next < after.next_seq {
             // SAFETY: Into what is ours.
-            let len = unsafe { read(self.checker, buffer.as_mut_ptr().cast(), buffer.len()) };
+            let len =
+                unsafe { read(self.target.checker, buffer.as_mut_ptr().cast(), buffer.len()) };
             assert!(len > 0, "record {next} is not to be read: {after:?}");
             for frame in Frame::parse_all(&buffer[..len as usize]) {
                 if frame.lost > 0 {
@@ -207,12 +208,12 @@ impl Thread {
 
     /// Finds out which of `outcomes` came about; `None` if that is not known.
     fn settle(&mut self, mut outcomes: Vec<Outcome>, before: &Info, by: Left) -> Option<Outcome> {
-        let left = self.stream.as_ref().and_then(|stream| stream.left);
+        let left = self.target.stream.as_ref().and_then(|stream| stream.left);
         let Found { frames: found, all } = self.stored_since(before, by, left);
         if all {
             for frame in &found {
                 let opener = frame.opener == NOBODY;
-                assert_eq!(opener, self.opener_nobody, "who opened the file: {frame:?}");
+                assert_eq!(opener, self.target.opener_nobody, "who opened the file: {frame:?}");
             }
             let is = |outcome: &Outcome| {
                 outcome.records.len() == found.len()
@@ -230,7 +231,7 @@ impl Thread {
                     let (count, after) = (records.len(), &outcome.after);
                     why += &format!("; of {count}, {after:?}: {stored:?}, not {wanted:?}");
                 }
-                panic!("{why}; before: {:?}", self.stream)
+                panic!("{why}; before: {:?}", self.target.stream)
             });
             return Some(outcomes.swap_remove(which));
         }
@@ -240,11 +241,11 @@ impl Thread {
     /// What the write `by` to the audited file did to the log's counters.
     pub fn tally_audited(&mut self, written: &Written<'_>, by: Left, before: &Info) -> Tally {
         let forms = self.forms(crate::files::AUDITED);
-        let parameters = self.parameters;
+        let parameters = self.target.parameters;
         let (record_max, stop) = (parameters.record_max, parameters.policy == 1);
-        let Some(stream) = &self.stream else {
+        let Some(stream) = &self.target.stream else {
             if written.done > 0 && !forms.may_be_lines() {
-                self.stream = Some(Stream::default());
+                self.target.stream = Some(Stream::default());
             }
             return Tally::of(written, forms, &parameters, Found::nothing);
         };
@@ -253,13 +254,13 @@ impl Thread {
         } else {
             others(stream, written, by, forms, record_max, stop)
         };
-        let pending = std::mem::take(&mut self.pending);
+        let pending = std::mem::take(&mut self.target.pending);
         let settled = outcomes.and_then(|outcomes| {
             assert!(!outcomes.is_empty(), "{} of {} bytes were taken", written.done, written.total);
             self.settle(outcomes, before, by)
         });
         let Some(outcome) = settled else {
-            self.stream = None;
+            self.target.stream = None;
             let before = pending.stored + pending.unsure;
             let unsure_refused = u64::from(stop && before > 0);
             let unsure = Tally { unsure: before, unsure_refused, ..Tally::default() };
@@ -267,12 +268,12 @@ impl Thread {
         };
         // A line of a few bytes at most.
         let unknown = Tally { unsure: 8, unsure_refused: 1, ..Tally::default() };
-        self.pending = match &outcome.after {
+        self.target.pending = match &outcome.after {
             Some(stream) => Tally::pending(stream.pending(record_max), &parameters),
             None => Tally::default(),
         };
-        let kept = if outcome.after.is_some() { self.pending } else { unknown };
-        self.stream = outcome.after;
+        let kept = if outcome.after.is_some() { self.target.pending } else { unknown };
+        self.target.stream = outcome.after;
         Tally {
             stored: outcome.records.len() as u64,
             refused: outcome.refused,
@@ -285,10 +286,10 @@ impl Thread {
     /// The audited file was replaced since `before`. `last`: nobody else had it, so that it is
     /// released.
     pub fn released(&mut self, before: &Info, last: bool) {
-        if let Some(stream) = &self.stream {
+        if let Some(stream) = &self.target.stream {
             let mut after = stream.clone();
-            let records = after.finish(self.parameters.record_max);
-            let stop = self.parameters.policy == 1;
+            let records = after.finish(self.target.parameters.record_max);
+            let stop = self.target.parameters.policy == 1;
             // A full log may store a part of several.
             let count = records.len();
             if count == 1 || count > 1 && !stop {
@@ -301,7 +302,7 @@ impl Thread {
                 self.settle(outcomes, before, by);
             }
         }
-        self.stream = Some(Stream::default());
-        self.pending = Tally::default();
+        self.target.stream = Some(Stream::default());
+        self.target.pending = Tally::default();
     }
 }

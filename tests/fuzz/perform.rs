@@ -147,9 +147,9 @@ impl Thread {
             if slot == AUDITED {
                 self.released(&opened, children.were_none());
                 let nonblocking = flags & O_NONBLOCK != 0;
-                let style = self.parameters.style;
-                self.audit = Audit::opened(&before, &opened, nonblocking, style);
-                self.opener_nobody = self.nobody;
+                let style = self.target.parameters.style;
+                self.target.audit = Audit::opened(&before, &opened, nonblocking, style);
+                self.target.opener_nobody = self.nobody;
             }
             return 0;
         }
@@ -203,7 +203,7 @@ impl Thread {
         assert!(at == 0 || self.files.known(slot).is_file() != Some(true), "a good seek: {at}");
         if let (Some(before), 0) = (before, at) {
             let after = self.info();
-            self.audit.moved(place(&before), place(&after), 0);
+            self.target.audit.moved(place(&before), place(&after), 0);
         }
         at
     }
@@ -237,7 +237,7 @@ impl Thread {
                 return 0;
             }
             F_SETFL if slot == AUDITED && done == 0 => {
-                self.audit.nonblocking = argument as i32 & O_NONBLOCK != 0;
+                self.target.audit.nonblocking = argument as i32 & O_NONBLOCK != 0;
             }
             _ => {}
         }
@@ -260,7 +260,7 @@ impl Thread {
                     let mut stat: stat = std::mem::zeroed();
                     let done = fstat(fd, &mut stat);
                     if done == 0 {
-                        assert_eq!(stat.st_mode, S_IFCHR | self.parameters.mode, "the mode");
+                        assert_eq!(stat.st_mode, S_IFCHR | self.target.parameters.mode, "the mode");
                     }
                     done.into()
                 }
@@ -295,7 +295,7 @@ impl Thread {
             assert!(standing.seq <= after.next_seq, "{standing:?}, but {after:?}");
             assert!(standing.lag <= after.next_seq - before.oldest_seq, "{standing:?}, {after:?}");
             if slot == AUDITED {
-                self.audit.stands(&standing, &before, &after);
+                self.target.audit.stands(&standing, &before, &after);
             }
         }
         0

@@ -54,13 +54,13 @@ impl Thread {
             }
             if let (AUDITED, Some(before), Some(after)) = (slot, &before, &after) {
                 // A loss is an error in the style `kmsg`, and errors are always reported.
-                let lost = self.audit.style != LINES && got & 2 != 0;
+                let lost = self.target.audit.style != LINES && got & 2 != 0;
                 assert!(!lost || got & 8 != 0, "EPOLLPRI without EPOLLERR: {got:#x}");
-                let error = self.audit.style == LINES || asked & 2 != 0 && got & 2 == 0;
+                let error = self.target.audit.style == LINES || asked & 2 != 0 && got & 2 == 0;
                 assert!(!good || !error || got & 8 == 0, "EPOLLERR: {got:#x} of {asked:#x}");
                 // What was not asked for is not known.
                 if good && asked & 0x43 == 0x43 {
-                    self.audit.polled(got & 1 != 0, got & 2 != 0, before, after);
+                    self.target.audit.polled(got & 1 != 0, got & 2 != 0, before, after);
                 }
             }
         }

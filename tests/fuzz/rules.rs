@@ -10,7 +10,7 @@ use libc::*;
 
 /// Whether `call` may fail with `error`.
 pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
-    let stop = thread.parameters.policy == 1;
+    let stop = thread.target.parameters.policy == 1;
     // Descriptors: wherever the slot may be empty or the file not be what the call needs.
     let known = |slot| thread.files.known(slot);
     let bad_file = |slot| error == EBADF && known(slot).is_file() != Some(true);
@@ -24,10 +24,10 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
         }
         Call::Read { slot, how, .. } => match error {
             EBADF => known(slot).may_read() != Some(true),
-            EINTR => slot != AUDITED || !thread.audit.nonblocking,
+            EINTR => slot != AUDITED || !thread.target.audit.nonblocking,
             EAGAIN => true,
             EINVAL | EFAULT => true,
-            EPIPE => slot != AUDITED || thread.audit.style != LINES,
+            EPIPE => slot != AUDITED || thread.target.audit.style != LINES,
             EOPNOTSUPP => how == How::VectorAtFlags,
             _ => false,
         },

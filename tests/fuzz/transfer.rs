@@ -8,7 +8,8 @@ use crate::calls::*;
 use crate::files::AUDITED;
 use crate::perform::result;
 use crate::seal::{self, Form};
-use crate::worker::{Sample, Thread};
+use crate::target::Sample;
+use crate::worker::Thread;
 use libc::*;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -134,7 +135,7 @@ impl Thread {
         let audited = slot == AUDITED;
         let area = if audited { Area::Audited } else { Area::Read };
         let request = self.request(how, memory, area, at, flags);
-        let look = audited && (memory.offset % 4 == 0 || self.audit.has(BINARY_READ));
+        let look = audited && (memory.offset % 4 == 0 || self.target.audit.has(BINARY_READ));
         let before = look.then(|| self.info());
         let len = self.submit(self.files.fd(slot), false, how, &request.pieces.list, at, flags);
         match len {
@@ -156,11 +157,11 @@ impl Thread {
                 }
                 if audited && error == EPIPE {
                     let after = self.info();
-                    self.audit.told_of_loss(before.as_ref(), &after);
+                    self.target.audit.told_of_loss(before.as_ref(), &after);
                 }
-                if audited && error == EINVAL && room > 0 && self.audit.style != LINES {
+                if audited && error == EINVAL && room > 0 && self.target.audit.style != LINES {
                     let after = self.info();
-                    self.audit.skipped(request.plain, room, &after);
+                    self.target.audit.skipped(request.plain, room, &after);
                 }
             }
         }
@@ -193,20 +194,24 @@ impl Thread {
         }
         match records {
             Some(records) => {
-                assert_eq!(binary, Some(self.audit.has(BINARY_READ)), "the format of a read");
-                let keyless = binary == Some(false) && self.audit.style == PLAIN;
+                assert_eq!(
+                    binary,
+                    Some(self.target.audit.has(BINARY_READ)),
+                    "the format of a read"
+                );
+                let keyless = binary == Some(false) && self.target.audit.style == PLAIN;
                 assert_eq!(plain, Some(keyless), "the keys of a record");
                 for seen in &records {
-                    self.audit.received(seen, room);
+                    self.target.audit.received(seen, room);
                 }
             }
             None => {
                 let after = self.info();
-                self.audit.received_unseen(&after);
+                self.target.audit.received_unseen(&after);
             }
         }
         if let (true, Some(true), Some(before)) = (request.plain && room <= CHUNK, binary, before) {
-            self.audit.left_room(&before, room - len);
+            self.target.audit.left_room(&before, room - len);
         }
         if usize::from(memory.offset).saturating_add(room) > self.arena.area(Area::Audited).len() {
             // Beyond the area it may have failed, and left there what it does not return.
@@ -250,9 +255,9 @@ impl Thread {
         shared.records_read.fetch_add(records.len() as u64, Relaxed);
         let mut seen = Vec::new();
         for ((record, size, form), (from_ns, to_ns)) in records.into_iter().zip(times) {
-            let live = seal::check(&record, form, self.parameters.record_max);
-            let which = record.seq as usize % self.samples.len();
-            self.samples[which] = Sample { seq: record.seq, from_ns, to_ns, live };
+            let live = seal::check(&record, form, self.target.parameters.record_max);
+            let which = record.seq as usize % self.target.samples.len();
+            self.target.samples[which] = Sample { seq: record.seq, from_ns, to_ns, live };
             seen.push(Seen { record, size, form, live });
         }
         seen
@@ -267,20 +272,21 @@ impl Thread {
         );
         match error {
             EINVAL => {
-                let largest = frame_size(self.parameters.record_max);
+                let largest = frame_size(self.target.parameters.record_max);
                 // The head and the keys of no record are longer.
-                let enough = match (slot, self.audit.has(BINARY_READ), self.audit.style) {
-                    (AUDITED, true, _) => largest,
-                    (AUDITED, false, PLAIN) => 64,
-                    (AUDITED, false, _) => 256,
-                    _ => largest.max(256),
-                };
+                let enough =
+                    match (slot, self.target.audit.has(BINARY_READ), self.target.audit.style) {
+                        (AUDITED, true, _) => largest,
+                        (AUDITED, false, PLAIN) => 64,
+                        (AUDITED, false, _) => 256,
+                        _ => largest.max(256),
+                    };
                 assert!(room < enough, "EINVAL, with {room} bytes of room");
-                if slot == AUDITED && room > 0 && self.audit.style == LINES {
-                    self.audit.too_small(room);
+                if slot == AUDITED && room > 0 && self.target.audit.style == LINES {
+                    self.target.audit.too_small(room);
                 }
             }
-            EAGAIN if slot == AUDITED => self.audit.nothing(before.as_ref()),
+            EAGAIN if slot == AUDITED => self.target.audit.nothing(before.as_ref()),
             // Beyond the range of a program.
             EFAULT => assert!(room > 1 << 40, "EFAULT for good memory"),
             _ => {}

@@ -62,8 +62,8 @@ impl Thread {
                     let author = Author { tid: 0, ..self.author(slot) };
                     let data = &mut buffer[..len.into()];
                     self.fill(data, slot, content, author, true);
-                    let most = tally::most(data, false, self.forms(slot), &self.parameters);
-                    let open = self.round.shared.writes.begin(most, Tally::default());
+                    let most = tally::most(data, false, self.forms(slot), &self.target.parameters);
+                    let open = self.target.writes.begin(most, Tally::default());
                     uring.open[index] = Some(open);
                     opcode::Write::new(fd, buffer.as_ptr(), len.into()).offset(u64::MAX).build()
                 }
@@ -152,11 +152,12 @@ impl Thread {
                 let data = Some(&uring.buffers[index][..total]);
                 let written = Written { done: result.into(), data, all: true, total };
                 // It is checked there where it ended.
-                let tally = Tally::of(&written, self.forms(slot), &self.parameters, Found::nothing);
+                let tally =
+                    Tally::of(&written, self.forms(slot), &self.target.parameters, Found::nothing);
                 let open = uring.open[index].take().expect("an open account");
-                self.round.shared.writes.end(open, tally);
+                self.target.writes.end(open, tally);
                 self.count_entries(content, &tally);
-                let stop = self.parameters.policy == 1;
+                let stop = self.target.parameters.policy == 1;
                 let refused = [-EMSGSIZE, -EINVAL].contains(&result) || stop && result == -ENOSPC;
                 let parts = result > 0 && (stop || total > AT_ONCE);
                 result == i32::from(len)

@@ -2,18 +2,15 @@
 
 //! A process of the fuzzer and its threads.
 
-use crate::abi::{ioctl_info, ioctl_set_options, ioctl_set_style, Info, BINARY_READ, LINES};
 use crate::arena::Arena;
-use crate::audit::{check_info, Audit};
 use crate::calls::Call;
 use crate::coverage::Trace;
 use crate::draw::{seed, Draw};
-use crate::files::{Files, COMMON_FD};
+use crate::files::Files;
 use crate::module::Parameters;
 use crate::rules;
 use crate::shared::Shared;
-use crate::stream::Stream;
-use crate::tally::Tally;
+use crate::target::Target;
 use crate::uring::Uring;
 use nix::errno::Errno;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -33,37 +30,14 @@ pub struct Round {
     pub across: [i32; 2],
 }
 
-/// How many records a thread remembers.
-pub const SAMPLES: usize = 16;
-
-/// A record that was read: its number, and between which nanoseconds it was written.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sample {
-    pub seq: u64,
-    pub from_ns: u64,
-    pub to_ns: u64,
-    /// It was stored when it was written.
-    pub live: bool,
-}
-
 /// One thread, or the child of one.
 pub struct Thread {
     pub round: Round,
-    pub parameters: Parameters,
     pub lane: usize,
     pub arena: Arena,
     pub files: Files,
-    pub audit: Audit,
-    /// What is written to the audited file in the style `lines`; `None` if that is not known.
-    pub stream: Option<Stream>,
-    /// What was counted of the records that the stream has yet to store.
-    pub pending: Tally,
-    /// The audited file was opened with the effective user id of nobody.
-    pub opener_nobody: bool,
-    /// A reader for what this thread itself has written.
-    pub checker: i32,
-    /// Some records that it has read.
-    pub samples: [Sample; SAMPLES],
+    /// The log that its calls go to.
+    pub target: Target,
     /// Its effective user id is that of nobody.
     pub nobody: bool,
     /// Its real user id is.
@@ -76,7 +50,6 @@ pub struct Thread {
     pub peers: &'static [AtomicI32; THREADS],
     pub uring: Option<Uring>,
     trace: Option<Trace>,
-    info: Info,
 }
 
 /// Runs a process whose threads have the lanes from `lane` on, for `calls` calls of each. Never
@@ -116,7 +89,6 @@ impl Thread {
         round.shared.enter(lane);
         let arena = Arena::new();
         start_alarm(lane);
-        let info = info_of(COMMON_FD);
         let mut pipe = [0; 2];
         // SAFETY: New descriptors of this thread.
         let (epoll, plain) = unsafe {
@@ -128,16 +100,10 @@ impl Thread {
         };
         Self {
             round,
-            parameters: round.parameters,
             lane,
             arena,
             files: Files::new(index),
-            audit: Audit::opened(&info, &info, true, round.parameters.style),
-            stream: Some(Stream::default()),
-            pending: Tally::default(),
-            opener_nobody: false,
-            checker: checker(),
-            samples: Default::default(),
+            target: Target::default_log(&round),
             nobody: false,
             real_nobody: false,
             child: false,
@@ -148,7 +114,6 @@ impl Thread {
             peers,
             uring: None,
             trace: Trace::start(),
-            info,
         }
     }
 
@@ -190,19 +155,6 @@ impl Thread {
         }
     }
 
-    /// The state of the log, checked against the last one.
-    pub fn info(&mut self) -> Info {
-        let info = info_of(COMMON_FD);
-        self.check_info(info);
-        info
-    }
-
-    /// Checks a state of the log that was taken now.
-    pub fn check_info(&mut self, info: Info) {
-        check_info(&info, &self.info, &self.parameters);
-        self.info = info;
-    }
-
     /// Runs a child that does `calls` calls of its own with the files of this thread; it is killed
     /// after that many microseconds, unless that is 0.
     pub fn fork(&mut self, seed: u64, calls: u8, kill_after_us: u16) {
@@ -220,7 +172,7 @@ impl Thread {
             // They belong to the parent.
             std::mem::forget(self.uring.take());
             std::mem::forget(self.trace.take());
-            self.run(&mut Draw::new(seed, self.parameters, true), calls.into());
+            self.run(&mut Draw::new(seed, self.round.parameters, true), calls.into());
             self.round.shared.leave(lane);
             // SAFETY: Ends the child.
             unsafe { libc::_exit(0) }
@@ -261,35 +213,6 @@ impl Children {
     pub fn were_none(&self) -> bool {
         self.started == self.ended && self.started == CHILDREN_STARTED.load(Ordering::SeqCst)
     }
-}
-
-/// Opens a reader in binary format.
-fn checker() -> i32 {
-    let (style, options) = (LINES, BINARY_READ);
-    // SAFETY: A string and numbers; `style` and `options` are what the commands read.
-    unsafe {
-        let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
-        let fd = libc::open(c"/dev/umsg".as_ptr(), flags);
-        assert!(fd >= 0, "open: {}", Errno::last());
-        ioctl_set_style(fd, &style).expect("UMSG_IOC_SET_STYLE");
-        ioctl_set_options(fd, &options).expect("UMSG_IOC_SET_OPTIONS");
-        fd
-    }
-}
-
-/// The state of the log, by a file of it.
-pub fn info_of(fd: i32) -> Info {
-    let mut info = Info {
-        reserved: [!0; 4],
-        reserved_word: !0,
-        record_max: !0,
-        policy: !0,
-        style: !0,
-        ..Info::default()
-    };
-    // SAFETY: `info` is what the command writes.
-    unsafe { ioctl_info(fd, &mut info) }.expect("UMSG_IOC_INFO");
-    info
 }
 
 /// A pair of connected sockets that do not block.

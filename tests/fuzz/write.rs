@@ -22,7 +22,10 @@ impl Thread {
     /// How the file of `slot` takes a write, as far as nobody else can change that.
     pub fn forms(&self, slot: Slot) -> Forms {
         if slot == AUDITED {
-            Forms { binary: Some(self.audit.has(BINARY_WRITE)), style: Some(self.audit.style) }
+            Forms {
+                binary: Some(self.target.audit.has(BINARY_WRITE)),
+                style: Some(self.target.audit.style),
+            }
         } else {
             Forms::UNKNOWN
         }
@@ -31,7 +34,7 @@ impl Thread {
     /// This thread as the author of what it writes to the file of `slot`.
     pub fn author(&self, slot: Slot) -> Author {
         let opener = match slot {
-            AUDITED => Some(self.opener_nobody),
+            AUDITED => Some(self.target.opener_nobody),
             _ => self.files.is_common(slot).then_some(false),
         };
         // SAFETY: Nothing but numbers.
@@ -51,7 +54,8 @@ impl Thread {
     ) {
         let forms = self.forms(slot);
         if let Content::Entries { seed } = content {
-            let (record_max, certain) = (self.parameters.record_max, forms.binary == Some(true));
+            let (record_max, certain) =
+                (self.target.parameters.record_max, forms.binary == Some(true));
             entries::fill(data, seed, author, record_max, (sealed, certain));
             if forms.binary.is_none() {
                 entries::tell_apart(data, record_max);
@@ -91,9 +95,9 @@ impl Thread {
         let data = &self.arena.area(Area::Write)[memory.offset.into()..];
         let data = data[..memory.len.min(data.len())].to_vec();
         let mixed = mangled || matches!(how, How::VectorFrom(_));
-        let most = tally::most(&data, mixed, self.forms(slot), &self.parameters);
-        let pending = if slot == AUDITED { self.pending } else { Tally::default() };
-        let open = self.round.shared.writes.begin(most, pending);
+        let most = tally::most(&data, mixed, self.forms(slot), &self.target.parameters);
+        let pending = if slot == AUDITED { self.target.pending } else { Tally::default() };
+        let open = self.target.writes.begin(most, pending);
         let from_ns = now_ns();
         let done = self.submit(self.files.fd(slot), true, how, &request.pieces.list, at, flags);
         let by = Left { nobody: self.real_nobody, from_ns, to_ns: now_ns() };
@@ -111,10 +115,10 @@ impl Thread {
         let tally = if slot == AUDITED {
             self.tally_audited(&written, by, &before)
         } else {
-            let (forms, parameters) = (self.forms(slot), self.parameters);
+            let (forms, parameters) = (self.forms(slot), self.target.parameters);
             Tally::of(&written, forms, &parameters, || self.stored_since(&before, by, None))
         };
-        self.round.shared.writes.end(open, tally);
+        self.target.writes.end(open, tally);
         self.count_entries(content, &tally);
         if request.plain {
             self.check_write(slot, done, &data, memory.len);
@@ -141,7 +145,7 @@ impl Thread {
         if matches!(content, Content::Entries { .. }) {
             return;
         }
-        let (parameters, forms) = (&self.parameters, self.forms(slot));
+        let (parameters, forms) = (&self.target.parameters, self.forms(slot));
         let all = pieces.total == Some(done);
         let one = done <= line_max(parameters.record_max) && all;
         // Lines are taken until the log is full, or a signal or a bad address comes between two
@@ -164,7 +168,7 @@ impl Thread {
             None if error == EBADF => return,
             _ => {}
         }
-        let (parameters, forms) = (&self.parameters, self.forms(slot));
+        let (parameters, forms) = (&self.target.parameters, self.forms(slot));
         // Also where the end of a line that was written before is not taken.
         let full = error == ENOSPC && parameters.policy == 1 && total > 0;
         let huge = total > WRITE_MOST + 1;
@@ -190,7 +194,7 @@ impl Thread {
         assert!(good, "a write of {total} bytes: {done}, {forms:?}, {walk:?}");
         if full && slot == AUDITED && forms.style != Some(LINES) {
             // Refused, or what was to be stored first.
-            let nothing = self.stream.as_ref().is_some_and(|stream| stream.is_empty());
+            let nothing = self.target.stream.as_ref().is_some_and(|stream| stream.is_empty());
             let first = expected(data, parameters).is_ok() || !forms.may_be_record();
             assert!(first || !nothing, "ENOSPC for {total} bytes that are no record");
         }
