@@ -103,6 +103,11 @@ impl Audit {
         self.forget();
     }
 
+    /// Returns the sequence number of the next record, if that is known.
+    pub fn position(&self) -> Option<u64> {
+        (self.low == self.high).then_some(self.low)
+    }
+
     /// Forgets what was known of the next record.
     fn forget(&mut self) {
         (self.ready, self.lost) = (false, false);

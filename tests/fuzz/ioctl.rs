@@ -28,7 +28,12 @@ impl Thread {
             Value::Next(more) => (if time { now_ns() } else { info.next_seq }, more),
             Value::Seen(which, more) => {
                 let sample = &self.target.samples[usize::from(which) % self.target.samples.len()];
-                (if time { sample.from_ns } else { sample.seq }, more)
+                (if time { sample.time_ns } else { sample.seq }, more)
+            }
+            Value::Stored(which, more) => {
+                let count = (info.next_seq - info.oldest_seq).max(1);
+                let seq = info.oldest_seq + u64::from(which) % count;
+                (if time { self.time_of(seq, info) } else { seq }, more)
             }
         };
         near.wrapping_add_signed(more.into())
@@ -142,27 +147,8 @@ impl Thread {
                 }
             }
             _ if audited => {
-                // Before the first record of that time or later. A record that was stored when it
-                // was written is later than all before it; others may have been kept for a while.
-                let (mut low, mut high) = (before.oldest_seq, after.next_seq);
-                if value > now_ns() {
-                    low = before.next_seq;
-                }
-                for sample in self.target.samples.iter().filter(|sample| sample.to_ns > 0) {
-                    if sample.to_ns < value && sample.live {
-                        low = low.max(sample.seq + 1);
-                    }
-                    if sample.from_ns >= value {
-                        // The index knows that it was there, but not which it was of these.
-                        let gone = after.oldest_seq.next_multiple_of(64);
-                        let there = sample.seq >= after.oldest_seq;
-                        high = high.min(if there { sample.seq } else { gone });
-                    }
-                }
-                if value == 0 {
-                    high = after.oldest_seq;
-                }
-                self.target.audit.moved(low, high, value.min(begun_ns) / 1000);
+                let usec = value.min(begun_ns) / 1000;
+                self.sought_time(value, before, &after, usec);
             }
             _ => {}
         }

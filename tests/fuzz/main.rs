@@ -51,6 +51,7 @@ mod stream;
 mod sys;
 mod tally;
 mod target;
+mod times;
 mod transfer;
 mod uring;
 mod worker;

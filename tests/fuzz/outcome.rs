@@ -3,7 +3,7 @@
 //! What a write to the audited file did: what it may have done by the model of the file's stream,
 //! and what it did by the records that the log has since then.
 
-use crate::abi::{ioctl_seek_seq, Frame, Info};
+use crate::abi::{Frame, Info};
 use crate::model;
 use crate::seal::{AT_ONCE, NOBODY};
 use crate::stream::{Expected, Left, Stream};
@@ -179,30 +179,18 @@ impl Thread {
     /// or kept since the write `left`.
     pub fn stored_since(&mut self, before: &Info, by: Left, left: Option<Left>) -> Found {
         let after = self.info();
-        let mut next = before.next_seq;
-        // SAFETY: `next` is what the command reads.
-        unsafe { ioctl_seek_seq(self.target.checker, &next) }.expect("UMSG_IOC_SEEK_SEQ");
-        let mut buffer = vec![0; 64 + self.target.parameters.record_max + 8 + 4096];
         let mut found = Found { frames: Vec::new(), all: true };
-        while next < after.next_seq {
-            // SAFETY: Into what is ours.
-            let len =
-                unsafe { read(self.target.checker, buffer.as_mut_ptr().cast(), buffer.len()) };
-            assert!(len > 0, "record {next} is not to be read: {after:?}");
-            for frame in Frame::parse_all(&buffer[..len as usize]) {
-                if frame.lost > 0 {
-                    found = Found { frames: Vec::new(), all: false };
-                }
-                assert_eq!(frame.seq, next + frame.lost, "records in their order");
-                next = frame.seq + 1;
-                // SAFETY: Nothing but numbers.
-                let ids = unsafe { (getpid() as u32, gettid() as u32) };
-                let mine = by.is_of(&frame) || left.is_some_and(|left| left.is_of(&frame));
-                if mine && (frame.pid, frame.tid) == ids {
-                    found.frames.push(frame);
-                }
+        // SAFETY: Nothing but numbers.
+        let ids = unsafe { (getpid() as u32, gettid() as u32) };
+        self.look_through(before.next_seq, after.next_seq, |frame| {
+            if frame.lost > 0 {
+                found = Found { frames: Vec::new(), all: false };
             }
-        }
+            let mine = by.is_of(&frame) || left.is_some_and(|left| left.is_of(&frame));
+            if mine && (frame.pid, frame.tid) == ids {
+                found.frames.push(frame);
+            }
+        });
         found
     }
 

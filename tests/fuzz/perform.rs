@@ -278,7 +278,8 @@ impl Thread {
         })
     }
 
-    fn fdinfo(&mut self, slot: Slot) -> i64 {
+    /// Reads what the file of `slot` says of itself, and checks it.
+    pub fn fdinfo(&mut self, slot: Slot) -> i64 {
         let before = self.info();
         let path = format!("/proc/self/fdinfo/{}", self.files.fd(slot));
         let text = match std::fs::read_to_string(path) {

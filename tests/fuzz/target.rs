@@ -14,14 +14,11 @@ use nix::errno::Errno;
 /// How many records a thread remembers.
 pub const SAMPLES: usize = 16;
 
-/// A record that was read: its number, and between which nanoseconds it was written.
+/// A record that was read: its number, and its time, in whole microseconds if it was read as text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
     pub seq: u64,
-    pub from_ns: u64,
-    pub to_ns: u64,
-    /// It was stored when it was written.
-    pub live: bool,
+    pub time_ns: u64,
 }
 
 /// The log that a call goes to, and the audited file: the thread's own, which no other thread or

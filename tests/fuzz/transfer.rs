@@ -229,7 +229,7 @@ impl Thread {
         let mut times = Vec::new();
         if is_binary(bytes) {
             for frame in Frame::parse_all(bytes) {
-                times.push((frame.time_ns, frame.time_ns));
+                times.push(frame.time_ns);
                 let size = frame_size(frame.text.len());
                 records.push((seal::of_frame(frame), size, Form::Keys));
             }
@@ -249,15 +249,15 @@ impl Thread {
                 true if room - bytes.len() < 4 => Form::PlainCut,
                 true => Form::Plain,
             };
-            times.push((1000 * record.usec, 1000 * record.usec + 999));
+            times.push(1000 * record.usec);
             records.push((record, bytes.len(), form));
         }
         shared.records_read.fetch_add(records.len() as u64, Relaxed);
         let mut seen = Vec::new();
-        for ((record, size, form), (from_ns, to_ns)) in records.into_iter().zip(times) {
+        for ((record, size, form), time_ns) in records.into_iter().zip(times) {
             let live = seal::check(&record, form, self.target.parameters.record_max);
             let which = record.seq as usize % self.target.samples.len();
-            self.target.samples[which] = Sample { seq: record.seq, from_ns, to_ns, live };
+            self.target.samples[which] = Sample { seq: record.seq, time_ns };
             seen.push(Seen { record, size, form, live });
         }
         seen

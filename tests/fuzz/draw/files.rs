@@ -114,7 +114,8 @@ impl Draw {
             2 => Value::Exact(self.rng.u64(..)),
             3..=6 => Value::Oldest(near),
             7..=10 => Value::Next(near),
-            _ => Value::Seen(self.rng.u8(..), near),
+            11 | 12 => Value::Seen(self.rng.u8(..), near),
+            _ => Value::Stored(self.rng.u16(..), self.of(&[-1, 0, 0, 1])),
         }
     }
 
