@@ -22,11 +22,23 @@ pub struct Parameters {
     pub style: u32,
     /// The parameter `logs`.
     pub logs: &'static str,
+    /// The parameter `minor`; `None`: not given.
+    pub minor: Option<u32>,
 }
 
+/// The last minor number for local use (`Documentation/admin-guide/devices.txt`).
+pub const MINOR_MAX: u32 = 254;
+
 impl Parameters {
-    pub const USUAL: Self =
-        Self { capacity: 65536, record_max: 1024, mode: 0o600, policy: 0, style: LINES, logs: "" };
+    pub const USUAL: Self = Self {
+        capacity: 65536,
+        record_max: 1024,
+        mode: 0o600,
+        policy: 0,
+        style: LINES,
+        logs: "",
+        minor: None,
+    };
 
     pub fn draw(rng: &mut Rng) -> Self {
         let mut of = |choices: &[usize]| choices[rng.usize(..choices.len())];
@@ -36,14 +48,19 @@ impl Parameters {
         let mode = of(&[0o600, 0o600, 0o666, 0o444, 0o222, 0o1]) as u32;
         let policy = of(&[0, 0, 0, 1]) as u32;
         let style = of(&[0, 0, 1, 2]) as u32;
-        Self { capacity, record_max, mode, policy, style, logs: LOGS[of(&[0, 1, 2, 3, 4, 5])] }
+        let logs = LOGS[of(&[0, 1, 2, 3, 4, 5])];
+        let minor = of(&[0, 0, 0, 0, 243, 244, 250, 252, 253, 254]) as u32;
+        // All nodes must have one.
+        let minor = (minor > 0).then(|| minor.min(MINOR_MAX - log_names(logs).count() as u32));
+        Self { capacity, record_max, mode, policy, style, logs, minor }
     }
 
     fn words(&self) -> String {
         let policy = ["overwrite", "stop"][self.policy as usize];
         let style = STYLES[self.style as usize];
+        let minor = self.minor.map_or(String::new(), |minor| format!(" minor={minor}"));
         format!(
-            "capacity={} record_max={} mode=0{:o} policy={policy} style={style} logs={}",
+            "capacity={} record_max={} mode=0{:o} policy={policy} style={style} logs={}{minor}",
             self.capacity, self.record_max, self.mode, self.logs
         )
     }
@@ -62,8 +79,13 @@ const LOGS: [&str; 6] = [
     "a:0600,b:132K,c:stop,d:lines",
 ];
 
+/// Returns the names of the logs in a list.
+pub fn log_names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').filter(|item| !item.is_empty()).map(|item| item.split(':').next().unwrap_or(""))
+}
+
 /// Parameters that refuse the load, and with which error.
-const REFUSED: [(&str, Errno); 27] = [
+const REFUSED: [(&str, Errno); 36] = [
     ("capacity=0", Errno::EINVAL),
     ("capacity=4095", Errno::EINVAL),
     ("capacity=18446744073709551615", Errno::EINVAL),
@@ -91,6 +113,15 @@ const REFUSED: [(&str, Errno); 27] = [
     ("logs=a:kmsgs", Errno::EINVAL),
     ("logs=kmsg:stop:overwrite", Errno::EINVAL),
     ("policy", Errno::EINVAL),
+    ("minor=242", Errno::EINVAL),
+    ("minor=255", Errno::EINVAL),
+    ("minor=499", Errno::EINVAL),
+    ("minor=-13", Errno::EINVAL),
+    ("minor=", Errno::EINVAL),
+    ("minor", Errno::EINVAL),
+    ("minor=Dynamic", Errno::EINVAL),
+    ("minor=254 logs=a", Errno::EINVAL),
+    ("logs=a:4K,b,c minor=252", Errno::EINVAL),
 ];
 
 fn insert(words: &str) -> Result<(), Errno> {
@@ -99,9 +130,58 @@ fn insert(words: &str) -> Result<(), Errno> {
     finit_module(&file, &words, ModuleInitFlags::empty())
 }
 
-/// Loads it.
+/// Loads it, and checks the numbers of the nodes.
 pub fn load(parameters: &Parameters) {
     insert(&parameters.words()).unwrap_or_else(|error| panic!("load {parameters:?}: {error}"));
+    let word = parameters.minor.map_or("dynamic".into(), |minor| minor.to_string());
+    assert_eq!(shown("minor"), word + "\n", "the parameter minor");
+    let names = log_names(parameters.logs).map(|name| format!("umsg-{name}"));
+    let names: Vec<String> = std::iter::once("umsg".into()).chain(names).collect();
+    let minors: Vec<u32> = names.iter().map(|name| node(name).expect("a node").minor).collect();
+    match parameters.minor {
+        Some(first) => {
+            let all: Vec<u32> = (first..).take(names.len()).collect();
+            assert_eq!(minors, all, "the numbers of {names:?}");
+        }
+        None => {
+            let mut different = minors.clone();
+            different.sort();
+            different.dedup();
+            assert_eq!(different.len(), names.len(), "the numbers {minors:?} of {names:?}");
+        }
+    }
+    let devices = std::fs::read_to_string("/proc/misc").expect("/proc/misc");
+    for (name, minor) in names.iter().zip(minors) {
+        let there = devices.lines().any(|line| line.trim() == format!("{minor} {name}"));
+        assert!(there, "{name} with the number {minor} is not in /proc/misc:\n{devices}");
+    }
+}
+
+/// What a parameter of the loaded module shows.
+pub fn shown(parameter: &str) -> String {
+    std::fs::read_to_string(format!("/sys/module/umsg/parameters/{parameter}")).expect(parameter)
+}
+
+/// A device node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub mode: u32,
+    pub minor: u32,
+}
+
+/// Returns what is at `/dev/NAME`, which must be a node of a misc device if it is there.
+pub fn node(name: &str) -> Option<Node> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let found = match std::fs::symlink_metadata(format!("/dev/{name}")) {
+        Ok(found) => found,
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{name}");
+            return None;
+        }
+    };
+    assert!(found.file_type().is_char_device(), "{name} is {found:?}");
+    assert_eq!(libc::major(found.rdev()), 10, "the major number of {name}");
+    Some(Node { mode: found.mode() & 0o7777, minor: libc::minor(found.rdev()) })
 }
 
 /// Tries to load it with parameters it must refuse, and says which.
