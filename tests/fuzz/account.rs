@@ -8,24 +8,24 @@ use crate::abi::{
 use crate::audit::{check_info, Standing};
 use crate::module::Parameters;
 use crate::seal::{self, Form};
-use crate::shared::Shared;
+use crate::shared::{Shared, Writes};
 use crate::target::info_of;
 use nix::errno::Errno;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Compares what all calls together did with what the log says, and reads what is left of it by
-/// `observer`, which has read nothing yet. It is the only open file: nothing will be stored any
-/// more.
+/// Compares what all calls together did to the log `tag` with what the log says, and reads what is
+/// left of it by `observer`, which has read nothing yet. It is the only open file of the log: nothing
+/// will be stored any more. `writes`: the account, and what it had before this round.
 pub fn account(
+    tag: u16,
     parameters: &Parameters,
     shared: &Shared,
+    (writes, before): (&Writes, (u64, u64)),
     observer: i32,
-    before: (u64, u64),
     seed: u64,
 ) {
     let info = info_of(observer);
     check_info(&info, &Default::default(), parameters);
-    let writes = &shared.writes;
     let check = |what: &str, counted: u64, open: u64, logged: u64| {
         assert!(
             (counted..=counted + open).contains(&logged),
@@ -71,7 +71,7 @@ pub fn account(
             (vec![Record::parse(bytes_read)], Form::Keys)
         };
         for record in records {
-            seal::check(&record, form, parameters.record_max);
+            seal::check(&record, form, parameters.record_max, tag);
             assert_eq!(record.seq, next + record.lost, "received + lost");
             assert_eq!(record.cut, 0, "cut, where there is room");
             let may_lose = next == 0 && style == LINES;

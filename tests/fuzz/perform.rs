@@ -4,7 +4,7 @@
 
 use crate::abi::Info;
 use crate::arena::Area;
-use crate::audit::{Audit, Standing};
+use crate::audit::Standing;
 use crate::calls::*;
 use crate::files::{Known, AUDITED};
 use crate::module;
@@ -146,10 +146,7 @@ impl Thread {
             self.files.put(slot, fd as i32, Known::Open(flags));
             if slot == AUDITED {
                 self.released(&opened, children.were_none());
-                let nonblocking = flags & O_NONBLOCK != 0;
-                let style = self.target.parameters.style;
-                self.target.audit = Audit::opened(&before, &opened, nonblocking, style);
-                self.target.opener_nobody = self.nobody;
+                self.target.opened(&before, &opened, flags, self.nobody);
             }
             return 0;
         }

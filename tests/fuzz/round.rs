@@ -139,7 +139,7 @@ fn one(
     // What is left of lines becomes records now.
     across.into_iter().chain(COMMON_FD..COMMON_FD + 4).for_each(close);
     module::wait_for_users(1);
-    account(&parameters, shared, observer, before, seed);
+    account(0, &parameters, shared, (&shared.writes, before), observer, seed);
     close(observer);
     unload();
 }

@@ -10,7 +10,7 @@ use crate::abi::{Frame, Record};
 
 const MARK: &[u8] = b"SEAL";
 /// Length of the mark and the head.
-const HEAD: usize = 4 + 3 + 6 + 6 + 1 + 1 + 1 + 1 + 5 + 5;
+const HEAD: usize = 4 + 3 + 6 + 6 + 1 + 1 + 1 + 1 + 5 + 5 + 3;
 /// Length of all but the bytes in the middle.
 pub const LEAST: usize = HEAD + 16;
 
@@ -33,6 +33,8 @@ pub struct Author {
     pub nobody: bool,
     /// Whether the file was opened by nobody, if that is known.
     pub opener: Option<bool>,
+    /// The log that it writes to.
+    pub log: u16,
 }
 
 /// What becomes of a text that is written.
@@ -98,13 +100,14 @@ impl Head {
     fn fill(&self, out: &mut [u8]) {
         let Self { priority, author, kind, prefixed, len, sure } = *self;
         let head = format!(
-            "SEAL{priority:03x}{:06x}{:06x}{}{}{}{}{len:05x}{sure:05x}",
+            "SEAL{priority:03x}{:06x}{:06x}{}{}{}{}{len:05x}{sure:05x}{:03x}",
             author.tid,
             author.pid,
             u8::from(author.nobody),
             author.opener.map_or(2, u8::from),
             kind as u8,
             u8::from(prefixed),
+            author.log,
         );
         out[..HEAD].copy_from_slice(head.as_bytes());
         let (body, sum) = out.split_at_mut(len - 16);
@@ -132,9 +135,9 @@ impl Head {
         let (tid, pid) = (number(6), number(6));
         let nobody = number(1) == 1;
         let opener = [Some(false), Some(true), None][number(1) as usize];
-        let author = Author { tid, pid, nobody, opener };
         let (kind, prefixed) = (KINDS[number(1) as usize], number(1) == 1);
         let (len, sure) = (number(5) as usize, number(5) as usize);
+        let author = Author { tid, pid, nobody, opener, log: number(3) as u16 };
         Some(Self { priority, author, kind, prefixed, len, sure })
     }
 
@@ -227,9 +230,9 @@ pub enum Form {
     PlainCut,
 }
 
-/// Checks what can be checked of a record that some thread of ours wrote. Returns whether it is
-/// certain that its time is that at which it was stored.
-pub fn check(record: &Record, form: Form, record_max: usize) -> bool {
+/// Checks what can be checked of a record of the log `log` that some thread of ours wrote. Returns
+/// whether it is certain that its time is that at which it was stored.
+pub fn check(record: &Record, form: Form, record_max: usize, log: u16) -> bool {
     let total = record.text.len() + record.cut;
     assert!(total <= record_max, "{total} bytes of text");
     assert!((8..2048).contains(&record.priority), "priority {}", record.priority);
@@ -242,6 +245,7 @@ pub fn check(record: &Record, form: Form, record_max: usize) -> bool {
     let Some(head) = Head::parse(&record.text) else {
         return false;
     };
+    assert_eq!(head.author.log, log, "record {} was written to another log: {head:?}", record.seq);
     if head.kind == Kind::Entry && record.continues {
         return false;
     }
@@ -278,7 +282,7 @@ fn check_priority(record: &Record, head: &Head) {
 }
 
 fn check_author(record: &Record, head: &Head) {
-    let Author { tid, pid, nobody, opener } = head.author;
+    let Author { tid, pid, nobody, opener, .. } = head.author;
     assert_eq!(record.pid as u32, pid, "the process of record {}", record.seq);
     // Of what is kept as half a line for a moment, another thread may write the end.
     let is_alone = match head.kind {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One log as a thread knows it, with the file of it that the thread audits.
+//! The log that a thread's calls use, and the thread's audited file of that log.
 
 use crate::abi::{ioctl_info, ioctl_set_options, ioctl_set_style, Info, BINARY_READ, LINES};
 use crate::audit::{check_info, Audit};
@@ -10,6 +10,7 @@ use crate::stream::Stream;
 use crate::tally::Tally;
 use crate::worker::{Round, Thread};
 use nix::errno::Errno;
+use std::ffi::CString;
 
 /// How many records a thread remembers.
 pub const SAMPLES: usize = 16;
@@ -21,37 +22,43 @@ pub struct Sample {
     pub time_ns: u64,
 }
 
-/// The log that a call goes to, and the audited file: the thread's own, which no other thread or
-/// process uses.
+/// A log, and a file of it that no other thread or process uses: the audited file.
 pub struct Target {
-    /// Those of the module, with what is different for this log.
+    /// The parameters of the module, with the capacity, policy, mode and style of this log.
     pub parameters: Parameters,
-    /// The account of what is written to the log.
+    /// The number of the log in `logs::Table`; 0 for the default log.
+    pub tag: u16,
+    /// The account of all writes to the log.
     pub writes: &'static Writes,
     pub audit: Audit,
-    /// What is written to the audited file in the style `lines`; `None` if that is not known.
+    /// The model of the audited file's stream of lines; `None` if its state is not known.
     pub stream: Option<Stream>,
-    /// What was counted of the records that the stream has yet to store.
+    /// The counted records that the stream has not stored yet.
     pub pending: Tally,
-    /// The audited file was opened with the effective user id of nobody.
+    /// The thread that opened the audited file had the effective user id of nobody.
     pub opener_nobody: bool,
-    /// A reader of the log in binary format, for what the thread itself has written.
+    /// A reader of the log in binary format, for checks.
     pub checker: i32,
     /// Some records that the thread has read.
     pub samples: [Sample; SAMPLES],
-    /// The last state of the log that the thread has seen.
+    /// The last state of the log that the thread has read.
     info: Info,
 }
 
 impl Target {
-    /// The default log, of which the audited file is yet to be opened.
+    /// Returns the default log, whose audited file is not open yet.
     pub fn default_log(round: &Round) -> Self {
-        let checker = checker();
+        Self::new(0, round.parameters, &round.shared.writes, checker("/dev/umsg"))
+    }
+
+    /// Returns the log `tag`, whose audited file is not open yet.
+    pub fn new(tag: u16, parameters: Parameters, writes: &'static Writes, checker: i32) -> Self {
         let info = info_of(checker);
         Self {
-            parameters: round.parameters,
-            writes: &round.shared.writes,
-            audit: Audit::opened(&info, &info, true, round.parameters.style),
+            parameters,
+            tag,
+            writes,
+            audit: Audit::opened(&info, &info, true, parameters.style),
             stream: Some(Stream::default()),
             pending: Tally::default(),
             opener_nobody: false,
@@ -59,6 +66,14 @@ impl Target {
             samples: Default::default(),
             info,
         }
+    }
+
+    /// Notes that the audited file was opened between these two states of the log. `nobody`: the
+    /// thread had the effective user id of nobody.
+    pub fn opened(&mut self, before: &Info, after: &Info, flags: i32, nobody: bool) {
+        let nonblocking = flags & libc::O_NONBLOCK != 0;
+        self.audit = Audit::opened(before, after, nonblocking, self.parameters.style);
+        self.opener_nobody = nobody;
     }
 }
 
@@ -78,13 +93,14 @@ impl Thread {
 }
 
 /// Opens a reader in binary format.
-fn checker() -> i32 {
+pub fn checker(path: &str) -> i32 {
+    let path = CString::new(path).expect("no zero byte");
     let (style, options) = (LINES, BINARY_READ);
     // SAFETY: A string and numbers; `style` and `options` are what the commands read.
     unsafe {
         let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
-        let fd = libc::open(c"/dev/umsg".as_ptr(), flags);
-        assert!(fd >= 0, "open: {}", Errno::last());
+        let fd = libc::open(path.as_ptr(), flags);
+        assert!(fd >= 0, "open {path:?}: {}", Errno::last());
         ioctl_set_style(fd, &style).expect("UMSG_IOC_SET_STYLE");
         ioctl_set_options(fd, &options).expect("UMSG_IOC_SET_OPTIONS");
         fd

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a seek by time must end, by the times of all records that the log has.
+//! The exact rule for seeks by time: the times of all records that the log has.
 //!
-//! The module searches for the first record of a time or later among the records that it still
-//! has. The result may be up to [`STEP`] records before that one if an overwritten record is as
-//! late (`Ring::position_at`), which takes a record that was stored later than it was written.
-//! Otherwise the result is exact, whatever other threads write meanwhile.
+//! The module searches for the first record with a given time or a later one. The result may be up
+//! to [`STEP`] records too early if an overwritten record has such a time (`Ring::position_at`).
+//! Records can be stored later than they were written, so this happens. In all other cases the
+//! result is exact, even if other threads write at the same time.
 
 use crate::abi::{ioctl_seek_seq, Frame, Info};
 use crate::files::AUDITED;
 use crate::seal::{self, Form};
 use crate::worker::Thread;
 
-/// Distance of two records in the ring's index.
+/// The distance between two records of the ring's index.
 const STEP: u64 = 64;
 
-/// The records that the log has, one after another.
+/// The times of consecutive records of the log.
 struct Times {
     /// The sequence number of the first one.
     first: u64,
-    /// The times in nanoseconds.
+    /// The times, in nanoseconds.
     ns: Vec<u64>,
-    /// No record before the first one is later than this, if that is known.
+    /// An upper bound of the times of all records before the first one, if one is known.
     overwritten_ns: Option<u64>,
 }
 
@@ -40,8 +40,8 @@ impl Times {
 }
 
 impl Thread {
-    /// Reads the records from `from` to before `to` by the checker, as far as they have not been
-    /// overwritten.
+    /// Reads the records from `from` up to but not including `to` by the checker. Overwritten records
+    /// are skipped.
     pub fn look_through(&self, from: u64, to: u64, mut take: impl FnMut(Frame)) {
         // SAFETY: `from` is what the command reads.
         unsafe { ioctl_seek_seq(self.target.checker, &from) }.expect("UMSG_IOC_SEEK_SEQ");
@@ -60,8 +60,8 @@ impl Thread {
         }
     }
 
-    /// Returns the time of the record `seq`, or of the oldest one if that is overwritten; 0 if
-    /// there is none.
+    /// Returns the time of the record `seq`, or of the oldest record if `seq` is overwritten; 0 if
+    /// the log is empty.
     pub fn time_of(&self, seq: u64, info: &Info) -> u64 {
         let mut time_ns = None;
         let to = info.next_seq.min(seq + 1);
@@ -69,11 +69,11 @@ impl Thread {
         time_ns.unwrap_or(0)
     }
 
-    /// Returns the times of the records that the log has of those up to `to`, of which `from` is
-    /// the oldest or already overwritten.
+    /// Returns the times of the records from `from`, which is the oldest record or already
+    /// overwritten, up to but not including `to`.
     fn times(&self, from: u64, to: u64) -> Times {
-        let record_max = self.target.parameters.record_max;
-        // Before record 0 there is none.
+        let (record_max, log) = (self.target.parameters.record_max, self.target.tag);
+        // There is no record before record 0.
         let overwritten_ns = if from == 0 { Some(0) } else { None };
         let mut times = Times { first: from, ns: Vec::new(), overwritten_ns };
         self.look_through(from, to, |frame| {
@@ -82,29 +82,29 @@ impl Thread {
             }
             let time_ns = frame.time_ns;
             times.ns.push(time_ns);
-            // All records before one that was stored at its time were written no later.
+            // If a record was stored at its own time, all records before it have no later time.
             let known = times.overwritten_ns.is_some();
-            if !known && seal::check(&seal::of_frame(frame), Form::Keys, record_max) {
+            if !known && seal::check(&seal::of_frame(frame), Form::Keys, record_max, log) {
                 times.overwritten_ns = Some(time_ns);
             }
         });
         times
     }
 
-    /// The audited file has sought to `time_ns` between these two states of the log; its records
-    /// from there on that were stored when they were written are not older than `usec`. Finds out
-    /// where it is, and checks that.
+    /// Checks the position of the audited file after a seek to `time_ns` between these two states of
+    /// the log. `usec`: a lower bound of the times of the records after the position, except those
+    /// that were stored later than they were written.
     pub fn sought_time(&mut self, time_ns: u64, before: &Info, after: &Info, usec: u64) {
         self.target.audit.moved(before.oldest_seq, after.next_seq, usec);
         assert_eq!(self.fdinfo(AUDITED), 0, "fdinfo of the audited file");
         let at = self.target.audit.position().expect("the position by fdinfo");
         let times = self.times(after.oldest_seq, after.next_seq);
         let first = times.find(time_ns);
-        // Nothing but the first record can have been overwritten since the search.
+        // No record was overwritten between the two states.
         let is_same = times.first == before.oldest_seq;
         let exact = times.overwritten_ns.is_some_and(|ns| ns < time_ns)
             || is_same && first == Some(times.first);
-        // Records that were stored since `before` may have been there or not.
+        // The search may or may not have seen records that were stored after `before`.
         let high = first.unwrap_or(after.next_seq);
         let low = high.min(before.next_seq);
         let low = match (exact, is_same) {

@@ -255,7 +255,8 @@ impl Thread {
         shared.records_read.fetch_add(records.len() as u64, Relaxed);
         let mut seen = Vec::new();
         for ((record, size, form), time_ns) in records.into_iter().zip(times) {
-            let live = seal::check(&record, form, self.target.parameters.record_max);
+            let live =
+                seal::check(&record, form, self.target.parameters.record_max, self.target.tag);
             let which = record.seq as usize % self.target.samples.len();
             self.target.samples[which] = Sample { seq: record.seq, time_ns };
             seen.push(Seen { record, size, form, live });

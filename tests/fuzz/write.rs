@@ -39,7 +39,7 @@ impl Thread {
         };
         // SAFETY: Nothing but numbers.
         let (pid, tid) = unsafe { (getpid() as u32, gettid() as u32) };
-        Author { tid, pid, nobody: self.real_nobody, opener }
+        Author { tid, pid, nobody: self.real_nobody, opener, log: self.target.tag }
     }
 
     /// Fills `data`, all of one write, with `content`. `sealed`: it will be stored as it is, or not
