@@ -101,6 +101,31 @@ pub enum Path {
     Link(Slot),
 }
 
+/// The name of a log.
+#[derive(Clone, Copy, Debug)]
+pub enum Name {
+    /// This one of `logs::NAMES`.
+    Exact(u8),
+    /// This one or the next one that a log has or, if one is to be added, that no log has.
+    From(u8),
+}
+
+/// A write to the parameter `logs`, or to `record_max`.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    /// Adds a log with fields drawn from this.
+    Add(Name, u32),
+    /// Adds a log with so many empty fields that the list is this much longer than it may be.
+    AddLong(Name, i8),
+    Remove(Name),
+    /// One of the texts that are never good.
+    Refused(u8, Name),
+    /// So many bytes.
+    Endless(u16),
+    /// One of the values of `record_max` that are good, or not, with the logs that there are.
+    RecordMax(u8),
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Waiting {
     Poll,
@@ -166,10 +191,11 @@ pub enum Call {
     Signal { restart: bool },
     Fork { seed: u64, calls: u8, kill_after_us: u16 },
     Load { unload: bool },
+    Change { change: Change, around: u8, address: Place, fail: u8, as_root: bool },
 }
 
 /// The operations by name, for the counts; the order is that of [`Call::operation`].
-pub const OPERATIONS: [&str; 23] = [
+pub const OPERATIONS: [&str; 24] = [
     "open",
     "close",
     "dup",
@@ -193,6 +219,7 @@ pub const OPERATIONS: [&str; 23] = [
     "signal",
     "fork",
     "load",
+    "change",
 ];
 
 impl Call {
@@ -222,6 +249,31 @@ impl Call {
             Self::Signal { .. } => 20,
             Self::Fork { .. } => 21,
             Self::Load { .. } => 22,
+            Self::Change { .. } => 23,
+        }
+    }
+
+    /// The slot of the file that it is about, the first one of several.
+    pub fn slot(&self) -> Option<Slot> {
+        match *self {
+            Self::Open { slot, .. }
+            | Self::Close { slot }
+            | Self::Dup { from: slot, .. }
+            | Self::Read { slot, .. }
+            | Self::Write { slot, .. }
+            | Self::Seek { slot, .. }
+            | Self::Ioctl { slot, .. }
+            | Self::Wait { slots: [slot, ..], .. }
+            | Self::EpollChange { slot, .. }
+            | Self::Map { slot, .. }
+            | Self::Transfer { slot, .. }
+            | Self::Control { slot, .. }
+            | Self::Lock { slot, .. }
+            | Self::Attribute { slot, .. }
+            | Self::Send { slot, .. }
+            | Self::Receive { slot, .. }
+            | Self::Uring { slot, .. } => Some(slot),
+            _ => None,
         }
     }
 }

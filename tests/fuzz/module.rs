@@ -3,6 +3,7 @@
 //! The module under the fuzzer: its parameters, loading and unloading.
 
 use crate::abi::LINES;
+use crate::logs::{fields, node_name, Log, DEFAULT, NAMES};
 use fastrand::Rng;
 use nix::errno::Errno;
 use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
@@ -22,6 +23,8 @@ pub struct Parameters {
     pub style: u32,
     /// The parameter `logs`.
     pub logs: &'static str,
+    /// The logs of that list.
+    pub named: &'static [Log],
     /// The parameter `minor`; `None`: not given.
     pub minor: Option<u32>,
 }
@@ -37,6 +40,7 @@ impl Parameters {
         policy: 0,
         style: LINES,
         logs: "",
+        named: &[],
         minor: None,
     };
 
@@ -48,11 +52,33 @@ impl Parameters {
         let mode = of(&[0o600, 0o600, 0o666, 0o444, 0o222, 0o1]) as u32;
         let policy = of(&[0, 0, 0, 1]) as u32;
         let style = of(&[0, 0, 1, 2]) as u32;
-        let logs = LOGS[of(&[0, 1, 2, 3, 4, 5])];
-        let minor = of(&[0, 0, 0, 0, 243, 244, 250, 252, 253, 254]) as u32;
-        // All nodes must have one.
-        let minor = (minor > 0).then(|| minor.min(MINOR_MAX - log_names(logs).count() as u32));
-        Self { capacity, record_max, mode, policy, style, logs, minor }
+        let minor = of(&[0, 0, 0, 0, 0, 243, 244, 249, 251, 254]) as u32;
+        let minor = (minor > 0).then_some(minor);
+        let parameters = Self { capacity, record_max, mode, policy, style, minor, ..Self::USUAL };
+        parameters.with_logs(rng)
+    }
+
+    /// Draws the named logs.
+    fn with_logs(self, rng: &mut Rng) -> Self {
+        let default = Log::default_log(&self);
+        let least = 56 + self.record_max.next_multiple_of(8);
+        let mut names: Vec<u8> = (0..NAMES.len() as u8).collect();
+        rng.shuffle(&mut names);
+        let count = [0, 0, 1, 1, 2, 4][rng.usize(..6)];
+        let (mut items, mut logs) = (Vec::new(), Vec::new());
+        for name in names.into_iter().take(count) {
+            let (item, log) = fields::item(name, rng.u32(..), &default);
+            // Each must hold a record, and a list that begins with a sign is a change.
+            if log.capacity >= least && !(items.is_empty() && item.starts_with('-')) {
+                items.push(item);
+                logs.push(log);
+            }
+        }
+        // All nodes must have a number.
+        let minor = self.minor.map(|minor| minor.min(MINOR_MAX - logs.len() as u32));
+        // They are needed until the end.
+        let (list, named) = (Box::leak(items.join(",").into()), Box::leak(logs.into()));
+        Self { logs: list, named, minor, ..self }
     }
 
     fn words(&self) -> String {
@@ -69,23 +95,8 @@ impl Parameters {
 /// The styles by name.
 pub const STYLES: [&str; 3] = ["lines", "kmsg", "plain"];
 
-/// Named logs, whose fields are known by their form; each holds the longest record.
-const LOGS: [&str; 6] = [
-    "",
-    "a",
-    "a:1M:stop:0666:kmsg",
-    "a:plain:stop,b:0640:128K:lines",
-    "a::kmsg::,b:overwrite:1M",
-    "a:0600,b:132K,c:stop,d:lines",
-];
-
-/// Returns the names of the logs in a list.
-pub fn log_names(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').filter(|item| !item.is_empty()).map(|item| item.split(':').next().unwrap_or(""))
-}
-
 /// Parameters that refuse the load, and with which error.
-const REFUSED: [(&str, Errno); 36] = [
+const REFUSED: [(&str, Errno); 38] = [
     ("capacity=0", Errno::EINVAL),
     ("capacity=4095", Errno::EINVAL),
     ("capacity=18446744073709551615", Errno::EINVAL),
@@ -113,6 +124,8 @@ const REFUSED: [(&str, Errno); 36] = [
     ("logs=a:kmsgs", Errno::EINVAL),
     ("logs=kmsg:stop:overwrite", Errno::EINVAL),
     ("policy", Errno::EINVAL),
+    ("logs=+a", Errno::EINVAL),
+    ("logs=-a", Errno::EINVAL),
     ("minor=242", Errno::EINVAL),
     ("minor=255", Errno::EINVAL),
     ("minor=499", Errno::EINVAL),
@@ -135,8 +148,8 @@ pub fn load(parameters: &Parameters) {
     insert(&parameters.words()).unwrap_or_else(|error| panic!("load {parameters:?}: {error}"));
     let word = parameters.minor.map_or("dynamic".into(), |minor| minor.to_string());
     assert_eq!(shown("minor"), word + "\n", "the parameter minor");
-    let names = log_names(parameters.logs).map(|name| format!("umsg-{name}"));
-    let names: Vec<String> = std::iter::once("umsg".into()).chain(names).collect();
+    let named = parameters.named.iter().map(|log| log.name);
+    let names: Vec<String> = std::iter::once(DEFAULT).chain(named).map(node_name).collect();
     let minors: Vec<u32> = names.iter().map(|name| node(name).expect("a node").minor).collect();
     match parameters.minor {
         Some(first) => {

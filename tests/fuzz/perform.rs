@@ -7,6 +7,7 @@ use crate::arena::Area;
 use crate::audit::Standing;
 use crate::calls::*;
 use crate::files::{Known, AUDITED};
+use crate::logs::change::Writing;
 use crate::module;
 use crate::seal::NOBODY;
 use crate::worker::{Children, Thread};
@@ -123,6 +124,14 @@ impl Thread {
                 Call::Fork { seed, calls, kill_after_us } => {
                     self.fork(seed, calls, kill_after_us);
                     0
+                }
+                Call::Change { change, around, address, fail, as_root } => {
+                    let bad_address = match address {
+                        Place::Good => None,
+                        place => Some(self.arena.address(place, Area::Read, 0)),
+                    };
+                    let writing = Writing { around, bad_address, fail, nobody: false, last: false };
+                    self.change_logs(change, writing, as_root)
                 }
                 Call::Load { unload: true } => outcome(module::unload()),
                 Call::Load { unload: false } => outcome(module::load_again()),

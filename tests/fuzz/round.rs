@@ -5,9 +5,12 @@
 use crate::abi::NODE;
 use crate::account::account;
 use crate::coverage::Trace;
-use crate::draw::seed;
+use crate::draw::{seed, Draw};
 use crate::files::{COMMON_FD, COMMON_FLAGS};
 use crate::kernel::{is_taint_notice, Message, Messages, WARNING};
+use crate::logs::change::prepare_failures;
+use crate::logs::finish::{Observers, Racer};
+use crate::logs::Logs;
 use crate::module::{self, Parameters};
 use crate::shared::{Shared, LANES};
 use crate::worker::{self, socket_pair, Round, THREADS};
@@ -30,6 +33,9 @@ struct Process {
 /// Does it all; returns how many rounds there were. A failure is a panic, or stands in `shared`.
 pub fn all(options: &Options, shared: &'static Shared) -> u64 {
     let mut messages = Messages::from_now();
+    prepare_failures();
+    // No program is started for a node whose log was removed (`misc_open()`).
+    std::fs::write("/proc/sys/kernel/modprobe", "\n").expect("no program for module requests");
     // Of loading and unloading, which this thread does itself.
     let trace = Trace::start();
     let round_calls = if options.reload { ROUND } else { options.calls };
@@ -51,7 +57,10 @@ pub fn all(options: &Options, shared: &'static Shared) -> u64 {
         if let Some(trace) = &trace {
             trace.add_to(&shared.covered);
         }
-        quiet(&messages.all());
+        let (complaints, others) = messages.all().into_iter().partition(is_complaint);
+        let complaints: Vec<_> = complaints;
+        quiet(&others);
+        shared.logs.check_complaints(complaints.len() as u64);
         if let Some(why) = shared.failure() {
             panic!("{why}");
         }
@@ -77,6 +86,12 @@ fn refuse_loads(rng: &mut Rng, messages: &mut Messages) {
     }
 }
 
+/// Whether a message is one of the module about a change of the logs that was refused, or for which
+/// there was no memory.
+fn is_complaint(message: &Message) -> bool {
+    ["umsg: logs=", "umsg: capacity="].iter().any(|start| message.text.starts_with(start))
+}
+
 /// The kernel must have said nothing at warning level or above.
 fn quiet(said: &[Message]) {
     for message in said {
@@ -97,10 +112,13 @@ fn one(
     module::load(&parameters);
     shared.covered.loaded();
     let observer = open_files();
+    shared.logs.reset(&parameters);
     let across = socket_pair();
+    let mut observers = Observers::new();
     // The last process is the one that is killed, on lanes of its own.
     let children = options.threads + THREADS;
-    let round = Round { shared, parameters, seed, children, across };
+    let sockets = observers.sockets;
+    let round = Round { shared, parameters, seed, children, across, observers: sockets };
     let before = (shared.writes.stored.load(Relaxed), shared.writes.refused.load(Relaxed));
     shared.writes.open.store(0, Relaxed);
     shared.writes.open_refused.store(0, Relaxed);
@@ -119,6 +137,7 @@ fn one(
             processes.push(Process { pid, doomed: Some(Instant::now() + life) });
         }
         processes.retain(|process| !ended(process, shared));
+        observers.receive();
         std::thread::sleep(Duration::from_millis(5));
         if let Some(lane) = watch.hung(shared) {
             shared.fail(&format!("the call of thread {lane} does not return"));
@@ -138,10 +157,19 @@ fn one(
     };
     // What is left of lines becomes records now.
     across.into_iter().chain(COMMON_FD..COMMON_FD + 4).for_each(close);
-    module::wait_for_users(1);
+    observers.close();
+    module::wait_for_users(1 + observers.count());
     account(0, &parameters, shared, (&shared.writes, before), observer, seed);
+    observers.account(&parameters, shared, seed);
+    let mut draw = Draw::new(seed, parameters, false);
+    observers.change(shared, &mut draw, observer);
+    drop(observers);
     close(observer);
+    let racers =
+        [0, 1].map(|index| Racer::start(shared, options.threads + index, seed ^ index as u64));
     unload();
+    racers.into_iter().for_each(Racer::join);
+    Logs::leave_nothing();
 }
 
 /// Opens the common files at their numbers, and one reader that reads nothing until the end.

@@ -90,6 +90,7 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
         Call::Receive { .. } => error == EAGAIN,
         Call::Uring { .. } => matches!(error, ENOMEM | EINTR),
         Call::User { .. } | Call::Protect { .. } | Call::Signal { .. } | Call::Fork { .. } => false,
+        Call::Change { .. } => error != EACCES || thread.nobody,
         Call::Load { unload } => match error {
             EPERM => thread.nobody,
             EAGAIN => unload,

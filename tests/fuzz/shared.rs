@@ -4,6 +4,7 @@
 
 use crate::calls::{Call, OPERATIONS};
 use crate::coverage::Covered;
+use crate::logs::Logs;
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
@@ -52,6 +53,7 @@ pub struct Shared {
     pub unsure: AtomicU64,
     pub fingerprint: AtomicU64,
     pub covered: Covered,
+    pub logs: Logs,
     pub lanes: [Lane; LANES],
     failing: AtomicBool,
     failed: AtomicBool,
@@ -83,7 +85,9 @@ impl Shared {
                 0,
             );
             assert_ne!(at, libc::MAP_FAILED);
-            &*at.cast::<Self>()
+            let shared = &*at.cast::<Self>();
+            shared.logs.init();
+            shared
         }
     }
 
@@ -204,12 +208,15 @@ impl Shared {
             }
         }
         line + &format!(
-            "; {} records checked, {} of them frames; {} stored, {} of them as entries; {} unsure",
+            "; {} records checked, {} of them frames; {} stored, {} of them as entries; {} unsure; \
+             {} logs added, {} removed",
             self.records_read.load(Relaxed),
             self.frames_read.load(Relaxed),
             self.writes.stored.load(Relaxed),
             self.entries_stored.load(Relaxed),
-            self.unsure.load(Relaxed)
+            self.unsure.load(Relaxed),
+            self.logs.added.load(Relaxed),
+            self.logs.removed.load(Relaxed)
         )
     }
 }

@@ -231,6 +231,12 @@ pub struct Open {
 }
 
 impl Writes {
+    /// Begins again.
+    pub fn reset(&self) {
+        let Self { open, stored, open_refused, refused } = self;
+        [open, stored, open_refused, refused].map(|count| count.store(0, Relaxed));
+    }
+
     /// Opens the account of a write that may store `most` records, and of what was `pending`.
     pub fn begin(&self, most: u64, pending: Tally) -> Open {
         let open = Open {

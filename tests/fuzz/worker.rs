@@ -28,6 +28,8 @@ pub struct Round {
     pub children: usize,
     /// A pair of sockets that all processes send their files through.
     pub across: [i32; 2],
+    /// A pair of sockets that readers of new logs are sent to the supervisor through.
+    pub observers: [i32; 2],
 }
 
 /// One thread, or the child of one.
@@ -121,38 +123,27 @@ impl Thread {
         for _ in 0..calls {
             let call = draw.call();
             self.round.shared.start(self.lane, &call);
-            let result = self.perform(&call);
+            let result = self.perform_checked(&call);
             self.round.shared.finish(self.lane, &call, result);
             if let Some(trace) = &self.trace {
                 trace.add_to(&self.round.shared.covered);
             }
-            if result < 0 {
-                let error = -result as i32;
-                assert!(
-                    rules::allowed(&call, error, self),
-                    "{call:?} failed with {:?} ({error}), of a file that is {:?}",
-                    Errno::from_raw(error),
-                    self.slot_of(&call).map(|slot| self.files.known(slot)),
-                );
-            }
         }
     }
 
-    fn slot_of(&self, call: &Call) -> Option<u8> {
-        match *call {
-            Call::Read { slot, .. }
-            | Call::Write { slot, .. }
-            | Call::Seek { slot, .. }
-            | Call::Ioctl { slot, .. }
-            | Call::EpollChange { slot, .. }
-            | Call::Map { slot, .. }
-            | Call::Control { slot, .. }
-            | Call::Send { slot, .. }
-            | Call::Close { slot }
-            | Call::Dup { from: slot, .. }
-            | Call::Attribute { slot, .. } => Some(slot),
-            _ => None,
+    /// Performs one call, and checks what came of it.
+    fn perform_checked(&mut self, call: &Call) -> i64 {
+        let result = self.perform(call);
+        if result < 0 {
+            let error = -result as i32;
+            assert!(
+                rules::allowed(call, error, self),
+                "{call:?} failed with {:?} ({error}), of a file that is {:?}",
+                Errno::from_raw(error),
+                call.slot().map(|slot| self.files.known(slot)),
+            );
         }
+        result
     }
 
     /// Runs a child that does `calls` calls of its own with the files of this thread; it is killed

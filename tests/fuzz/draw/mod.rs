@@ -4,6 +4,7 @@
 
 mod data;
 mod files;
+mod logs;
 
 use crate::calls::*;
 use crate::files::{AUDITED, LAST, NONE, OWN, SWAPPED};
@@ -82,24 +83,25 @@ impl Draw {
             return Call::Open { slot: self.opened - 1, path: Path::Node, flags };
         }
         match self.rng.u32(..1000) {
-            0..=264 => {
+            0..=256 => {
                 let (slot, room) = (self.slot(), self.room());
                 let (how, memory) = (self.how(), self.memory(room));
                 Call::Read { slot, how, memory, position: self.position(), flags: self.rw_flags() }
             }
-            265..=529 => {
+            257..=513 => {
                 let slot = self.slot();
                 let (content, len) = self.content_and_size();
                 let (how, memory) = (self.how(), self.memory(len));
                 let (position, flags) = (self.position(), self.rw_flags());
                 Call::Write { slot, how, memory, content, position, flags }
             }
-            530..=569 => {
+            514..=525 if !self.child => self.logs(),
+            514..=575 => {
                 let offset = if self.one_in(4) { self.position() } else { 0 };
                 let whence = if self.one_in(6) { self.rng.i32(..) } else { self.rng.i32(-1..7) };
                 Call::Seek { slot: self.slot(), offset, whence }
             }
-            570..=689 => self.ioctl(),
+            576..=689 => self.ioctl(),
             690..=749 => self.wait(),
             750..=789 => self.epoll_change(),
             790..=814 => {

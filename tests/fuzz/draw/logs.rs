@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Draws changes of the named logs.
+
+use super::Draw;
+use crate::calls::*;
+use crate::logs::change::Writing;
+use crate::logs::NAMES;
+
+impl Draw {
+    fn name(&mut self) -> Name {
+        let name = self.rng.u8(..NAMES.len() as u8);
+        if self.one_in(4) {
+            Name::Exact(name)
+        } else {
+            Name::From(name)
+        }
+    }
+
+    pub(super) fn logs(&mut self) -> Call {
+        let bad = [Place::Null, Place::Low, Place::NonCanonical, Place::Kernel, Place::Max];
+        let address = if self.one_in(16) { self.of(&bad) } else { Place::Good };
+        let fail = if self.one_in(4) { self.rng.u8(1..60) } else { 0 };
+        let (change, around) = (self.change(), self.rng.u8(..));
+        Call::Change { change, around, address, fail, as_root: !self.one_in(8) }
+    }
+
+    fn change(&mut self) -> Change {
+        let name = self.name();
+        match self.rng.u32(..32) {
+            0..=13 => Change::Add(name, self.rng.u32(..)),
+            14 => Change::AddLong(name, self.of(&[-1, 0, 1, 1, 2, 2])),
+            15..=24 => Change::Remove(name),
+            25..=28 => Change::Refused(self.rng.u8(..), name),
+            29 => Change::Endless(self.of(&[0, 1, 2, 33, 4095, 4096, 4097, 9000])),
+            _ => Change::RecordMax(self.rng.u8(..)),
+        }
+    }
+
+    /// Draws a change that is made while no other thread is running.
+    pub fn last_change(&mut self) -> (Change, Writing) {
+        let change = match self.rng.bool() {
+            true => Change::RecordMax(self.rng.u8(..)),
+            false => self.change(),
+        };
+        let around = self.rng.u8(..);
+        (change, Writing { around, bad_address: None, fail: 0, nobody: false, last: true })
+    }
+}
