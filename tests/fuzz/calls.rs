@@ -126,6 +126,17 @@ pub enum Change {
     RecordMax(u8),
 }
 
+/// How a named log is opened.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// While logs may come and go.
+    Racing,
+    /// While none does.
+    Still,
+    /// While none does, by the number that a log of this round has or had.
+    Number(u16),
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Waiting {
     Poll,
@@ -191,11 +202,12 @@ pub enum Call {
     Signal { restart: bool },
     Fork { seed: u64, calls: u8, kill_after_us: u16 },
     Load { unload: bool },
+    OpenLog { slot: Slot, name: Name, way: Way, flags: i32 },
     Change { change: Change, around: u8, address: Place, fail: u8, as_root: bool },
 }
 
 /// The operations by name, for the counts; the order is that of [`Call::operation`].
-pub const OPERATIONS: [&str; 24] = [
+pub const OPERATIONS: [&str; 25] = [
     "open",
     "close",
     "dup",
@@ -219,6 +231,7 @@ pub const OPERATIONS: [&str; 24] = [
     "signal",
     "fork",
     "load",
+    "open_log",
     "change",
 ];
 
@@ -249,13 +262,25 @@ impl Call {
             Self::Signal { .. } => 20,
             Self::Fork { .. } => 21,
             Self::Load { .. } => 22,
-            Self::Change { .. } => 23,
+            Self::OpenLog { .. } => 23,
+            Self::Change { .. } => 24,
         }
     }
 
     /// The slot of the file that it is about, the first one of several.
     pub fn slot(&self) -> Option<Slot> {
-        match *self {
+        let mut call = *self;
+        call.slot_mut().map(|slot| *slot)
+    }
+
+    /// The same call on the file of another slot.
+    pub fn on(mut self, slot: Slot) -> Self {
+        *self.slot_mut().expect("a slot") = slot;
+        self
+    }
+
+    fn slot_mut(&mut self) -> Option<&mut Slot> {
+        match self {
             Self::Open { slot, .. }
             | Self::Close { slot }
             | Self::Dup { from: slot, .. }
@@ -272,7 +297,8 @@ impl Call {
             | Self::Attribute { slot, .. }
             | Self::Send { slot, .. }
             | Self::Receive { slot, .. }
-            | Self::Uring { slot, .. } => Some(slot),
+            | Self::Uring { slot, .. }
+            | Self::OpenLog { slot, .. } => Some(slot),
             _ => None,
         }
     }

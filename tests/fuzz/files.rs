@@ -22,6 +22,12 @@ const COMMON: Slot = 7;
 pub const LAST: Slot = 10;
 /// A slot that never has one.
 pub const NONE: Slot = 11;
+/// The first of those of the thread's files of named logs, which nobody else shares either.
+pub const NAMED: Slot = 12;
+/// How many of these there are.
+pub const NAMED_SLOTS: usize = 2;
+/// How many slots there are.
+const SLOTS: usize = NAMED as usize + NAMED_SLOTS;
 
 /// How the common files are opened, in the order of their slots.
 pub const COMMON_FLAGS: [i32; 4] = [
@@ -77,32 +83,48 @@ impl Known {
 /// The files of one thread.
 pub struct Files {
     first: i32,
-    known: [Known; NONE as usize + 1],
+    known: [Known; SLOTS],
+    /// The slot that is meant by the audited one.
+    audited: Slot,
 }
 
 impl Files {
     /// Of the thread `index` of its process.
     pub fn new(index: usize) -> Self {
-        let mut known = [Known::Closed; NONE as usize + 1];
+        let mut known = [Known::Closed; SLOTS];
         known[PROCESS as usize..=SWAPPED as usize].fill(Known::Unknown);
         for (slot, flags) in (COMMON..=LAST).zip(COMMON_FLAGS) {
             known[slot as usize] = Known::Open(flags);
         }
-        Self { first: 200 + 16 * index as i32, known }
+        Self { first: 200 + 16 * index as i32, known, audited: AUDITED }
+    }
+
+    /// From now on the audited file is the one of this slot.
+    pub fn set_audited(&mut self, slot: Slot) {
+        self.audited = slot;
+    }
+
+    fn meant(&self, slot: Slot) -> Slot {
+        if slot == AUDITED {
+            self.audited
+        } else {
+            slot
+        }
     }
 
     /// The number of the descriptor that the file of `slot` has.
     pub fn fd(&self, slot: Slot) -> i32 {
-        match slot {
-            AUDITED..PROCESS => self.first + i32::from(slot),
-            PROCESS..COMMON => 190 + i32::from(slot - PROCESS),
-            COMMON..=LAST => COMMON_FD + i32::from(slot - COMMON),
-            _ => 199,
+        match self.meant(slot) {
+            slot @ AUDITED..PROCESS => self.first + i32::from(slot),
+            slot @ PROCESS..COMMON => 190 + i32::from(slot - PROCESS),
+            slot @ COMMON..=LAST => COMMON_FD + i32::from(slot - COMMON),
+            NONE => 199,
+            slot => self.first + i32::from(slot - NAMED) + 8,
         }
     }
 
     pub fn known(&self, slot: Slot) -> Known {
-        self.known[slot as usize]
+        self.known[self.meant(slot) as usize]
     }
 
     /// Whether the file of `slot` is one that all processes inherit.
@@ -113,7 +135,7 @@ impl Files {
     /// Notes what was put into `slot`.
     pub fn set(&mut self, slot: Slot, known: Known) {
         if !(PROCESS..COMMON).contains(&slot) {
-            self.known[slot as usize] = known;
+            self.known[self.meant(slot) as usize] = known;
         }
     }
 

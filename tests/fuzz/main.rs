@@ -5,7 +5,8 @@
 //!
 //! Several processes of two threads each make calls drawn from the seed (`draw`): every operation
 //! that a file of the device has, in text and in binary form, with wild arguments, on files of their
-//! own and shared ones. Some of them add and remove named logs (`logs`). One process more is killed again and again. Every result is checked: errors against
+//! own and shared ones. Some of them add and remove named logs while all have files of these open
+//! (`logs`). One process more is killed again and again. Every result is checked: errors against
 //! what each call may return (`rules.rs`), records against their seal (`seal.rs`), what entries
 //! should become (`entries.rs`), cursors, losses and counters against what must hold (`audit.rs`),
 //! seeks by time against the times of all records (`times.rs`), and after each round the accounts of

@@ -90,6 +90,12 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
         Call::Receive { .. } => error == EAGAIN,
         Call::Uring { .. } => matches!(error, ENOMEM | EINTR),
         Call::User { .. } | Call::Protect { .. } | Call::Signal { .. } | Call::Fork { .. } => false,
+        // The node was there, and the log not any more.
+        Call::OpenLog { way: Way::Racing, .. } => {
+            [ENOENT, ENODEV].contains(&error) || error == EACCES && thread.nobody
+        }
+        // It has looked itself.
+        Call::OpenLog { .. } => true,
         Call::Change { .. } => error != EACCES || thread.nobody,
         Call::Load { unload } => match error {
             EPERM => thread.nobody,

@@ -209,13 +209,14 @@ impl Shared {
         }
         line + &format!(
             "; {} records checked, {} of them frames; {} stored, {} of them as entries; {} unsure; \
-             {} logs added, {} removed",
+             {} logs added, {} opened, {} removed",
             self.records_read.load(Relaxed),
             self.frames_read.load(Relaxed),
             self.writes.stored.load(Relaxed),
             self.entries_stored.load(Relaxed),
             self.unsure.load(Relaxed),
             self.logs.added.load(Relaxed),
+            self.logs.opened.load(Relaxed),
             self.logs.removed.load(Relaxed)
         )
     }

@@ -6,7 +6,7 @@ use crate::arena::Arena;
 use crate::calls::Call;
 use crate::coverage::Trace;
 use crate::draw::{seed, Draw};
-use crate::files::Files;
+use crate::files::{Files, AUDITED, NAMED_SLOTS};
 use crate::module::Parameters;
 use crate::rules;
 use crate::shared::Shared;
@@ -40,6 +40,8 @@ pub struct Thread {
     pub files: Files,
     /// The log that its calls go to.
     pub target: Target,
+    /// The named logs that it has open, by their slots.
+    pub named: [Option<Target>; NAMED_SLOTS],
     /// Its effective user id is that of nobody.
     pub nobody: bool,
     /// Its real user id is.
@@ -106,6 +108,7 @@ impl Thread {
             arena,
             files: Files::new(index),
             target: Target::default_log(&round),
+            named: Default::default(),
             nobody: false,
             real_nobody: false,
             child: false,
@@ -123,7 +126,12 @@ impl Thread {
         for _ in 0..calls {
             let call = draw.call();
             self.round.shared.start(self.lane, &call);
-            let result = self.perform_checked(&call);
+            let result = match self.named_of(&call) {
+                Some(index) => {
+                    self.with_named(index, |thread| thread.perform_checked(&call.on(AUDITED)))
+                }
+                None => self.perform_checked(&call),
+            };
             self.round.shared.finish(self.lane, &call, result);
             if let Some(trace) = &self.trace {
                 trace.add_to(&self.round.shared.covered);

@@ -49,7 +49,7 @@ impl Draw {
     }
 
     pub(super) fn ioctl(&mut self) -> Call {
-        let slot = self.slot();
+        let slot = self.any();
         let command = match self.rng.u32(..32) {
             0..=2 => INFO,
             3..=4 => CLEAR,
@@ -120,7 +120,7 @@ impl Draw {
     }
 
     pub(super) fn wait(&mut self) -> Call {
-        let slots = [self.slot(), self.slot(), self.other()];
+        let slots = [self.any(), self.any(), self.other()];
         let events = if self.one_in(4) { self.rng.i16(..) } else { 0x3ff };
         let how = self.of(&[Waiting::Poll, Waiting::Poll, Waiting::Ppoll, Waiting::Select]);
         Call::Wait { slots, events, how, timeout_ms: self.of(&[0, 0, 0, 0, 0, 0, 1, 5]) }
@@ -140,7 +140,7 @@ impl Draw {
         let events = flags | self.of(&[1, 2, 4, 3, 7, 0x3ff, 0]);
         let operation = self.of(&[1, 1, 1, 2, 2, 3, 3, 0, 4, -1]);
         let argument = if self.one_in(12) { self.bad_place() } else { Place::Good };
-        Call::EpollChange { slot: self.slot(), operation, events, argument }
+        Call::EpollChange { slot: self.any(), operation, events, argument }
     }
 
     pub(super) fn map(&mut self) -> Call {
@@ -156,14 +156,14 @@ impl Draw {
         ]);
         let len = self.of(&[0, 1, 4096, 65536, 1 << 30, usize::MAX, 1 << 46]);
         let offset = self.of(&[0, 0, 4096, 1, -4096, i64::MAX & !4095]);
-        Call::Map { slot: self.slot(), len, protection: self.rng.i32(0..16), flags, offset }
+        Call::Map { slot: self.any(), len, protection: self.rng.i32(0..16), flags, offset }
     }
 
     pub(super) fn transfer(&mut self) -> Call {
         use Transfer::*;
         let how = self.of(&[SpliceIn, SpliceOut, Tee, SendfileIn, SendfileOut, CopyIn, CopyOut]);
         let flags = if self.one_in(3) { self.rng.u32(..) } else { self.rng.u32(..16) };
-        Call::Transfer { slot: self.slot(), how, len: self.size(), flags }
+        Call::Transfer { slot: self.any(), how, len: self.size(), flags }
     }
 
     pub(super) fn control(&mut self) -> Call {
@@ -201,7 +201,7 @@ impl Draw {
             libc::F_SETOWN => 0,
             _ => self.of(&[0, 1, 2, 3, 10, 31, 64, 65, 1 << 20, -1, i64::MAX]),
         };
-        Call::Control { slot: self.slot(), command, argument }
+        Call::Control { slot: self.any(), command, argument }
     }
 
     pub(super) fn lock(&mut self) -> Call {
@@ -227,7 +227,7 @@ impl Draw {
         let first = self.of(&[0, 0, 1, 4096, -1, i64::MAX]);
         let second = self.of(&[0, 1, 4096, -1, i64::MAX]);
         let flags = if self.one_in(3) { self.rng.i32(..) } else { self.rng.i32(0..16) };
-        Call::Attribute { slot: self.slot(), what, first, second, flags }
+        Call::Attribute { slot: self.any(), what, first, second, flags }
     }
 
     pub(super) fn uring(&mut self) -> Call {

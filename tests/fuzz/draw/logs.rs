@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Draws changes of the named logs.
+//! Draws calls on named logs: changes of them, and opening and closing.
 
 use super::Draw;
 use crate::calls::*;
@@ -18,11 +18,32 @@ impl Draw {
     }
 
     pub(super) fn logs(&mut self) -> Call {
-        let bad = [Place::Null, Place::Low, Place::NonCanonical, Place::Kernel, Place::Max];
-        let address = if self.one_in(16) { self.of(&bad) } else { Place::Good };
-        let fail = if self.one_in(4) { self.rng.u8(1..60) } else { 0 };
-        let (change, around) = (self.change(), self.rng.u8(..));
-        Call::Change { change, around, address, fail, as_root: !self.one_in(8) }
+        match self.rng.u32(..28) {
+            0..=11 => {
+                let bad = [Place::Null, Place::Low, Place::NonCanonical, Place::Kernel, Place::Max];
+                let address = if self.one_in(16) { self.of(&bad) } else { Place::Good };
+                let fail = if self.one_in(4) { self.rng.u8(1..60) } else { 0 };
+                let (change, around) = (self.change(), self.rng.u8(..));
+                Call::Change { change, around, address, fail, as_root: !self.one_in(8) }
+            }
+            12 => Call::Close { slot: self.named() },
+            _ => {
+                let way = match self.rng.u32(..8) {
+                    0..=3 => Way::Racing,
+                    4..=6 => Way::Still,
+                    _ => Way::Number(self.rng.u16(..)),
+                };
+                let slot = self.named();
+                self.open_log(slot, way)
+            }
+        }
+    }
+
+    /// Draws the opening of a named log as the file of `slot`.
+    pub(super) fn open_log(&mut self, slot: Slot, way: Way) -> Call {
+        let access = self.of(&[libc::O_RDONLY, libc::O_RDWR, libc::O_RDWR]);
+        let flags = if self.one_in(8) { access } else { access | libc::O_NONBLOCK };
+        Call::OpenLog { slot, name: self.name(), way, flags }
     }
 
     fn change(&mut self) -> Change {

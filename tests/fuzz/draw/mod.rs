@@ -7,7 +7,7 @@ mod files;
 mod logs;
 
 use crate::calls::*;
-use crate::files::{AUDITED, LAST, NONE, OWN, SWAPPED};
+use crate::files::{AUDITED, LAST, NAMED, NAMED_SLOTS, NONE, OWN, SWAPPED};
 use crate::module::Parameters;
 use fastrand::Rng;
 
@@ -19,6 +19,8 @@ pub struct Draw {
     child: bool,
     /// Slots that were opened at the beginning.
     opened: Slot,
+    /// How many named logs were opened at the beginning.
+    opened_logs: usize,
 }
 
 /// The seed of one thread: another for each part of `parts`.
@@ -36,7 +38,7 @@ impl Draw {
     pub fn new(seed: u64, parameters: Parameters, child: bool) -> Self {
         // A child has the files of its parent.
         let opened = if child { SWAPPED + 1 } else { 0 };
-        Self { rng: Rng::with_seed(seed), parameters, child, opened }
+        Self { rng: Rng::with_seed(seed), parameters, child, opened, opened_logs: 0 }
     }
 
     /// A number that tells two sequences of calls apart.
@@ -62,12 +64,27 @@ impl Draw {
         }
     }
 
+    /// Any slot of a file of the default log.
     fn slot(&mut self) -> Slot {
         if !self.child && self.one_in(3) {
             AUDITED
         } else {
             self.other()
         }
+    }
+
+    /// Any slot of a file.
+    fn any(&mut self) -> Slot {
+        if !self.child && self.one_in(5) {
+            self.named()
+        } else {
+            self.slot()
+        }
+    }
+
+    /// A slot of a file of a named log.
+    fn named(&mut self) -> Slot {
+        NAMED + self.rng.u8(..NAMED_SLOTS as u8)
     }
 
     /// A slot that may be opened, closed and replaced.
@@ -82,24 +99,28 @@ impl Draw {
             let flags = libc::O_RDWR | libc::O_NONBLOCK;
             return Call::Open { slot: self.opened - 1, path: Path::Node, flags };
         }
+        if !self.child && self.opened_logs < NAMED_SLOTS {
+            self.opened_logs += 1;
+            return self.open_log(NAMED + self.opened_logs as Slot - 1, Way::Still);
+        }
         match self.rng.u32(..1000) {
             0..=256 => {
-                let (slot, room) = (self.slot(), self.room());
+                let (slot, room) = (self.any(), self.room());
                 let (how, memory) = (self.how(), self.memory(room));
                 Call::Read { slot, how, memory, position: self.position(), flags: self.rw_flags() }
             }
             257..=513 => {
-                let slot = self.slot();
+                let slot = self.any();
                 let (content, len) = self.content_and_size();
                 let (how, memory) = (self.how(), self.memory(len));
                 let (position, flags) = (self.position(), self.rw_flags());
                 Call::Write { slot, how, memory, content, position, flags }
             }
-            514..=525 if !self.child => self.logs(),
+            514..=541 if !self.child => self.logs(),
             514..=575 => {
                 let offset = if self.one_in(4) { self.position() } else { 0 };
                 let whence = if self.one_in(6) { self.rng.i32(..) } else { self.rng.i32(-1..7) };
-                Call::Seek { slot: self.slot(), offset, whence }
+                Call::Seek { slot: self.any(), offset, whence }
             }
             576..=689 => self.ioctl(),
             690..=749 => self.wait(),

@@ -5,7 +5,7 @@
 //! All processes share one table of the logs that were added since the module was loaded. A thread
 //! holds the table's lock while it writes to the parameter `logs`. Therefore the result is known
 //! before the write, and after it the parameter, the nodes, their minor numbers and their modes are
-//! compared with the table.
+//! compared with the table. Threads open, read, write, poll and seek without the lock.
 //!
 //! A thread may be killed at any moment. The lock is a robust mutex: if its owner was killed, the
 //! next thread that locks it reads the parameter to learn whether the change of the killed thread
@@ -14,6 +14,7 @@
 pub mod change;
 pub mod fields;
 pub mod finish;
+pub mod open;
 
 use crate::calls::Name;
 use crate::module::{self, Parameters};
@@ -129,6 +130,8 @@ pub struct Logs {
     /// Logs that were added and removed in all rounds.
     pub added: AtomicU64,
     pub removed: AtomicU64,
+    /// Files of named logs that were opened.
+    pub opened: AtomicU64,
     /// Processes that have begun to change logs at the end of a round.
     pub racers: AtomicU64,
 }
