@@ -2,7 +2,7 @@
 
 //! The ABI that `uapi/umsg.h` declares for user programs. Names and fields are those of the header.
 //!
-//! This file also compiles on the host, where `tests/abi` compares it with the header. The
+//! This file also compiles on the host, where `tests/host/abi` compares it with the header. The
 //! structures of the binary format are in `pure/record.rs` and `pure/entry.rs`.
 
 use kernel::{

@@ -44,7 +44,7 @@ miri        cargo,crates,miri        -                  200'
 extra_part=setup
 
 test_host() {
-    run_part host cargo test --test host --test loom
+    run_part host cargo test --test pure --test loom
     report_libtest
     run_part fuzz-host "$lib/host/fuzz-host"
     report_tap
@@ -69,12 +69,12 @@ report_libtest() {
 test_miri() {
     run_part miri "$lib/host/chroot" --layer cargo env MIRIFLAGS=-Zmiri-disable-isolation \
         PROPTEST_CASES=16 CARGO_TARGET_DIR="$module_dir/build/miri" \
-        cargo miri test --locked --manifest-path "$module_dir/tests/Cargo.toml" --test host
+        cargo miri test --locked --manifest-path "$module_dir/tests/Cargo.toml" --test pure
     report_libtest
 }
 
 test_abi() {
-    run_part abi "$module_dir/tests/abi"
+    run_part abi "$module_dir/tests/host/abi/run"
     report_tap
 }
 
@@ -93,14 +93,14 @@ test_samples() {
     report_tap
 }
 
-# run_device NAME ROUNDS VM_OPTION...: runs tests/device in a guest.
+# run_device NAME ROUNDS VM_OPTION...: runs tests/guest/device in a guest.
 run_device() {
     device_part=$1
     rounds=$2
     shift 2
     run_part "build-$device_part" build_guest device
     if [ "$status" -ne 0 ]; then
-        fail_part 'cannot build tests/device'
+        fail_part 'cannot build tests/guest/device'
         return
     fi
     # The program brings the other CPUs online where it needs them.
@@ -120,13 +120,13 @@ test_debug() {
 # Linked statically, because the guest has no 32-bit libraries.
 build_device_32() {
     "$lib/host/chroot" --layer multilib gcc -m32 -static -O2 -std=gnu11 -Wall -Wextra -Werror \
-        -I "$module_dir/src/uapi" "$module_dir/tests/device-32.c" -o "$module_dir/build/device-32"
+        -I "$module_dir/src/uapi" "$module_dir/tests/guest/device-32/main.c" -o "$module_dir/build/device-32"
 }
 
 test_device_32() {
     run_part build-device-32 build_device_32
     if [ "$status" -ne 0 ]; then
-        fail_part 'cannot build tests/device-32.c'
+        fail_part 'cannot build tests/guest/device-32/main.c'
         return
     fi
     run_part device-32 "$top/scripts/vm" --append maxcpus=1 --file "$module_dir/build/device-32" -- ./device-32
@@ -134,7 +134,7 @@ test_device_32() {
 }
 
 test_system() {
-    run_part system "$module_dir/tests/system/run"
+    run_part system "$module_dir/tests/guest/system/run"
     report_tap
 }
 
@@ -158,7 +158,7 @@ test_fuzz_debug() {
 build_detectors() (
     lock "$(build_lock detectors)"
     mkdir -p "$module_dir/build/detectors"
-    "$lib/host/chroot" --layer llvm make -C "$1/kdir" "M=$module_dir/tests/detectors" \
+    "$lib/host/chroot" --layer llvm make -C "$1/kdir" "M=$module_dir/tests/guest/debug-kernel" \
         "MO=$module_dir/build/detectors" modules
 )
 
@@ -166,9 +166,9 @@ test_detectors() {
     kernel=$("$lib/host/kernel" debug)
     run_part build-detectors build_detectors "$kernel"
     if [ "$status" -ne 0 ]; then
-        fail_part 'cannot build tests/detectors'
+        fail_part 'cannot build tests/guest/debug-kernel'
         return
     fi
-    run_part detectors "$module_dir/tests/detectors/run"
+    run_part detectors "$module_dir/tests/guest/debug-kernel/run"
     report_tap
 }

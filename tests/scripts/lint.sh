@@ -52,7 +52,7 @@ lint_refuses() {
     refused hosts append_to scripts/build '# deb.''example.org\n'
     refused paths append_to README.md 'See /home''/me\n'
     refused rustfmt append_to src/pure/ring/mod.rs 'fn  f() {}\n'
-    refused rustfmt append_to tests/host.rs 'fn  f() {}\n'
+    refused rustfmt append_to tests/host/pure/main.rs 'fn  f() {}\n'
     refused shell append_to scripts/build 'ls | grep x\n'
     refused python append_to scripts/new.py 'def\n'
     refused man append_to dist/man/umsg.4 '.Nonesuch\n'

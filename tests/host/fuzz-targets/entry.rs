@@ -4,13 +4,13 @@
 
 #![no_main]
 
-#[path = "../../model.rs"]
+#[path = "../model.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;
 #[path = "../../../src/pure/mod.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod pure;
-#[path = "../../sys.rs"]
+#[path = "../sys.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod sys;
 

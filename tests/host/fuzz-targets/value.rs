@@ -7,7 +7,7 @@
 #[path = "../../../src/pure/mod.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod pure;
-#[path = "../../sys.rs"]
+#[path = "../sys.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod sys;
 

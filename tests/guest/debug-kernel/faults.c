@@ -2,7 +2,7 @@
 /*
  * Mistakes on request: writing a name to /sys/kernel/debug/provoke makes the
  * mistake of that name, which one of the kernel's detectors must report. Never
- * installed, never loaded but by tests/detectors/guest.
+ * installed, never loaded but by tests/guest/debug-kernel/guest.
  */
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
@@ -174,7 +174,7 @@ static int copy(void)
 	return 0;
 }
 
-/* Long enough for the detectors as tests/detectors/guest sets them. */
+/* Long enough for the detectors as tests/guest/debug-kernel/guest sets them. */
 #define LONG (6 * HZ)
 
 static int hang(void)

@@ -16,7 +16,7 @@
 //! The wait queues are modelled by what the kernel promises of them: `prepare_to_wait()` adds the
 //! waiter if it is not there, and sets its state, which a wake-up after that resets. Spurious
 //! wake-ups and signals only make a waiter look again, and are left out. Records are never
-//! overwritten here: `tests/host.rs` holds the ring's own counts.
+//! overwritten here: `tests/host/pure` holds the ring's own counts.
 //!
 //! A model that cannot fail shows nothing. So each step of the order that matters can be left out
 //! ([`Bug`]), and loom must then find the run that goes wrong.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A program of tokio's that writes and reads the log through epoll, as any asynchronous program
-//! does: tasks of one thread that wait for their files by [`AsyncFd`]. Run by tests/system with the
+//! does: tasks of one thread that wait for their files by [`AsyncFd`]. Run by tests/guest/system with the
 //! log empty; prints what it did.
 
 use std::fs::{File, OpenOptions};

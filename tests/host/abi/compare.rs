@@ -2,7 +2,7 @@
 
 //! What the module has of the ABI, against what a C compiler makes of `src/uapi/umsg.h`.
 //!
-//! `tests/abi` makes the list of all that is in the header and names its file in `UMSG_ABI`; its
+//! `tests/host/abi` makes the list of all that is in the header and names its file in `UMSG_ABI`; its
 //! lines are
 //!
 //! ```text
@@ -43,13 +43,14 @@ mod prelude {
 }
 use std::clone::Clone as Immutable;
 
-#[path = "../src/pure/mod.rs"]
+#[path = "../../../src/pure/mod.rs"]
 #[allow(dead_code, reason = "the tests need only the binary format and the styles")]
 mod pure;
 #[allow(dead_code, reason = "the tests need nothing of it")]
+#[path = "../sys.rs"]
 mod sys;
 // A constant of the module's that no test looks at is dead code here.
-#[path = "../src/uapi.rs"]
+#[path = "../../../src/uapi.rs"]
 #[deny(dead_code)]
 mod uapi;
 
@@ -73,7 +74,7 @@ struct Abi {
 
 impl Abi {
     fn of_header() -> Self {
-        let file = std::env::var("UMSG_ABI").expect("tests/abi sets UMSG_ABI");
+        let file = std::env::var("UMSG_ABI").expect("tests/host/abi sets UMSG_ABI");
         let text = std::fs::read_to_string(file).expect("the file in UMSG_ABI");
         let mut abi = Self::default();
         for line in text.lines() {
@@ -114,7 +115,7 @@ fn same<T: Copy + PartialEq + std::fmt::Debug>(
 }
 
 #[test]
-#[ignore = "needs what tests/abi makes of the header"]
+#[ignore = "needs what tests/host/abi makes of the header"]
 fn constants() {
     macro_rules! named {
         ($($name:ident)*) => { vec![$((stringify!($name), u64::from(uapi::$name))),*] };
@@ -146,7 +147,7 @@ fn constants() {
 }
 
 #[test]
-#[ignore = "needs what tests/abi makes of the header"]
+#[ignore = "needs what tests/host/abi makes of the header"]
 fn structures() {
     let abi = Abi::of_header();
     same(
@@ -170,7 +171,7 @@ fn structures() {
 }
 
 #[test]
-#[ignore = "needs what tests/abi makes of the header"]
+#[ignore = "needs what tests/host/abi makes of the header"]
 fn info() {
     fn size_of_field<S, T>(_: fn(&S) -> &T) -> usize {
         size_of::<T>()
@@ -218,7 +219,7 @@ fn number(bytes: &[u8]) -> u64 {
 
 /// A reader finds each field of a frame where the header says it is.
 #[test]
-#[ignore = "needs what tests/abi makes of the header"]
+#[ignore = "needs what tests/host/abi makes of the header"]
 fn records() {
     let comm = *b"0123456789abcde\0";
     let header = Header {
@@ -257,7 +258,7 @@ fn records() {
 
 /// The module finds each field of an entry where a writer puts it by the header.
 #[test]
-#[ignore = "needs what tests/abi makes of the header"]
+#[ignore = "needs what tests/host/abi makes of the header"]
 fn entries() {
     let abi = Abi::of_header();
     let size = abi.structs["umsg_entry"];
@@ -284,7 +285,7 @@ fn entries() {
 
 /// `UMSG_SIZE()`
 #[test]
-#[ignore = "needs what tests/abi makes of the header"]
+#[ignore = "needs what tests/host/abi makes of the header"]
 fn sizes() {
     let sizes = Abi::of_header().sizes;
     for (name, text_size, size) in &sizes {

@@ -33,14 +33,14 @@ mod ioctl;
 mod kernel;
 mod lines;
 mod logs;
-#[path = "../model.rs"]
+#[path = "../../host/model.rs"]
 #[expect(dead_code, reason = "the tests of the host use all of it")]
 mod model;
 mod module;
 mod outcome;
 mod perform;
 mod poll;
-#[path = "../../src/pure/mod.rs"]
+#[path = "../../../src/pure/mod.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod pure;
 mod round;
@@ -49,7 +49,7 @@ mod seal;
 mod shared;
 mod sockets;
 mod stream;
-#[path = "../sys.rs"]
+#[path = "../../host/sys.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod sys;
 mod tally;

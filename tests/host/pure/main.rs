@@ -2,11 +2,13 @@
 
 //! The module's pure code, compiled on the host and held against plain models.
 
+#[path = "../model.rs"]
 mod model;
-#[path = "../src/pure/mod.rs"]
+#[path = "../../../src/pure/mod.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod pure;
 #[allow(dead_code, reason = "not all of it is used")]
+#[path = "../sys.rs"]
 mod sys;
 
 mod value_tests {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A program as a user would write it, of src/uapi/umsg.h: C99 and C++11 alike. tests/abi runs it.
+ * A program as a user would write it, of src/uapi/umsg.h: C99 and C++11 alike. tests/host/abi runs it.
  *
  * It prints what UMSG_SIZE() is for texts of some lengths, to be held against the module's own.
  */

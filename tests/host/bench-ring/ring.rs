@@ -4,7 +4,7 @@
 //! call or copy to the user, and an append under a spinlock that two threads want: criterion says
 //! how sure it is of each figure.
 
-#[path = "../../src/pure/mod.rs"]
+#[path = "../../../src/pure/mod.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod pure;
 #[path = "../sys.rs"]
