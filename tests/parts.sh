@@ -44,7 +44,7 @@ miri        cargo,crates,miri        -                  200'
 extra_part=setup
 
 test_host() {
-    run_part host cargo test --test pure --test loom
+    run_part host cargo test --release --package umsg-tests-host --test pure --test loom
     report_libtest
     run_part fuzz-host "$lib/host/fuzz-host"
     report_tap
@@ -69,7 +69,8 @@ report_libtest() {
 test_miri() {
     run_part miri "$lib/host/chroot" --layer cargo env MIRIFLAGS=-Zmiri-disable-isolation \
         PROPTEST_CASES=16 CARGO_TARGET_DIR="$module_dir/build/miri" \
-        cargo miri test --locked --manifest-path "$module_dir/tests/Cargo.toml" --test pure
+        cargo miri test --locked --manifest-path "$module_dir/Cargo.toml" --package umsg-tests-host \
+        --test pure
     report_libtest
 }
 

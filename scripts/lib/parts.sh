@@ -14,7 +14,7 @@
 
 # The longest part first. Columns: name, what it needs, what it uses if available, seconds on 2 CPUs
 # (until the first run has measured them). Needs are layers of the build chroot, "crates" for those of
-# the Cargo.lock files, "debug" for the debug kernel, and "miri" for cargo miri.
+# Cargo.lock, "debug" for the debug kernel, and "miri" for cargo miri.
 parts='debug  llvm,debug  -                  20
 kunit  llvm,debug  -                  20
 lint   -           cargo,crates,lint  20
