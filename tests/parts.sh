@@ -121,13 +121,13 @@ test_debug() {
 # Linked statically, because the guest has no 32-bit libraries.
 build_device_32() {
     "$lib/host/chroot" --layer multilib gcc -m32 -static -O2 -std=gnu11 -Wall -Wextra -Werror \
-        -I "$module_dir/src/uapi" "$module_dir/tests/guest/device-32/main.c" -o "$module_dir/build/device-32"
+        -I "$module_dir/src/uapi" "$module_dir"/tests/guest/device-32/*.c -o "$module_dir/build/device-32"
 }
 
 test_device_32() {
     run_part build-device-32 build_device_32
     if [ "$status" -ne 0 ]; then
-        fail_part 'cannot build tests/guest/device-32/main.c'
+        fail_part 'cannot build tests/guest/device-32'
         return
     fi
     run_part device-32 "$top/scripts/vm" --append maxcpus=1 --file "$module_dir/build/device-32" -- ./device-32

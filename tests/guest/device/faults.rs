@@ -7,8 +7,8 @@
 //! left to fail. After each failure the device must be as if the operation had not been tried. Only
 //! a kernel with fault injection can do this: see .config.fragment.
 
-use crate::abi::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, KMSG, NODE};
-use crate::kernel::{delete_module, finit_module, is_loaded, rmmod};
+use crate::client::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, KMSG, NODE};
+use crate::kmod::{delete_module, finit_module, is_loaded, rmmod};
 use crate::sharing::child;
 use crate::{skip, Test};
 use nix::errno::Errno;
@@ -223,11 +223,11 @@ fn ioctl() {
     let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     // Too long for the stack: its size takes memory.
     file.log([b'x'; 1000]);
-    let mut info = crate::abi::Info::default();
+    let mut info = crate::client::Info::default();
     injector.sweep(
         "UMSG_IOC_INFO",
         // SAFETY: `info` is what the command writes.
-        || unsafe { crate::abi::ioctl_info(file.raw(), &mut info) },
+        || unsafe { crate::client::ioctl_info(file.raw(), &mut info) },
         |_| (),
     );
     injector.sweep("UMSG_IOC_CLEAR", || file.clear(), |_| ());

@@ -2,7 +2,7 @@
 
 //! Who wrote a record, as the kernel saw it.
 
-use crate::abi::{Umsg, BINARY_READ};
+use crate::client::{Umsg, BINARY_READ};
 use crate::sharing::child;
 use crate::Test;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

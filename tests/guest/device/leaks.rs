@@ -2,11 +2,11 @@
 
 //! What the kernel's leak detector (kmemleak) finds after all other tests, where the kernel has it.
 
-use crate::{kernel, Test};
+use crate::{kmod, Test};
 
 /// The detector's verdict, to be asked for last; nothing on a kernel that has none.
 pub fn tests() -> &'static [Test] {
-    if kernel::finds_leaks() {
+    if kmod::finds_leaks() {
         const { &[Test::new("leaks.none", none).unloaded()] }
     } else {
         &[]
@@ -14,6 +14,6 @@ pub fn tests() -> &'static [Test] {
 }
 
 fn none() {
-    let report = kernel::leaks();
+    let report = kmod::leaks();
     assert!(report.is_empty(), "{report}");
 }

@@ -2,8 +2,8 @@
 
 //! Load, unload, and unloading against who uses the device.
 
-use crate::abi::{Umsg, NODE};
-use crate::kernel::{delete_module, finit_module, is_loaded, modprobe, rmmod, Messages};
+use crate::client::{Umsg, NODE};
+use crate::kmod::{delete_module, finit_module, is_loaded, modprobe, rmmod, Messages};
 use crate::sharing::{child, Child};
 use crate::{rounds, Test};
 use nix::errno::Errno;
@@ -21,9 +21,9 @@ pub const TESTS: &[Test] = &[
 ];
 
 fn insmod() {
-    crate::kernel::command("insmod", &["umsg.ko", "capacity=8192"]).expect("insmod");
+    crate::kmod::command("insmod", &["umsg.ko", "capacity=8192"]).expect("insmod");
     assert_eq!(Umsg::reader().info().capacity, 8192);
-    let twice = crate::kernel::command("insmod", &["umsg.ko"]).expect_err("a second insmod");
+    let twice = crate::kmod::command("insmod", &["umsg.ko"]).expect_err("a second insmod");
     assert!(twice.contains("File exists"), "{twice}");
     rmmod().expect("rmmod");
     let twice = rmmod().expect_err("a second rmmod");

@@ -2,8 +2,8 @@
 
 //! Named logs, and who may do what with them.
 
-use crate::abi::{Umsg, KMSG, LINES, NODE};
-use crate::kernel::{command, modprobe, rmmod, Messages};
+use crate::client::{Umsg, KMSG, LINES, NODE};
+use crate::kmod::{command, modprobe, rmmod, Messages};
 use crate::parameters::assert_refused;
 use crate::sharing::child;
 use crate::Test;

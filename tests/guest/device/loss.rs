@@ -2,7 +2,8 @@
 
 //! Loss is always counted, to the record.
 
-use crate::abi::Umsg;
+use crate::client::{Frame, Record, Umsg, BINARY_READ, KMSG};
+use crate::options::shown;
 use crate::Test;
 use nix::errno::Errno;
 
@@ -12,6 +13,7 @@ pub const TESTS: &[Test] = &[
     Test::new("loss.every_size", every_size).with("capacity=4096 record_max=2000"),
     Test::new("loss.one_record_ring", one_record_ring).with("capacity=4096 record_max=4040"),
     Test::new("loss.seek", seek).with("capacity=4096"),
+    Test::new("loss.epipe", epipe).with("capacity=4K"),
     Test::new("loss.clear", clear).with("capacity=4096"),
 ];
 
@@ -142,6 +144,44 @@ fn seek() {
     }
     let record = reader.next().expect("a record");
     assert_eq!((record.seq, record.lost), (1001 + FIT, FIT));
+}
+
+/// As `/dev/kmsg`: an error once for each loss, then the oldest record, which says nothing of it.
+fn epipe() {
+    for binary in [0, BINARY_READ] {
+        let (writer, reader) = (Umsg::writer(), Umsg::reader().with(binary).style(KMSG));
+        reader.seek(0, libc::SEEK_END).expect("seek");
+        let read = || {
+            let mut buffer = vec![0; 100];
+            let len = reader.read(&mut buffer)?;
+            Ok(match binary {
+                0 => {
+                    let record = Record::parse(&buffer[..len]);
+                    (record.seq, record.lost)
+                }
+                _ => {
+                    let frame = &Frame::parse_all(&buffer[..len])[0];
+                    (frame.seq, frame.lost)
+                }
+            })
+        };
+        let mut lost = 0;
+        for _ in 0..3 {
+            writer.log("not lost");
+            let first = writer.info().next_seq - 1;
+            assert_eq!(read(), Ok((first, 0)));
+            for _ in 0..200 {
+                writer.log("0123456789");
+            }
+            let oldest = writer.info().oldest_seq;
+            lost += oldest - first - 1;
+            assert_eq!(read(), Err(Errno::EPIPE));
+            assert!(shown(&reader).contains(&format!("lost:\t{lost}\n")), "{}", shown(&reader));
+            assert_eq!(read(), Ok((oldest, 0)));
+            assert_eq!(read(), Ok((oldest + 1, 0)));
+            while read() != Err(Errno::EAGAIN) {}
+        }
+    }
 }
 
 fn clear() {

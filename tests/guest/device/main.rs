@@ -12,20 +12,21 @@
 //! booted with `maxcpus=1` gets its other CPUs after them: under emulation, on a machine with other
 //! work, CPUs that wait for each other to run take a third of the time.
 
-mod abi;
 mod binary;
+mod client;
 mod errors;
 mod faults;
 mod identity;
-mod kernel;
+mod kmod;
 mod leaks;
 mod lifecycle;
 mod lines;
 mod logs;
 mod loss;
+mod options;
 mod parameters;
 mod poll;
-mod position;
+mod seek;
 mod sharing;
 mod signals;
 mod stalls;
@@ -42,7 +43,7 @@ pub struct Test {
     name: &'static str,
     /// Parameters that the module is loaded with; `None`: the test loads it itself.
     load: Option<&'static str>,
-    complaints: Complaints,
+    complaints: AllowedWarnings,
     /// Things happen at the same time in it.
     all_cpus: bool,
     run: fn(),
@@ -51,7 +52,7 @@ pub struct Test {
 /// Which kernel messages at warning level or above a test may cause. A report of a detector ends
 /// the whole run in any case.
 #[derive(Clone, Copy, PartialEq)]
-enum Complaints {
+enum AllowedWarnings {
     Nobodys,
     /// The module's are what the test is about.
     OfUmsg,
@@ -61,7 +62,7 @@ enum Complaints {
 
 impl Test {
     const fn new(name: &'static str, run: fn()) -> Self {
-        Self { name, load: Some(""), complaints: Complaints::Nobodys, all_cpus: false, run }
+        Self { name, load: Some(""), complaints: AllowedWarnings::Nobodys, all_cpus: false, run }
     }
 
     const fn with(mut self, parameters: &'static str) -> Self {
@@ -75,7 +76,7 @@ impl Test {
     }
 
     const fn complains(mut self) -> Self {
-        self.complaints = Complaints::OfUmsg;
+        self.complaints = AllowedWarnings::OfUmsg;
         self
     }
 
@@ -85,7 +86,7 @@ impl Test {
     }
 
     const fn all_complain(mut self) -> Self {
-        self.complaints = Complaints::OfAll;
+        self.complaints = AllowedWarnings::OfAll;
         self
     }
 }
@@ -120,10 +121,14 @@ enum Outcome {
 fn tests() -> Vec<Test> {
     let on_one_cpu = [
         errors::TESTS,
+        errors::read_write::TESTS,
         text::TESTS,
         lines::TESTS,
+        lines::partial::TESTS,
         loss::TESTS,
         parameters::TESTS,
+        parameters::values::TESTS,
+        parameters::sysfs::TESTS,
         logs::TESTS,
         lifecycle::TESTS,
         faults::TESTS,
@@ -131,10 +136,14 @@ fn tests() -> Vec<Test> {
     let on_all_cpus = [
         identity::TESTS,
         poll::TESTS,
+        poll::epoll::TESTS,
+        poll::io_uring::TESTS,
         signals::TESTS,
         sharing::TESTS,
         binary::TESTS,
-        position::TESTS,
+        binary::write::TESTS,
+        seek::TESTS,
+        options::TESTS,
         stalls::TESTS,
         stress::TESTS,
         leaks::tests(),
@@ -227,16 +236,16 @@ fn use_all_cpus() {
 
 /// Runs one test and looks at what it left behind.
 fn run(test: &Test) -> Outcome {
-    let mut log = kernel::Messages::from_now();
+    let mut log = kmod::Messages::from_now();
     if let Some(parameters) = test.load {
-        if let Err(error) = kernel::finit_module(parameters) {
+        if let Err(error) = kmod::finit_module(parameters) {
             return Outcome::Failed(format!("the module does not load: {error}"));
         }
     }
     let mut outcome = in_a_process(test.name);
     let mut problems = String::new();
-    if kernel::is_loaded() {
-        if let Err(error) = kernel::delete_module() {
+    if kmod::is_loaded() {
+        if let Err(error) = kmod::delete_module() {
             problems += &format!("the module does not unload: {error}\n");
         }
     }
@@ -244,13 +253,13 @@ fn run(test: &Test) -> Outcome {
         problems += "/dev/umsg is still there\n";
     }
     for message in log.all() {
-        let expected = kernel::is_taint_notice(&message.text)
+        let expected = kmod::is_taint_notice(&message.text)
             || match test.complaints {
-                Complaints::Nobodys => false,
-                Complaints::OfUmsg => message.text.starts_with("umsg: "),
-                Complaints::OfAll => true,
+                AllowedWarnings::Nobodys => false,
+                AllowedWarnings::OfUmsg => message.text.starts_with("umsg: "),
+                AllowedWarnings::OfAll => true,
             };
-        if message.level <= kernel::WARNING && !expected {
+        if message.level <= kmod::WARNING && !expected {
             problems += &format!("the kernel said: {}\n", message.text);
         }
     }

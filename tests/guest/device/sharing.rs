@@ -2,7 +2,7 @@
 
 //! Who shares an open file shares its cursor: each record goes to one of them, none to two.
 
-use crate::abi::{Record, Umsg};
+use crate::client::{Record, Umsg};
 use crate::Test;
 use nix::errno::Errno;
 use nix::sys::wait::{waitpid, WaitStatus};

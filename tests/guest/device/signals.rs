@@ -2,7 +2,7 @@
 
 //! A signal interrupts a read that waits, and nothing else.
 
-use crate::abi::{Umsg, KMSG};
+use crate::client::{Umsg, KMSG};
 use crate::sharing::child;
 use crate::{skip, Test};
 use nix::errno::Errno;

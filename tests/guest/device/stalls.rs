@@ -3,7 +3,7 @@
 //! A reader or writer whose page fault stalls keeps nobody waiting. The page is one that
 //! userfaultfd leaves missing until the test resolves it.
 
-use crate::abi::{readv, writev, Umsg};
+use crate::client::{readv, writev, Umsg};
 use crate::sharing::wait_until_asleep;
 use crate::{skip, Test};
 use nix::errno::Errno;
@@ -97,9 +97,9 @@ impl MissingPage {
     }
 
     /// The record that was read into the page.
-    fn record(&self, len: usize) -> crate::abi::Record {
+    fn record(&self, len: usize) -> crate::client::Record {
         // SAFETY: The page is ours, and whoever wrote to it is done.
-        crate::abi::Record::parse(unsafe {
+        crate::client::Record::parse(unsafe {
             std::slice::from_raw_parts(self.start as *const u8, len)
         })
     }

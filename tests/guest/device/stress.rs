@@ -7,7 +7,7 @@
 //! or mixed, that its identity is that of the process that wrote it, that the records of one writer
 //! come in its order, and at the end that received + lost = written.
 
-use crate::abi::{Record, Umsg};
+use crate::client::{Record, Umsg};
 use crate::sharing::{child, Child};
 use crate::Test;
 use nix::errno::Errno;

@@ -2,8 +2,8 @@
 
 //! The text form: as documented, and as util-linux `dmesg` reads it.
 
-use crate::abi::{Record, Umsg, KMSG, LINES, PLAIN, RECORD_MAX};
-use crate::kernel::command;
+use crate::client::{Record, Umsg, KMSG, LINES, PLAIN, RECORD_MAX};
+use crate::kmod::command;
 use crate::Test;
 
 pub const TESTS: &[Test] = &[
@@ -187,7 +187,7 @@ fn every_buffer() {
             let mut buffer = vec![0u8; 9000];
             // All sizes up to some more than the record needs, then some. Where the kernel watches
             // each access to memory, a fifth of them.
-            let step = if crate::kernel::finds_leaks() { 5 } else { 1 };
+            let step = if crate::kmod::finds_leaks() { 5 } else { 1 };
             for size in (1..whole + 50).step_by(step).chain((whole + 50..9000).step_by(97)) {
                 reader.seek_seq(seq).expect("seek");
                 buffer[..size].fill(0xee);

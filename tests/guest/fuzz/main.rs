@@ -16,7 +16,7 @@
 //! The same seed makes every thread do the same calls in the same order; only how they interleave
 //! is the machine's. A failure prints the seed and the last calls of each thread.
 
-#[path = "../device/abi.rs"]
+#[path = "../device/client/mod.rs"]
 #[expect(dead_code, reason = "the tests of the device use all of it")]
 mod abi;
 mod account;
@@ -28,12 +28,12 @@ mod draw;
 mod entries;
 mod files;
 mod ioctl;
-#[path = "../device/kernel.rs"]
+#[path = "../device/kmod.rs"]
 #[expect(dead_code, reason = "the tests of the device use all of it")]
 mod kernel;
 mod lines;
 mod logs;
-#[path = "../../host/model.rs"]
+#[path = "../../host/model/mod.rs"]
 #[expect(dead_code, reason = "the tests of the host use all of it")]
 mod model;
 mod module;

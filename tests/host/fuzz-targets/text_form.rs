@@ -5,7 +5,7 @@
 
 #![no_main]
 
-#[path = "../model.rs"]
+#[path = "../model/mod.rs"]
 #[allow(dead_code, reason = "a target need not use all of it")]
 mod model;
 #[path = "../../../src/pure/mod.rs"]

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The style `lines`: what programs write is a stream, and each line of it a record.
+//! The style `lines`: a program writes a stream, and each line of it is a record.
 
-use crate::abi::*;
+pub mod partial;
+
+use crate::client::*;
 use crate::sharing::child;
 use crate::Test;
 use nix::errno::Errno;
-use nix::sys::socket;
-use std::io::{IoSlice, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 
 pub const TESTS: &[Test] = &[
@@ -17,22 +18,13 @@ pub const TESTS: &[Test] = &[
     Test::new("lines.across_pieces", across_pieces),
     Test::new("lines.long", long),
     Test::new("lines.block_buffered", block_buffered).with("capacity=4M"),
-    Test::new("lines.other_process", other_process),
-    Test::new("lines.same_number", same_number),
-    Test::new("lines.same_process", same_process),
-    Test::new("lines.other_user", other_user),
-    Test::new("lines.released", released),
-    Test::new("lines.time", time).with("capacity=256K"),
     Test::new("lines.bad_address", bad_address).with("capacity=4M"),
     Test::new("lines.full", full).with("capacity=4K policy=stop"),
     Test::new("lines.full_in_a_line", full_in_a_line).with("capacity=4K policy=stop record_max=1K"),
-    Test::new("lines.full_at_release", full_at_release).with("capacity=4K policy=stop"),
-    Test::new("lines.record_max_changes", record_max_changes),
     Test::new("lines.other_kinds_of_write", other_kinds_of_write),
     Test::new("lines.ioctl", ioctl).with("style=plain logs=a:lines,b:kmsg"),
     Test::new("lines.threads", threads).with("capacity=4M").on_all_cpus(),
     Test::new("lines.writers", writers).with("capacity=8M").on_all_cpus(),
-    Test::new("lines.released_by_io_uring", released_by_io_uring).on_all_cpus(),
 ];
 
 /// The texts of all records, and whether each continues the line before.
@@ -53,7 +45,7 @@ fn whole_texts() -> Vec<String> {
 
 /// What people type.
 fn shell() {
-    let run = |script: &str| crate::kernel::command("sh", &["-c", script]).expect(script);
+    let run = |script: &str| crate::kmod::command("sh", &["-c", script]).expect(script);
     run("seq 1 1000 >/dev/umsg");
     run("printf 'a\\n\\nb' >/dev/umsg");
     run("seq 5 | tee /dev/umsg");
@@ -114,7 +106,7 @@ fn across_pieces() {
     let writer = Umsg::lines();
     let pieces: [&[u8]; 7] = [b"on", b"e\ntw", b"", b"o", b"\n", b"thr", b"ee\nfo"];
     let pieces = pieces.map(|piece| (piece.as_ptr(), piece.len()));
-    assert_eq!(crate::abi::writev(&writer, &pieces), Ok(16));
+    assert_eq!(crate::client::writev(&writer, &pieces), Ok(16));
     assert_eq!(whole_texts(), ["one", "two", "three"]);
     writer.log("ur\n");
     assert_eq!(whole_texts(), ["one", "two", "three", "four"]);
@@ -161,195 +153,6 @@ fn block_buffered() {
         assert_eq!(records.len(), count, "in blocks of {block}");
         for (i, record) in records.iter().enumerate() {
             assert_eq!(record.str(), format!("line {i} of a program"));
-        }
-    }
-}
-
-/// Another process that writes to the same open file does not end the line of the first.
-fn other_process() {
-    let (writer, reader) = (Umsg::lines(), Umsg::reader());
-    writer.log("<9>mine, ");
-    let other = child(|| writer.log("the child's\nand its half"));
-    let pid = other.pid().as_raw();
-    other.join();
-    writer.log("and mine\n");
-    drop(writer);
-    let records = reader.rest();
-    let mine = std::process::id() as i32;
-    let got: Vec<_> = records.iter().map(|it| (it.str(), it.pid, it.priority)).collect();
-    assert_eq!(
-        got,
-        [
-            ("mine, ", mine, 9),
-            ("the child's", pid, 14),
-            ("and its half", pid, 14),
-            ("and mine", mine, 14)
-        ]
-    );
-}
-
-/// Nor does a later process with the same number.
-fn same_number() {
-    let (writer, reader) = (Umsg::lines(), Umsg::reader());
-    let first = child(|| writer.log("the first one's, "));
-    let pid = first.pid();
-    first.join();
-    // As fork(), but with that process id.
-    let ids = [pid.as_raw()];
-    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.exit_signal = libc::SIGCHLD as u64;
-    arguments.set_tid = ids.as_ptr() as u64;
-    arguments.set_tid_size = 1;
-    // SAFETY: The child does nothing but a system call, and ends.
-    let second =
-        unsafe { libc::syscall(libc::SYS_clone3, &arguments, std::mem::size_of_val(&arguments)) };
-    if second == 0 {
-        let wrote = writer.write(b"the second one's\n") == Ok(17);
-        // SAFETY: Ends this process at once.
-        unsafe { libc::_exit(i32::from(!wrote)) }
-    }
-    assert_eq!(second, i64::from(pid.as_raw()), "{}", Errno::last());
-    let status = nix::sys::wait::waitpid(pid, None).expect("waitpid");
-    assert_eq!(status, nix::sys::wait::WaitStatus::Exited(pid, 0));
-    let got: Vec<_> = reader.rest().iter().map(|it| (it.str().to_string(), it.pid)).collect();
-    let want = ["the first one's, ", "the second one's"];
-    assert_eq!(got, want.map(|text| (text.to_string(), pid.as_raw())));
-}
-
-/// A process stays the same when it executes another program.
-fn same_process() {
-    let run = "exec >/dev/umsg; printf 'the shell and '; exec sh -c 'echo what it became'";
-    crate::kernel::command("sh", &["-c", run]).expect(run);
-    assert_eq!(whole_texts(), ["the shell and what it became"]);
-}
-
-/// Nor does the same process, as another user.
-fn other_user() {
-    let (writer, reader) = (Umsg::lines(), Umsg::reader());
-    child(|| {
-        // SAFETY: Nothing but numbers.
-        let become_user = |real, effective| unsafe {
-            assert_eq!(libc::setresuid(real, effective, 0), 0);
-        };
-        become_user(1000, 0);
-        writer.log("a user's half");
-        become_user(1001, 0);
-        writer.log("another's line\nanother's half, ");
-        // The real user id alone is what counts.
-        become_user(1001, 1001);
-        writer.log("the same one's\nthe last half");
-        become_user(0, 0);
-    })
-    .join();
-    drop(writer);
-    let got: Vec<_> = reader.rest().iter().map(|it| (it.str().to_string(), it.uid)).collect();
-    let want = [
-        ("a user's half", 1000),
-        ("another's line", 1001),
-        ("another's half, the same one's", 1001),
-        ("the last half", 1001),
-    ];
-    assert_eq!(got, want.map(|(text, uid)| (text.to_string(), uid)));
-}
-
-/// What has no newline is stored when the last owner of the open file is gone, however that
-/// happens, with the identity of who wrote it.
-fn released() {
-    let reader = Umsg::open(libc::O_RDONLY).expect("open");
-    let check = |text: &str, pid: i32, uid: u32| {
-        let record = reader.next().expect("a record");
-        assert_eq!((record.str(), record.pid, record.uid), (text, pid, uid));
-    };
-    let as_user = |uid: u32, text: &str| {
-        let writer = Umsg::lines();
-        // SAFETY: Nothing but numbers.
-        assert_eq!(unsafe { libc::setresuid(uid, uid, uid) }, 0);
-        writer.log(text);
-        writer
-    };
-    // An exit.
-    let ended = child(|| drop(as_user(1000, "at exit")));
-    let pid = ended.pid().as_raw();
-    ended.join();
-    check("at exit", pid, 1000);
-    // SIGKILL.
-    let (wrote, write) = nix::unistd::pipe().expect("a pipe");
-    let killed = child(|| {
-        let _file = as_user(1001, "killed");
-        nix::unistd::write(&write, b"x").expect("write");
-        loop {
-            nix::unistd::pause();
-        }
-    });
-    nix::unistd::read(&wrote, &mut [0]).expect("read");
-    let pid = killed.pid().as_raw();
-    killed.kill();
-    check("killed", pid, 1001);
-    // The last of several owners, another user.
-    let file = Umsg::lines();
-    let first = child(|| {
-        // SAFETY: Nothing but numbers.
-        assert_eq!(unsafe { libc::setresuid(1002, 1002, 1002) }, 0);
-        file.log("of the first owner");
-    });
-    let pid = first.pid().as_raw();
-    first.join();
-    let copy = nix::unistd::dup(&file).expect("dup");
-    drop(file);
-    assert_eq!(Umsg::reader().rest().len(), 2, "the second owner is still there");
-    drop(copy);
-    check("of the first owner", pid, 1002);
-    // In a socket that nobody reads any more.
-    let (one, other) = socket::socketpair(
-        socket::AddressFamily::Unix,
-        socket::SockType::Stream,
-        None,
-        socket::SockFlag::empty(),
-    )
-    .expect("sockets");
-    let file = Umsg::lines();
-    file.log("in a socket");
-    let fds = [file.raw()];
-    let rights = [socket::ControlMessage::ScmRights(&fds)];
-    socket::sendmsg::<()>(
-        one.as_raw_fd(),
-        &[IoSlice::new(b"x")],
-        &rights,
-        socket::MsgFlags::empty(),
-        None,
-    )
-    .expect("sendmsg");
-    drop(file);
-    assert_eq!(Umsg::reader().rest().len(), 3, "it is on its way");
-    drop((one, other));
-    check("in a socket", std::process::id() as i32, 0);
-}
-
-/// A half line has the time at which it was written, not the one at which it was stored; whoever
-/// seeks by time finds the others all the same.
-fn time() {
-    let (late, writer, reader) = (Umsg::lines(), Umsg::lines(), Umsg::reader());
-    writer.log("first\n");
-    late.log("late");
-    for i in 0..1000 {
-        writer.log(format!("{i}\n"));
-    }
-    drop(late);
-    writer.log("last\n");
-    let records = reader.rest();
-    assert_eq!(records.len(), 1003);
-    let record = &records[1001];
-    assert_eq!(record.str(), "late");
-    assert!(records[0].usec <= record.usec && record.usec <= records[1].usec, "{record:?}");
-    let binary = Umsg::reader().with(BINARY_READ);
-    let frames = binary.frames(1 << 20).expect("frames");
-    let mut latest = 0;
-    for (index, frame) in frames.iter().enumerate() {
-        if frame.time_ns > latest {
-            binary.seek_time(frame.time_ns).expect("seek");
-            let found = binary.frames(1000).expect("frames")[0].seq;
-            assert_eq!(found, index as u64);
-            latest = frame.time_ns;
         }
     }
 }
@@ -410,44 +213,6 @@ fn full_in_a_line() {
     writer.log(b"<1>the rest\n");
     let rest = reader.next().expect("a record");
     assert_eq!((rest.str(), rest.continues, rest.priority), ("<1>the rest", true, 14));
-}
-
-/// What a full log refuses when a file is released counts as refused.
-fn full_at_release() {
-    let writer = Umsg::writer();
-    while writer.write(b"0123456789abcdef") != Err(Errno::ENOSPC) {}
-    let before = writer.info();
-    let lines = Umsg::lines();
-    lines.log("never stored");
-    assert_eq!(writer.info(), before);
-    drop(lines);
-    let after = writer.info();
-    assert_eq!(after.records_refused, before.records_refused + 1);
-    assert_eq!(after.next_seq, before.next_seq);
-}
-
-/// The limit may change while a half line is kept.
-fn record_max_changes() {
-    let set = |value: &str| {
-        std::fs::write("/sys/module/umsg/parameters/record_max", value).expect(value);
-    };
-    let (writer, reader) = (Umsg::lines(), Umsg::reader());
-    writer.log([b'x'; 1000]);
-    set("300");
-    writer.log(b"end\n");
-    let lengths = |records: Vec<Record>| -> Vec<(usize, bool)> {
-        records.iter().map(|record| (record.text.len(), record.continues)).collect()
-    };
-    assert_eq!(lengths(reader.rest()), [(300, false), (300, true), (300, true), (103, true)]);
-    writer.log([b'x'; 299]);
-    set("2K");
-    writer.log([b'x'; 1500]);
-    writer.log(b"\n");
-    assert_eq!(lengths(reader.rest()), [(1799, false)]);
-    writer.log([b'x'; 2000]);
-    set("1000");
-    drop(writer);
-    assert_eq!(lengths(reader.rest()), [(1000, false), (1000, true)]);
 }
 
 /// What follows a half line in binary format, or in another style, comes after it.
@@ -557,39 +322,4 @@ fn writers() {
         next[process] += 1;
     }
     assert_eq!(next, [2000; 4]);
-}
-
-/// A file that io_uring closes, or of which it has the last reference, from a thread of its own.
-fn released_by_io_uring() {
-    use io_uring::{opcode, types, IoUring};
-    let mut ring = match IoUring::new(8) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
-            crate::skip("the kernel has no io_uring")
-        }
-        ring => ring.expect("io_uring_setup"),
-    };
-    let reader = Umsg::open(libc::O_RDONLY).expect("open");
-    for round in 0..20 {
-        let file = Umsg::lines();
-        let text = format!("half {round}");
-        let fd = types::Fd(file.raw());
-        let write = opcode::Write::new(fd, text.as_ptr(), text.len() as u32).offset(u64::MAX);
-        // By turns in this thread, and in one of the kernel's.
-        let flags = match round % 2 {
-            0 => io_uring::squeue::Flags::empty(),
-            _ => io_uring::squeue::Flags::ASYNC,
-        };
-        let close = opcode::Close::new(fd).build().flags(flags);
-        // SAFETY: The text lives until both have ended.
-        unsafe { ring.submission().push(&write.build().flags(flags)) }.expect("room");
-        ring.submit_and_wait(1).expect("io_uring_enter");
-        assert_eq!(ring.completion().next().expect("a result").result(), text.len() as i32);
-        // SAFETY: It has no memory.
-        unsafe { ring.submission().push(&close) }.expect("room");
-        ring.submit_and_wait(1).expect("io_uring_enter");
-        assert_eq!(ring.completion().next().expect("a result").result(), 0);
-        std::mem::forget(file);
-        let record = reader.next().expect("a record");
-        assert_eq!((record.str(), record.pid), (text.as_str(), std::process::id() as i32));
-    }
 }

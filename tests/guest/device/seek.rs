@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a file stands: seeking to a sequence number and to a time, the size of the next record,
-//! the options of a file, and what `/proc/PID/fdinfo` shows.
+//! Seeks to a sequence number and to a time, and the size of the next record.
 
-use crate::abi::*;
+use crate::client::*;
 use crate::sharing::wait_until_asleep;
 use crate::Test;
 use nix::errno::Errno;
-use std::os::fd::AsRawFd;
 
 pub const TESTS: &[Test] = &[
-    Test::new("position.seek_seq", seek_seq).with("capacity=4K"),
-    Test::new("position.seek_seq_wakes", seek_seq_wakes),
-    Test::new("position.seek_time", seek_time).with("capacity=4K"),
-    Test::new("position.seek_far", seek_far).with("capacity=64M"),
-    Test::new("position.next_size", next_size).with("capacity=8K"),
-    Test::new("position.options", options),
-    Test::new("position.epipe", epipe).with("capacity=4K"),
-    Test::new("position.fdinfo", fdinfo).with("capacity=4K"),
-    Test::new("position.splice", sendfile),
+    Test::new("seek.by_seq", seek_seq).with("capacity=4K"),
+    Test::new("seek.by_seq_wakes", seek_seq_wakes),
+    Test::new("seek.by_time", seek_time).with("capacity=4K"),
+    Test::new("seek.far", seek_far).with("capacity=64M"),
+    Test::new("seek.next_size", next_size).with("capacity=8K"),
 ];
 
 fn seek_seq() {
@@ -206,124 +200,4 @@ fn check_size(reader: &Umsg, size: usize, options: u32) {
             assert!(Record::parse(&whole[..len]).cut > 0);
         }
     }
-}
-
-fn options() {
-    let file = Umsg::both();
-    assert_eq!(file.options(), 0);
-    for options in 0..4 {
-        file.set_options(options).expect("options that there are");
-        assert_eq!(file.options(), options);
-    }
-    for bit in 2..32 {
-        assert_eq!(file.set_options(1 | (1 << bit)), Err(Errno::EINVAL));
-        assert_eq!(file.options(), 3);
-    }
-    // Of the open file, not of the node or the descriptor.
-    assert_eq!(Umsg::reader().options(), 0);
-    let copy = nix::unistd::dup(&file).expect("dup");
-    let mut seen = 0;
-    // SAFETY: `seen` is what the command writes.
-    unsafe { ioctl_get_options(copy.as_raw_fd(), &mut seen) }.expect("UMSG_IOC_GET_OPTIONS");
-    assert_eq!(seen, 3);
-    // SAFETY: The kernel checks the address.
-    unsafe {
-        assert_eq!(ioctl_set_options(file.raw(), BAD.cast()), Err(Errno::EFAULT));
-        assert_eq!(ioctl_get_options(file.raw(), WILD.cast()), Err(Errno::EFAULT));
-    }
-    assert_eq!(file.options(), 3);
-}
-
-/// As `/dev/kmsg`: an error once for each loss, then the oldest record, which says nothing of it.
-fn epipe() {
-    for binary in [0, BINARY_READ] {
-        let (writer, reader) = (Umsg::writer(), Umsg::reader().with(binary).style(KMSG));
-        reader.seek(0, libc::SEEK_END).expect("seek");
-        let read = || {
-            let mut buffer = vec![0; 100];
-            let len = reader.read(&mut buffer)?;
-            Ok(match binary {
-                0 => {
-                    let record = Record::parse(&buffer[..len]);
-                    (record.seq, record.lost)
-                }
-                _ => {
-                    let frame = &Frame::parse_all(&buffer[..len])[0];
-                    (frame.seq, frame.lost)
-                }
-            })
-        };
-        let mut lost = 0;
-        for _ in 0..3 {
-            writer.log("not lost");
-            let first = writer.info().next_seq - 1;
-            assert_eq!(read(), Ok((first, 0)));
-            for _ in 0..200 {
-                writer.log("0123456789");
-            }
-            let oldest = writer.info().oldest_seq;
-            lost += oldest - first - 1;
-            assert_eq!(read(), Err(Errno::EPIPE));
-            assert!(shown(&reader).contains(&format!("lost:\t{lost}\n")), "{}", shown(&reader));
-            assert_eq!(read(), Ok((oldest, 0)));
-            assert_eq!(read(), Ok((oldest + 1, 0)));
-            while read() != Err(Errno::EAGAIN) {}
-        }
-    }
-}
-
-/// `/proc/self/fdinfo` of the file.
-fn shown(file: &Umsg) -> String {
-    let path = format!("/proc/self/fdinfo/{}", file.raw());
-    std::fs::read_to_string(&path).expect(&path)
-}
-
-fn fdinfo() {
-    let (writer, reader) = (Umsg::writer(), Umsg::reader());
-    let lines = |file: &Umsg, wanted: [u64; 3], reads: &str, writes: &str| {
-        let text = shown(file);
-        let [next, lag, lost] = wanted;
-        let want = format!(
-            "next-seq:\t{next}\nlag:\t{lag}\nlost:\t{lost}\nstyle:\tlines\n\
-             read-format:\t{reads}\nwrite-format:\t{writes}\n"
-        );
-        assert!(text.ends_with(&want), "{text}\n{want}");
-        assert!(text.starts_with("pos:\t"), "{text}");
-    };
-    lines(&reader, [0, 0, 0], "text", "text");
-    for _ in 0..10 {
-        writer.log("0123456789");
-    }
-    lines(&reader, [0, 10, 0], "text", "text");
-    reader.next().expect("a record");
-    lines(&reader, [1, 9, 0], "text", "text");
-    for _ in 0..100 {
-        writer.log("0123456789");
-    }
-    // What the next read will tell of is counted here already.
-    let oldest = writer.info().oldest_seq;
-    lines(&reader, [1, 110 - oldest, oldest - 1], "text", "text");
-    let record = reader.next().expect("a record");
-    assert_eq!(record.lost, oldest - 1);
-    lines(&reader, [oldest + 1, 109 - oldest, oldest - 1], "text", "text");
-    reader.set_options(BINARY_READ).expect("options");
-    lines(&reader, [oldest + 1, 109 - oldest, oldest - 1], "binary", "text");
-    writer.set_options(BINARY_WRITE).expect("options");
-    assert!(shown(&writer).ends_with("style:\tkmsg\nread-format:\ttext\nwrite-format:\tbinary\n"));
-}
-
-/// Refused, because the kernel drops what it has read and cannot pass on: a loss nobody would
-/// count.
-fn sendfile() {
-    let file = Umsg::both();
-    file.log("a record");
-    let (_out, into) = nix::unistd::pipe().expect("a pipe");
-    // SAFETY: Nothing but numbers and a null pointer.
-    let got = unsafe { libc::sendfile(into.as_raw_fd(), file.raw(), std::ptr::null_mut(), 4096) };
-    assert_eq!(Errno::result(got), Err(Errno::EINVAL));
-    // SAFETY: As above.
-    let got = unsafe { libc::sendfile(file.raw(), file.raw(), std::ptr::null_mut(), 4096) };
-    assert!(got < 0);
-    assert_eq!(file.next().expect("the record").text, b"a record");
-    assert_eq!(file.next(), Err(Errno::EAGAIN));
 }

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device as a program uses it: system calls on a file descriptor.
+
+mod address;
+mod record;
+
+#[allow(unused_imports, reason = "the fuzzer compiles this file, too")]
+pub use address::*;
+pub use record::*;
+
+use nix::errno::Errno;
+use std::cell::RefCell;
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// The node of the default log.
+pub const NODE: &str = "/dev/umsg";
+
+/// `record_max` when it is not given.
+pub const RECORD_MAX: usize = 1024;
+
+/// `struct umsg_info` of `src/uapi/umsg.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    pub capacity: u64,
+    pub oldest_seq: u64,
+    pub next_seq: u64,
+    pub cleared_seq: u64,
+    pub records_written: u64,
+    pub bytes_written: u64,
+    pub records_dropped: u64,
+    pub bytes_dropped: u64,
+    pub records_refused: u64,
+    pub log_id: u64,
+    pub record_max: u32,
+    pub policy: u32,
+    pub style: u32,
+    pub reserved_word: u32,
+    pub reserved: [u64; 4],
+}
+
+pub const MAGIC: u8 = 0xe6;
+nix::ioctl_read!(ioctl_info, MAGIC, 0, Info);
+nix::ioctl_none!(ioctl_clear, MAGIC, 1);
+nix::ioctl_read!(ioctl_get_options, MAGIC, 2, u32);
+nix::ioctl_write_ptr!(ioctl_set_options, MAGIC, 3, u32);
+nix::ioctl_read!(ioctl_get_style, MAGIC, 4, u32);
+nix::ioctl_write_ptr!(ioctl_set_style, MAGIC, 5, u32);
+nix::ioctl_write_ptr!(ioctl_seek_seq, MAGIC, 6, u64);
+nix::ioctl_write_ptr!(ioctl_seek_time, MAGIC, 7, u64);
+nix::ioctl_read!(ioctl_next_size, MAGIC, 8, u32);
+
+/// `UMSG_OPTION_*`
+pub const BINARY_READ: u32 = 1;
+pub const BINARY_WRITE: u32 = 2;
+
+/// `UMSG_STYLE_*`
+pub const LINES: u32 = 0;
+pub const KMSG: u32 = 1;
+pub const PLAIN: u32 = 2;
+
+/// An open file of the device.
+pub struct Umsg(OwnedFd);
+
+impl Umsg {
+    pub fn open(flags: i32) -> Result<Self, Errno> {
+        Self::open_at(NODE, flags)
+    }
+
+    /// Open of another node.
+    pub fn open_at(path: &str, flags: i32) -> Result<Self, Errno> {
+        let path = CString::new(path).expect("no zero byte");
+        // SAFETY: `path` is a string; the descriptor is ours alone.
+        Errno::result(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) })
+            .map(|fd| Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Open for reading, without blocking.
+    pub fn reader() -> Self {
+        Self::open(libc::O_RDONLY | libc::O_NONBLOCK).expect("a reader")
+    }
+
+    /// Open for writing, each write a record.
+    pub fn writer() -> Self {
+        Self::open(libc::O_WRONLY).expect("a writer").style(KMSG)
+    }
+
+    /// Open for both, without blocking, each write a record.
+    pub fn both() -> Self {
+        Self::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open for both").style(KMSG)
+    }
+
+    /// Open for writing lines, as any program opens it.
+    pub fn lines() -> Self {
+        Self::open(libc::O_WRONLY).expect("a writer")
+    }
+
+    pub fn raw(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+
+    pub fn write(&self, data: &[u8]) -> Result<usize, Errno> {
+        nix::unistd::write(&self.0, data)
+    }
+
+    /// Writes a record that must be taken.
+    pub fn log(&self, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
+        assert_eq!(self.write(text), Ok(text.len()), "{}", text.escape_ascii());
+    }
+
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        nix::unistd::read(&self.0, buffer)
+    }
+
+    /// The next record, or why there is none.
+    pub fn next(&self) -> Result<Record, Errno> {
+        thread_local! {
+            // The largest record, every byte of it escaped, fits.
+            static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 512 * 1024]);
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            let len = self.read(buffer)?;
+            Ok(Record::parse(&buffer[..len]))
+        })
+    }
+
+    /// All records there are.
+    pub fn rest(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        loop {
+            match self.next() {
+                Ok(record) => records.push(record),
+                Err(Errno::EAGAIN) => return records,
+                Err(error) => panic!("read: {error}"),
+            }
+        }
+    }
+
+    pub fn seek(&self, offset: i64, whence: i32) -> Result<i64, Errno> {
+        // SAFETY: Nothing but numbers.
+        Errno::result(unsafe { libc::lseek64(self.raw(), offset, whence) })
+    }
+
+    pub fn info(&self) -> Info {
+        let mut info = Info { reserved: [!0; 4], reserved_word: !0, style: !0, ..Info::default() };
+        // SAFETY: `info` is what the command writes.
+        unsafe { ioctl_info(self.raw(), &mut info) }.expect("UMSG_IOC_INFO");
+        info
+    }
+
+    pub fn options(&self) -> u32 {
+        let mut options = !0;
+        // SAFETY: `options` is what the command writes.
+        unsafe { ioctl_get_options(self.raw(), &mut options) }.expect("UMSG_IOC_GET_OPTIONS");
+        options
+    }
+
+    pub fn set_options(&self, options: u32) -> Result<(), Errno> {
+        // SAFETY: `options` is what the command reads.
+        unsafe { ioctl_set_options(self.raw(), &options) }.map(drop)
+    }
+
+    pub fn get_style(&self) -> u32 {
+        let mut style = !0;
+        // SAFETY: `style` is what the command writes.
+        unsafe { ioctl_get_style(self.raw(), &mut style) }.expect("UMSG_IOC_GET_STYLE");
+        style
+    }
+
+    pub fn set_style(&self, style: u32) -> Result<(), Errno> {
+        // SAFETY: `style` is what the command reads.
+        unsafe { ioctl_set_style(self.raw(), &style) }.map(drop)
+    }
+
+    /// This file in another style.
+    pub fn style(self, style: u32) -> Self {
+        self.set_style(style).expect("UMSG_IOC_SET_STYLE");
+        self
+    }
+
+    /// This file with other options.
+    pub fn with(self, options: u32) -> Self {
+        self.set_options(options).expect("UMSG_IOC_SET_OPTIONS");
+        self
+    }
+
+    pub fn seek_seq(&self, seq: u64) -> Result<(), Errno> {
+        // SAFETY: `seq` is what the command reads.
+        unsafe { ioctl_seek_seq(self.raw(), &seq) }.map(drop)
+    }
+
+    pub fn seek_time(&self, time_ns: u64) -> Result<(), Errno> {
+        // SAFETY: `time_ns` is what the command reads.
+        unsafe { ioctl_seek_time(self.raw(), &time_ns) }.map(drop)
+    }
+
+    pub fn next_size(&self) -> Result<usize, Errno> {
+        let mut size = !0;
+        // SAFETY: `size` is what the command writes.
+        unsafe { ioctl_next_size(self.raw(), &mut size) }.map(|_| size as usize)
+    }
+
+    /// The records of one binary read.
+    pub fn frames(&self, len: usize) -> Result<Vec<Frame>, Errno> {
+        let mut buffer = vec![0xee; len];
+        let got = self.read(&mut buffer)?;
+        assert!(buffer[got..].iter().all(|byte| *byte == 0xee), "bytes behind what it returned");
+        Ok(Frame::parse_all(&buffer[..got]))
+    }
+
+    pub fn clear(&self) -> Result<(), Errno> {
+        // SAFETY: Nothing but numbers.
+        unsafe { ioctl_clear(self.raw()) }.map(drop)
+    }
+}
+
+impl AsFd for Umsg {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

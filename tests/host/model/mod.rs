@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reference models of the module's pure code: simple implementations that the tests and the fuzz
+//! targets compare it with.
+
+#![allow(unused_imports, reason = "no user needs all of it")]
+
+mod format;
+mod ring;
+mod write;
+
+pub use format::*;
+pub use ring::*;
+pub use write::*;
