@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The boundary to the kernel, for what the kernel crate does not offer yet. All `unsafe` code of
-//! the module is here, and no other folder uses `kernel::bindings`.
+//! The boundary to the kernel: interfaces that the kernel crate does not offer yet. All `unsafe`
+//! code of the module is here, and no other folder uses `kernel::bindings`.
 //!
 //! Each file offers a safe interface, names its C counterpart, and is removed when the kernel crate
 //! offers the same. Of the rest of the crate, these files use only [`crate::pure`]. [`buffer`]

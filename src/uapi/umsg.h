@@ -18,7 +18,7 @@
 #define UMSG_POLICY_STOP	1	/* a full log rejects new records (ENOSPC) */
 
 /*
- * The style of an open file description. Initially that of the log; see UMSG_IOC_SET_STYLE.
+ * The style of an open file description, initially that of the log; see UMSG_IOC_SET_STYLE.
  *
  * UMSG_STYLE_LINES: each written line becomes a record. A loss is reported by the key LOST of the
  * next record.

@@ -3,6 +3,7 @@
 //! Tests of the module's pure code, which compare it with reference models.
 
 mod buffer;
+mod entry;
 mod line;
 #[path = "../model/mod.rs"]
 mod model;
