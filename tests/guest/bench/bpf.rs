@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A BPF ring buffer that a program writes and reads: `kernel/bpf/ringbuf.c`. For each message,
-//! `BPF_PROG_RUN` runs a BPF program that copies the message from the caller's memory into the
-//! buffer; it is read through a mapping, without a system call.
+//! A BPF ring buffer (`kernel/bpf/ringbuf.c`) that a program writes and reads. For each message,
+//! `BPF_PROG_RUN` runs a BPF program that copies the message from user memory to the buffer. The
+//! message is read through a mapping, without a system call.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Release};
 
-/// Bytes of the ring, a power of two.
+/// The size of the ring in bytes, a power of two.
 const CAPACITY: usize = 4 << 20;
 const PAGE_SIZE: usize = 4096;
-/// The header of a record.
+/// The size of a record's header.
 const HEADER_SIZE: usize = 8;
 
 // `include/uapi/linux/bpf.h`
@@ -68,7 +68,7 @@ pub struct RingBuffer {
 }
 
 impl RingBuffer {
-    /// A ring buffer for messages of `size` bytes; `None` where the kernel offers none.
+    /// Creates a ring buffer for messages of `size` bytes. Returns `None` if the kernel has none.
     pub fn new(size: usize) -> Option<Self> {
         let mut map = MapAttributes {
             map_type: BPF_MAP_TYPE_RINGBUF,
@@ -91,9 +91,9 @@ impl RingBuffer {
         };
         let program = descriptor(BPF_PROG_LOAD, &mut program)?;
         let (fd, both) = (map.as_raw_fd(), libc::PROT_READ | libc::PROT_WRITE);
-        // The page with the consumer's position is the only one that a program may write to.
+        // A program may write only to the page with the consumer's position.
         //
-        // SAFETY: New mappings; the second one takes the place of the end of the first.
+        // SAFETY: Both mappings are new; the second one replaces the first page of the first one.
         let mapping = unsafe {
             let (len, shared) = (2 * PAGE_SIZE + 2 * CAPACITY, libc::MAP_SHARED);
             let all = libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, shared, fd, 0);
@@ -117,7 +117,7 @@ impl RingBuffer {
         assert_eq!((result, run.retval), (0, 0), "{}", std::io::Error::last_os_error());
     }
 
-    /// Copies the next message to `buffer`. There must be one.
+    /// Copies the next message to `buffer`. Panics if there is none.
     pub fn read(&self, buffer: &mut [u8]) {
         // SAFETY: The mapping lives as long as `self`. The positions and the lengths are atomic, a
         // record is complete once its length says so, and the data lies twice in a row, so a record
@@ -136,25 +136,25 @@ impl RingBuffer {
 
 impl Drop for RingBuffer {
     fn drop(&mut self) {
-        // SAFETY: Nobody else has the mapping.
+        // SAFETY: No reference to the mapping exists.
         unsafe { libc::munmap(self.mapping.cast(), 2 * PAGE_SIZE + 2 * CAPACITY) };
     }
 }
 
 fn bpf<T>(command: u32, attributes: &mut T) -> i64 {
     let len = size_of::<T>();
-    // SAFETY: The kernel reads and writes these bytes, and what their pointers tell it to read.
+    // SAFETY: `attributes` and the memory that it points to are valid for this command.
     unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), len) }
 }
 
 fn descriptor<T>(command: u32, attributes: &mut T) -> Option<OwnedFd> {
     let fd = bpf(command, attributes);
-    // SAFETY: The kernel has just returned this descriptor; nothing else owns it.
+    // SAFETY: The descriptor is new, and this is its only owner.
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// The program: reserves `size` bytes in the map, copies them from the address that it is given,
-/// and submits them. Returns 0, or 1 if the map is full.
+/// Returns the program: it reserves `size` bytes in the map, copies them from the address in its
+/// context, and submits them. It returns 0, or 1 if the map is full.
 fn instructions(map: i32, size: i32) -> Vec<u64> {
     const RESERVE: i32 = 131;
     const SUBMIT: i32 = 132;

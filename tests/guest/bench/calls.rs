@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The system calls that are measured, and what they are given.
+//! The measured system calls and their arguments.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-/// Messages in a batch.
+/// The number of messages in a batch.
 pub const BATCH: usize = 16;
 
 nix::ioctl_write_ptr!(set_options, 0xe6, 3, u32);
@@ -15,7 +15,7 @@ nix::ioctl_write_ptr!(seek_seq, 0xe6, 6, u64);
 nix::ioctl_write_ptr!(seek_time, 0xe6, 7, u64);
 pub const BINARY_READ: u32 = 1;
 pub const BINARY_WRITE: u32 = 2;
-/// Each write is a record.
+/// `UMSG_STYLE_KMSG`: each write is a record.
 const KMSG: u32 = 1;
 
 pub fn open(path: &str, flags: i32) -> File {
@@ -31,19 +31,19 @@ pub fn umsg(flags: i32, options: u32) -> File {
     umsg_at("/dev/umsg", flags, options)
 }
 
-/// The log `path`; what is written to it are records, not lines.
+/// Opens the log `path`. Each write is a record.
 pub fn umsg_at(path: &str, flags: i32, options: u32) -> File {
     let file = open(path, flags);
-    // SAFETY: `options` is what the command reads.
+    // SAFETY: The command reads `options`, which is valid.
     unsafe { set_options(file.as_raw_fd(), &options) }.expect("UMSG_IOC_SET_OPTIONS");
     if flags & libc::O_ACCMODE == libc::O_WRONLY {
-        // SAFETY: The style is what the command reads.
+        // SAFETY: The command reads the style, which is valid.
         unsafe { set_style(file.as_raw_fd(), &KMSG) }.expect("UMSG_IOC_SET_STYLE");
     }
     file
 }
 
-/// As most programs open it.
+/// Opens the default log as most programs do, in the style `lines`.
 pub fn umsg_lines() -> File {
     open("/dev/umsg", libc::O_WRONLY)
 }
@@ -52,15 +52,15 @@ pub fn umsg_binary_reader(flags: i32) -> File {
     umsg(libc::O_RDONLY | flags, BINARY_READ)
 }
 
-/// Panics unless a system call did what it should.
+/// Panics unless `result` is the expected result of a system call.
 pub fn good(result: isize, wanted: impl FnOnce(isize) -> bool) {
     if result < 0 || !wanted(result) {
         panic!("{result}: {}", std::io::Error::last_os_error());
     }
 }
 
-// By their numbers: around the C library's own functions it does something for the sake of
-// cancelling a thread, in a process that has had more than one.
+// Called by their numbers, because the functions of the C library contain code for the cancellation
+// of threads.
 
 pub fn write(fd: RawFd, data: &[u8]) {
     // SAFETY: `data` is valid for its length.
@@ -74,22 +74,22 @@ pub fn read(fd: RawFd, buffer: &mut [u8]) {
     good(got as isize, |len| len > 0);
 }
 
-pub fn writev(fd: RawFd, pieces: &[libc::iovec]) {
-    // SAFETY: All of them are valid.
-    let got = unsafe { libc::syscall(libc::SYS_writev, fd, pieces.as_ptr(), pieces.len()) };
+pub fn writev(fd: RawFd, segments: &[libc::iovec]) {
+    // SAFETY: All segments are valid.
+    let got = unsafe { libc::syscall(libc::SYS_writev, fd, segments.as_ptr(), segments.len()) };
     good(got as isize, |len| len > 0);
 }
 
 pub fn to_the_end(fd: RawFd) {
-    // SAFETY: Nothing but numbers.
+    // SAFETY: The call has no pointer arguments.
     assert_eq!(unsafe { libc::lseek(fd, 0, libc::SEEK_END) }, 0);
 }
 
-pub fn pieces(data: &[u8]) -> Vec<libc::iovec> {
+pub fn segments(data: &[u8]) -> Vec<libc::iovec> {
     vec![libc::iovec { iov_base: data.as_ptr() as *mut _, iov_len: data.len() }; BATCH]
 }
 
-/// `struct umsg_entry` with `data` as its text.
+/// Returns a `struct umsg_entry` with `data` as its text.
 pub fn entry(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(8u16.to_ne_bytes());

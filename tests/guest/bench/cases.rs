@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is measured: umsg and its peers, with messages of several sizes.
+//! The measured cases: umsg and its peers, with messages of several sizes.
 
 use crate::measure::Unit;
 use crate::{log, peers};
 
-/// Bytes of a message.
+/// The sizes of a message in bytes.
 const SIZES: [usize; 4] = [16, 64, 256, 4096];
 
-/// Measures all, and hands each result to `report`: what, bytes, cost.
+/// Measures all cases, and passes the results to `report`: name, size, cost.
 pub fn run(unit: Unit, mut report: impl FnMut(&str, usize, f64)) {
     for size in SIZES {
         let data = vec![b'x'; size];
@@ -18,7 +18,7 @@ pub fn run(unit: Unit, mut report: impl FnMut(&str, usize, f64)) {
     }
 }
 
-/// A text of `size` bytes that all belong to characters of two bytes.
+/// Returns a text of `size` bytes that consists of two-byte characters.
 pub fn utf8(size: usize) -> String {
     "é".repeat(size / 2)
 }

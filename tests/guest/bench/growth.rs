@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How costs grow with the number of records in a log, of waiting readers, and of logs.
-//! Run as root in a guest with `umsg.ko` in the working folder, not loaded.
+//! The growth of costs with the number of records in a log, of waiting readers and of logs. Runs as
+//! root in a guest with `umsg.ko` in the working directory, not loaded.
 
 use crate::calls::{
     entry, read, seek_seq, seek_time, to_the_end, umsg_at, write, BINARY_READ, BINARY_WRITE,
@@ -16,18 +16,18 @@ use std::time::Duration;
 
 /// The text of a record.
 const TEXT: [u8; 64] = [b'x'; 64];
-/// Bytes of such a record in the ring.
+/// The size of such a record in the ring.
 const STORED: usize = 56 + TEXT.len();
-/// Bytes of its frame.
+/// The size of its binary record.
 const FRAME: usize = 64 + TEXT.len();
 
-/// Hands each result to `report`: table, row, column, cost.
+/// Passes each result to `report`: table, row, column, cost.
 pub fn run(unit: Unit, mut report: impl FnMut(&str, &str, usize, f64)) {
     let files = libc::rlimit { rlim_cur: 200_000, rlim_max: 200_000 };
     // SAFETY: The structure is valid.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &files) }, 0);
     records(unit, &mut |row, column, cost| report("records in the log", row, column, cost));
-    waiting(unit, &mut |row, column, cost| report("append, by who waits", row, column, cost));
+    waiting(unit, &mut |row, column, cost| report("append, by waiters", row, column, cost));
     epoll_sets(unit, &mut |row, column, cost| report("append, by epoll sets", row, column, cost));
     logs(unit, &mut |row, column, cost| report("logs", row, column, cost));
 }
@@ -42,12 +42,12 @@ fn unload() {
     delete_module(c"umsg", DeleteModuleFlags::O_NONBLOCK).expect("delete_module");
 }
 
-/// The file /dev/umsg-NAME.
+/// Opens /dev/umsg-NAME.
 fn named(name: &str, flags: i32, options: u32) -> File {
     umsg_at(&format!("/dev/umsg-{name}"), flags, options)
 }
 
-/// Full logs of different sizes.
+/// The costs in full logs of different sizes.
 fn records(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     const COUNTS: [usize; 3] = [100, 10_000, 1_000_000];
     let capacity = |count: usize| (count * STORED).next_multiple_of(4096);
@@ -67,22 +67,22 @@ fn records(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
         let mut buffer = vec![0; 65536];
         let reader = named(name, libc::O_RDONLY | libc::O_NONBLOCK, 0);
         let fd = reader.as_raw_fd();
-        // Fewer than the smallest log has.
+        // The smallest log has more than 50 records.
         let rewind = || {
-            // SAFETY: Nothing but numbers.
+            // SAFETY: The call has no pointer arguments.
             assert_eq!(unsafe { libc::lseek(fd, 0, libc::SEEK_SET) }, 0);
         };
         let fifty = || (0..50).for_each(|_| read(fd, &mut buffer));
         report("text read", count, unit.each(50, rewind, fifty));
         let all = named(name, libc::O_RDONLY | libc::O_NONBLOCK, BINARY_READ);
         let to_oldest = || {
-            // SAFETY: Nothing but numbers.
+            // SAFETY: The call has no pointer arguments.
             assert_eq!(unsafe { libc::lseek(all.as_raw_fd(), 0, libc::SEEK_SET) }, 0);
         };
         let cost = unit.each(50, to_oldest, || read(all.as_raw_fd(), &mut buffer[..50 * FRAME]));
         report("binary read, 50 at once", count, cost);
 
-        // Where the records are, and when they were written.
+        // The range of sequence numbers and of times.
         let oldest = read_frame(&all, to_oldest);
         let newest = read_frame(&all, || {
             to_the_end(all.as_raw_fd());
@@ -93,14 +93,14 @@ fn records(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
                 "seek by number" => (oldest.seq, newest.seq),
                 _ => (oldest.time_ns, newest.time_ns),
             };
-            // Places all over the log, the same in each run.
+            // Positions in the whole log, the same in each run.
             let mut at = 0;
             let mut next = || {
                 at = (at + 617) % 1000;
                 from + (to - from) * at / 1000
             };
             let seek = || {
-                // SAFETY: The command reads a number.
+                // SAFETY: The command reads a u64, which is valid.
                 unsafe { seek(fd, &next()) }.expect(what);
             };
             report(what, count, unit.one(|| (), seek));
@@ -116,7 +116,7 @@ struct Frame {
     time_ns: u64,
 }
 
-/// The next record of a binary reader, after `prepare`.
+/// Calls `prepare` and returns the next record of a binary reader.
 fn read_frame(file: &File, prepare: impl FnOnce()) -> Frame {
     let mut frame = [0; FRAME];
     prepare();
@@ -125,7 +125,7 @@ fn read_frame(file: &File, prepare: impl FnOnce()) -> Frame {
     Frame { seq: long(8), time_ns: long(16) }
 }
 
-/// An append to a log while others wait for records of it, or of another log.
+/// The cost of an append while threads wait for records of the same or of another log.
 fn waiting(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     for count in [0, 1, 10, 100, 1000] {
         for (log, of) in [("a", ""), ("b", ", of another log")] {
@@ -162,8 +162,8 @@ fn waiting(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     }
 }
 
-/// An append while one open file is in so many epoll sets, as one program without rights can make
-/// them: until the first waiter was told, and with all of them ready already.
+/// The cost of an append while one open file is in many epoll sets, which an unprivileged program
+/// can create: with none of them ready, and with all of them ready.
 fn epoll_sets(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     for count in [1000, 10_000, 100_000] {
         load("logs=a:4M,b:4M");
@@ -175,7 +175,7 @@ fn epoll_sets(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
                 set
             })
             .collect();
-        report("the file in so many sets", count, append_after(unit, || ()));
+        report("one file in several sets", count, append_after(unit, || ()));
         drop((sets, file));
         unload();
     }
@@ -201,17 +201,17 @@ fn with_threads(unit: Unit, count: usize, log: &str, wait: fn(File)) -> f64 {
         })
         .collect();
     let cost = append_after(unit, || {
-        // Until all sleep again.
+        // Wait until all threads sleep again.
         std::thread::sleep(Duration::from_millis(5 + count as u64));
     });
-    // The last record that they wait for.
+    // The last record ends the threads.
     write(named(log, libc::O_WRONLY, 0).as_raw_fd(), b"end");
     threads.into_iter().for_each(|thread| thread.join().expect("a thread"));
     cost
 }
 
-/// The cost of one append to the log a, each after `settle`. No thread that it wakes runs before
-/// it has returned.
+/// The cost of one append to the log a; `settle` runs before each. No thread that the append wakes
+/// runs before the append returns.
 fn append_after(unit: Unit, settle: impl FnMut()) -> f64 {
     let policy = |policy, priority| {
         let parameter = libc::sched_param { sched_priority: priority };
@@ -225,7 +225,7 @@ fn append_after(unit: Unit, settle: impl FnMut()) -> f64 {
     cost
 }
 
-/// Reads the next records; whether one of them is the last one.
+/// Reads the next records. Returns whether one of them is the last one.
 fn saw_the_end(fd: RawFd) -> bool {
     let mut buffer = [0; 16 * FRAME];
     read(fd, &mut buffer);
@@ -260,7 +260,7 @@ fn in_epoll(file: File) {
     }
 }
 
-/// Loading, appending and unloading with more and more logs.
+/// The cost of loading, appending and unloading by the number of logs.
 fn logs(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     for count in [1, 16, 128] {
         let names: Vec<_> = (0..count).map(|number| format!("l{number}:4K")).collect();

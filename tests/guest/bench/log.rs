@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! umsg itself.
+//! The cost of umsg.
 
 use crate::calls::{
     entry, read, to_the_end, umsg, umsg_binary_reader, umsg_lines, write, BATCH, BINARY_WRITE,
@@ -63,7 +63,7 @@ pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     }
 }
 
-/// A record for readers that all wait for it, until all have it.
+/// The cost of a record for which `readers` wait, until all of them have read it.
 fn waiting(unit: Unit, data: &[u8], readers: usize) -> f64 {
     const ROUNDS: usize = 50;
     let writer = umsg(libc::O_WRONLY, 0);

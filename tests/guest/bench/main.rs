@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an operation costs, beside its peers on the same kernel. Run as root with umsg loaded, with
-//! room for 4096 bytes in a record and 4 MiB of them; scripts/bench does that and makes tables of
-//! what this prints: lines of `what`, `bytes`, `cost of one record`, with tabs between.
+//! Measures the cost of umsg and of its peers on the same kernel. Runs as root with umsg loaded
+//! with `record_max=4K` and a capacity of at least 4 MiB. Prints lines of name, size and cost of
+//! one record, separated by tabs, from which scripts/bench makes tables.
 //!
-//! The cost is counted in ticks of the time stamp counter: in a kernel booted by
-//! `scripts/vm --icount` one tick is one guest instruction, exact and repeatable. With `--time` it
-//! is nanoseconds, and `/dev/kmsg` is left alone. The median of several loops counts.
+//! The unit is a tick of the time stamp counter. In a kernel booted by `scripts/vm --icount`, one
+//! tick is one guest instruction, which is exact and repeatable. With `--time` the unit is a
+//! nanosecond, and `/dev/kmsg` is not measured. Each cost is the median of several loops.
 
 mod bpf;
 mod calls;
@@ -22,11 +22,11 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: bench [--time | --growth | --scale]
 
-    --time      nanoseconds, not instructions; without the kernel's own logs, which it would fill
-    --growth    how costs grow with records, readers and logs, instead
-    --scale     how throughput goes with writers and readers on several CPUs, instead";
+    --time      measure nanoseconds, and leave out the kernel's own logs, which it would fill
+    --growth    measure how costs grow with records, readers and logs
+    --scale     measure throughput by writers and readers on several CPUs";
 
-/// How long the machine takes to settle after it was booted: figures before that are far too high.
+/// The time to wait after boot. Costs before that are too high.
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(5);
 
 fn main() -> ExitCode {
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Once for nothing, then let the machine settle.
+    // Warm up, and let the system settle.
     cases::run(unit, |_, _, _| ());
     std::thread::sleep(SETTLE);
     cases::run(unit, |what, bytes, cost| println!("{what}\t{bytes}\t{cost:.1}"));

@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The clock, and the loops around an operation.
+//! The clock, and the loops that measure an operation.
 
 use std::time::Instant;
 
-/// How often an operation runs between two looks at the clock.
+/// The number of operations between two readings of the clock.
 pub const LOOP: usize = 500;
-/// How many such loops there are, of which the median counts.
+/// The number of loops. The result is their median.
 const LOOPS: usize = 9;
 
-/// What is counted.
+/// The unit of a cost.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Unit {
-    /// Ticks of the time stamp counter.
+    /// Ticks of the time stamp counter (TSC).
     Ticks,
     Nanoseconds,
 }
 
 fn ticks() -> u64 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: Every x86_64 has this counter, and Linux lets programs read it.
+    // SAFETY: Every x86_64 processor has a TSC, and Linux lets programs read it.
     unsafe {
         core::arch::x86_64::_rdtsc()
     }
     #[cfg(not(target_arch = "x86_64"))]
-    panic!("no counter is known for this architecture: use --time");
+    panic!("the counter of this architecture is not supported: use --time");
 }
 
 impl Unit {
-    /// What `body` costs.
+    /// Returns the cost of `body`.
     fn of(self, body: impl FnOnce()) -> f64 {
         match self {
             Self::Ticks => {
@@ -44,7 +44,8 @@ impl Unit {
         }
     }
 
-    /// The median cost of one of `count` things that `body` does; `prepare` runs before, uncounted.
+    /// Returns the median cost of one of the `count` operations in `body`. `prepare` runs before
+    /// each `body` and is not counted.
     pub fn each(self, count: usize, mut prepare: impl FnMut(), mut body: impl FnMut()) -> f64 {
         let mut results: Vec<f64> = (0..LOOPS)
             .map(|_| {
@@ -56,7 +57,7 @@ impl Unit {
         results[LOOPS / 2]
     }
 
-    /// The median cost of `operation`, which runs [`LOOP`] times after each `prepare`.
+    /// Returns the median cost of `operation`, which runs [`LOOP`] times after each `prepare`.
     pub fn one(self, prepare: impl FnMut(), mut operation: impl FnMut()) -> f64 {
         self.each(LOOP, prepare, || (0..LOOP).for_each(|_| operation()))
     }

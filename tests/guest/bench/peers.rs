@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What else the kernel has for messages. A pair is one message written and read again.
+//! The kernel's other ways to pass messages. A pair is one message that is written and read.
 
 use crate::bpf::RingBuffer;
-use crate::calls::{good, open, pieces, read, to_the_end, write, writev, BATCH};
+use crate::calls::{good, open, read, segments, to_the_end, write, writev, BATCH};
 use crate::cases::utf8;
 use crate::measure::{Unit, LOOP};
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// The longest record that `/dev/kmsg` and `trace_marker` take.
+/// The longest record that `/dev/kmsg` and `trace_marker` accept.
 const LINE_MAX: usize = 1024 - 48;
-/// Where tracefs is mounted.
+/// The mount point of tracefs.
 const TRACING: &str = "/sys/kernel/tracing";
 
 fn pair(kind: i32) -> [OwnedFd; 2] {
     let mut fds = [0; 2];
-    // SAFETY: `fds` is what it writes; the descriptors are ours alone.
+    // SAFETY: The call writes `fds`, and this is the only owner of the descriptors.
     unsafe {
         assert_eq!(libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()), 0);
         fds.map(|fd| OwnedFd::from_raw_fd(fd))
@@ -29,7 +29,7 @@ pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     let null = open("/dev/null", libc::O_WRONLY);
     let fd = null.as_raw_fd();
     line("/dev/null write", unit.one(|| (), || write(fd, data)));
-    let batch = pieces(data);
+    let batch = segments(data);
     let cost = unit.one(|| (), || writev(fd, &batch));
     line("/dev/null writev of 16", cost / BATCH as f64);
 
@@ -58,7 +58,7 @@ pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
         .expect("O_APPEND");
     line("tmpfs append", unit.one(empty, || write(file.as_raw_fd(), data)));
 
-    // Not with --time, which runs on a machine in use: it would fill the logs of that machine.
+    // Not with --time, which would fill the logs of a machine in use.
     if unit == Unit::Ticks {
         if data.len() <= LINE_MAX {
             kmsg(unit, data, line);
@@ -84,14 +84,14 @@ fn kmsg(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     line("kmsg read, two-byte UTF-8", cost(utf8(data.len()).as_bytes()));
 }
 
-/// The ring of the tracer, which takes lines from programs too.
+/// The ring of the tracer, which also accepts lines from programs.
 fn trace(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     let Ok(marker) = File::options().write(true).open(format!("{TRACING}/trace_marker")) else {
         return;
     };
     let pipe = open(&format!("{TRACING}/trace_pipe"), libc::O_RDONLY | libc::O_NONBLOCK);
     let mut buffer = vec![0; 65536];
-    // Lines that were read, until there are no more.
+    // Reads until the pipe is empty, and returns the number of lines.
     let drain = |buffer: &mut [u8]| {
         let mut lines = 0;
         while let Ok(len) = nix::unistd::read(&pipe, buffer) {
@@ -126,7 +126,8 @@ fn bpf(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
 fn mq(unit: Unit, data: &[u8]) -> f64 {
     const NAME: &CStr = c"/umsg-bench";
     let mut buffer = vec![0; 8192];
-    // SAFETY: A structure that may be zeros; a name; data and a buffer valid for their lengths.
+    // SAFETY: `mq_attr` may be zero, the name is a C string, and `data` and `buffer` are valid for
+    // their lengths.
     unsafe {
         let mut attributes: libc::mq_attr = std::mem::zeroed();
         attributes.mq_maxmsg = 8;

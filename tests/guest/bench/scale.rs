@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How throughput goes with the number of writers and of readers, on several CPUs.
+//! Throughput by the number of writers and of readers, on several CPUs.
 
 use crate::calls::{umsg, umsg_binary_reader, write};
 use std::os::fd::AsRawFd;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 const SECONDS: u64 = 2;
 
-/// Prints lines of `writers`, `readers`, `records written in a second`, `records read in a second
-/// by each reader`, with tabs between.
+/// Prints lines of writers, readers, records written per second, and records read per second by
+/// each reader, separated by tabs.
 pub fn run() {
     for writers in [1, 2, 4] {
         for readers in [0, 1, 8, 64] {
@@ -51,7 +51,7 @@ fn one(writers: usize, readers: usize) -> (f64, f64) {
         }
         std::thread::sleep(Duration::from_secs(SECONDS));
         done.store(true, Relaxed);
-        // For readers that wait.
+        // Wake waiting readers.
         std::thread::sleep(Duration::from_millis(20));
         write(umsg(libc::O_WRONLY, 0).as_raw_fd(), &[b'x'; 64]);
     });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mistakes on request: writing a name to /sys/kernel/debug/provoke makes the
- * mistake of that name, which one of the kernel's detectors must report. Never
- * installed, never loaded but by tests/guest/debug-kernel/guest.
+ * Deliberate errors: a write of a name to /sys/kernel/debug/provoke makes the error of that name,
+ * which one of the kernel's debug checks must report. Loaded only by
+ * tests/guest/debug-kernel/guest.
  */
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
@@ -27,7 +27,7 @@ void provoke_rust_assertion(u8 value);
 
 static volatile u8 sink;
 
-/* Hides from the compiler where a pointer comes from. */
+/* Hides the origin of a pointer from the compiler. */
 static u8 *opaque(u8 *pointer)
 {
 	OPTIMIZER_HIDE_VAR(pointer);
@@ -55,7 +55,7 @@ static int kasan_freed(void)
 	return 0;
 }
 
-/* Behind the end, but still in the page, where nothing but KASAN notices. */
+/* After the end, but in the same page, so that only KASAN can detect it. */
 static int kasan_vmalloc(void)
 {
 	u8 *bytes = opaque(vmalloc(SIZE));
@@ -144,7 +144,7 @@ static noinline int leak(void)
 {
 	int i;
 
-	/* The allocator keeps the addresses of some it has given away: those look referenced. */
+	/* Many, because the allocator keeps the addresses of some, which then look referenced. */
 	for (i = 0; i < 200; i++)
 		sink = (unsigned long)opaque(kmalloc(SIZE, GFP_KERNEL)) & 1;
 	return 0;
@@ -168,13 +168,13 @@ static int allocate_page(void)
 	return 0;
 }
 
-/* The copy that it is about is the one of the request. */
+/* The failing copy is that of the request. */
 static int copy(void)
 {
 	return 0;
 }
 
-/* Long enough for the detectors as tests/guest/debug-kernel/guest sets them. */
+/* Longer than the time limits that tests/guest/debug-kernel/guest sets. */
 #define LONG (6 * HZ)
 
 static int hang(void)
@@ -184,7 +184,7 @@ static int hang(void)
 	return 0;
 }
 
-/* By the clock: under emulation, mdelay takes much longer than it says. */
+/* Uses jiffies, because mdelay() takes much longer under emulation. */
 static int lockup(void)
 {
 	unsigned long end = jiffies + LONG;
@@ -205,7 +205,7 @@ static void idle(struct work_struct *work)
 {
 }
 
-/* One work that keeps its CPU and gives no other of the pool a chance. */
+/* A work item that occupies its CPU, so that no other item of the pool runs. */
 static int workqueue(void)
 {
 	static DECLARE_WORK(first_work, busy);
@@ -221,7 +221,7 @@ static int workqueue(void)
 static const struct {
 	const char *name;
 	int (*make)(void);
-} mistakes[] = {
+} errors[] = {
 	{ "kasan_slab", kasan_slab },
 	{ "kasan_freed", kasan_freed },
 	{ "kasan_vmalloc", kasan_vmalloc },
@@ -251,10 +251,10 @@ static ssize_t request(struct file *file, const char __user *buffer, size_t len,
 		return -EINVAL;
 	if (copy_from_user(name, buffer, len))
 		return -EFAULT;
-	for (i = 0; i < ARRAY_SIZE(mistakes); i++) {
-		if (!sysfs_streq(name, mistakes[i].name))
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		if (!sysfs_streq(name, errors[i].name))
 			continue;
-		result = mistakes[i].make();
+		result = errors[i].make();
 		return result ?: len;
 	}
 	return -EINVAL;
@@ -280,5 +280,5 @@ static void __exit stop(void)
 
 module_init(start);
 module_exit(stop);
-MODULE_DESCRIPTION("Mistakes on purpose, for the tests of umsg");
+MODULE_DESCRIPTION("Deliberate errors for the tests of umsg");
 MODULE_LICENSE("GPL");

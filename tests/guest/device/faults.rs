@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every allocation and every copy to or from user memory of every operation fails once.
+//! Fault injection: every allocation and every copy to or from user memory of every operation fails
+//! once.
 //!
-//! Strategy: `/proc/self/fail-nth` (the kernel's `Documentation/fault-injection`) makes the N-th
-//! attempt of this task fail. Each operation runs with N = 1, 2, 3, ... until it ends with none
-//! left to fail. After each failure the device must be as if the operation had not been tried. Only
-//! a kernel with fault injection can do this: see .config.fragment.
+//! `/proc/self/fail-nth` (the kernel's `Documentation/fault-injection`) makes the N-th attempt of
+//! this task fail. Each operation runs with N = 1, 2, 3, ... until it has fewer than N attempts.
+//! After each failure the state of the device must be unchanged. Needs a kernel with fault
+//! injection: see .config.fragment.
 
 use crate::client::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, KMSG, NODE};
 use crate::kmod::{delete_module, finit_module, is_loaded, rmmod};
@@ -24,12 +25,12 @@ pub const TESTS: &[Test] = &[
     Test::new("faults.binary_write", binary_write).with("capacity=4M"),
     Test::new("faults.wait", wait),
     Test::new("faults.ioctl", ioctl),
-    Test::new("faults.load", load).unloaded().all_complain(),
-    Test::new("faults.change_logs", change_logs).all_complain(),
-    Test::new("faults.unload", unload).unloaded().all_complain(),
+    Test::new("faults.load", load).unloaded().kernel_may_warn(),
+    Test::new("faults.change_logs", change_logs).kernel_may_warn(),
+    Test::new("faults.unload", unload).unloaded().kernel_may_warn(),
 ];
 
-/// Makes attempts of this task fail.
+/// Makes allocations and copies of this task fail.
 struct Injector(File);
 
 impl Injector {
@@ -39,24 +40,25 @@ impl Injector {
         };
         for knob in ["failslab", "fail_page_alloc", "fail_usercopy"] {
             let set = |name: &str, value: &str| {
-                // Not every knob has every setting.
+                // Some knobs lack some of the settings.
                 let _ = std::fs::write(format!("/sys/kernel/debug/{knob}/{name}"), value);
             };
             set("ignore-gfp-wait", "N");
             set("ignore-gfp-highmem", "N");
             set("min-order", "0");
-            // No stack trace for each one.
+            // No stack trace for each failure.
             set("verbose", "0");
             assert!(std::path::Path::new("/sys/kernel/debug").join(knob).exists(), "no {knob}");
         }
         Self(file)
     }
 
-    /// Runs `operation` with its `nth` attempt failing; the second value tells whether it had one.
+    /// Runs `operation` with its `nth` attempt failing. The second value is whether it had
+    /// that many attempts.
     fn run<T>(&self, nth: u32, operation: impl FnOnce() -> T) -> (T, bool) {
         self.0.write_at(nth.to_string().as_bytes(), 0).expect("fail-nth");
         let result = operation();
-        // Reading it is an attempt, too: when that is what failed, the operation had fewer.
+        // The read of fail-nth is also an attempt. If it fails, the operation had fewer.
         let mut left = [0; 16];
         let injected = match self.0.read_at(&mut left, 0) {
             Ok(len) => left[..len].starts_with(b"0"),
@@ -68,8 +70,8 @@ impl Injector {
         (result, injected)
     }
 
-    /// Runs `operation` until it has no attempt left to fail. `check` is called after each run with
-    /// what it returned; an error must be `ENOMEM` or `EFAULT`.
+    /// Runs `operation` with each of its attempts failing, and then without a failure. Calls
+    /// `check` with the result of each run. An error must be `ENOMEM` or `EFAULT`.
     fn sweep<T>(
         &self,
         what: &str,
@@ -98,7 +100,7 @@ fn open() {
     for flags in [libc::O_RDONLY, libc::O_RDWR | libc::O_NONBLOCK] {
         injector.sweep("open", || Umsg::open(flags), |_| ());
     }
-    // Nothing of the failed ones holds the module.
+    // The failed calls hold no reference to the module.
     rmmod().expect("rmmod");
 }
 
@@ -131,7 +133,7 @@ fn read() {
     let (file, reader) = (Umsg::writer(), Umsg::reader());
     let mut seq = 0;
     for text in [vec![b'x'; 1], vec![b'x'; 264], vec![b'x'; 265], vec![1; 65536]] {
-        // One for each attempt that goes well, and more than there can be.
+        // More records than there are successful reads.
         for _ in 0..10 {
             file.log(&text);
         }
@@ -149,7 +151,7 @@ fn read() {
     }
 }
 
-/// Each record is read once, whatever fails in between.
+/// Checks that each record is read once.
 fn binary_read() {
     let injector = Injector::new();
     let writer = Umsg::writer();
@@ -174,7 +176,7 @@ fn binary_read() {
     }
 }
 
-/// What a write says went in did, and nothing else.
+/// Checks that a write stores exactly the entries that it returns.
 fn binary_write() {
     let injector = Injector::new();
     let (writer, reader) = (Umsg::writer().with(BINARY_WRITE), Umsg::reader());
@@ -221,12 +223,12 @@ fn wait() {
 fn ioctl() {
     let injector = Injector::new();
     let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
-    // Too long for the stack: its size takes memory.
+    // Too long for the buffer on the stack, so that UMSG_IOC_NEXT_SIZE allocates memory.
     file.log([b'x'; 1000]);
     let mut info = crate::client::Info::default();
     injector.sweep(
         "UMSG_IOC_INFO",
-        // SAFETY: `info` is what the command writes.
+        // SAFETY: The command writes `info`, which is valid.
         || unsafe { crate::client::ioctl_info(file.raw(), &mut info) },
         |_| (),
     );
@@ -234,7 +236,7 @@ fn ioctl() {
     injector.sweep("UMSG_IOC_SET_OPTIONS", || file.set_options(0), |_| ());
     injector.sweep("UMSG_IOC_SEEK_SEQ", || file.seek_seq(0), |_| ());
     injector.sweep("UMSG_IOC_SEEK_TIME", || file.seek_time(1), |_| ());
-    // Twice: the memory is kept for the next call.
+    // Twice, because the memory is kept for the next call.
     for _ in 0..2 {
         injector.sweep("UMSG_IOC_NEXT_SIZE", || file.next_size(), |_| ());
     }
@@ -242,11 +244,11 @@ fn ioctl() {
     assert_eq!(file.info().cleared_seq, 1);
 }
 
-/// A load that fails has registered some nodes, or all but the last, and somebody tries to open
-/// them meanwhile.
+/// Checks that a failed load leaves nothing behind, while another process opens the nodes that the
+/// load has registered.
 fn load() {
     let injector = Injector::new();
-    let visitor = child(|| loop {
+    let opener = child(|| loop {
         let _ = Umsg::open(libc::O_WRONLY);
         std::thread::sleep(std::time::Duration::from_millis(10));
     });
@@ -262,7 +264,7 @@ fn load() {
             }
         },
     );
-    visitor.kill();
+    opener.kill();
 }
 
 fn unload() {
@@ -278,7 +280,7 @@ fn unload() {
     delete_module().expect("delete_module");
 }
 
-/// A log that cannot be added leaves nothing behind; one that is to be removed is.
+/// Checks that a failed addition of a log leaves nothing behind, and that a removal does not fail.
 fn change_logs() {
     const PARAMETER: &str = "/sys/module/umsg/parameters/logs";
     let injector = Injector::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who wrote a record, as the kernel saw it.
+//! The writer's identity in records.
 
 use crate::client::{Umsg, BINARY_READ};
 use crate::sharing::child;
@@ -23,7 +23,7 @@ pub const TESTS: &[Test] = &[
 fn set_name(name: &[u8]) {
     let mut buffer = [0u8; 17];
     buffer[..name.len()].copy_from_slice(name);
-    // SAFETY: `buffer` ends in a zero.
+    // SAFETY: `buffer` ends in a zero byte.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NAME, buffer.as_ptr()) }, 0);
 }
 
@@ -33,7 +33,7 @@ fn process() {
         let writer = Umsg::writer();
         let child = child(|| {
             set_name(b"a writer");
-            // SAFETY: Nothing but numbers.
+            // SAFETY: The call has no pointer arguments.
             assert_eq!(unsafe { libc::setresuid(uid, uid, uid) }, 0);
             writer.log("x");
         });
@@ -61,12 +61,12 @@ fn thread() {
     assert_eq!(record.comm, b"another");
 }
 
-/// Not who opened the file counts, but who writes.
+/// Checks that a record has the identity of the writer and not of the opener.
 fn passed_file() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
     let child = child(|| {
         set_name(b"heir");
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         assert_eq!(unsafe { libc::setresuid(1234, 1234, 1234) }, 0);
         writer.log("<14> PID=1\n UID=0\n COMM=init");
     });
@@ -77,8 +77,7 @@ fn passed_file() {
     assert_eq!(record.comm, b"heir");
 }
 
-/// The records of this file's test so far, in binary format too, which must say the same: user id
-/// and opener of each.
+/// Returns the text, user id and opener of each record. Checks that both formats have the same.
 fn identities() -> Vec<(String, u32, u32)> {
     let records = Umsg::reader().rest();
     let frames = Umsg::reader().with(BINARY_READ).frames(1 << 16).expect("frames");
@@ -91,7 +90,7 @@ fn identities() -> Vec<(String, u32, u32)> {
     text
 }
 
-/// Has a copy of this program write `text` to its standard error, which is `file`.
+/// Runs a copy of this program that writes `text` to its standard error, which is `file`.
 fn run_writer(program: &str, text: &str, file: &Umsg) {
     let status = std::process::Command::new(program)
         .args(["--write", text])
@@ -101,7 +100,7 @@ fn run_writer(program: &str, text: &str, file: &Umsg) {
     assert!(status.success(), "{status}");
 }
 
-/// A set-uid program that writes to what its caller opened is seen to do so.
+/// Checks that a record shows the caller's user ids if a set-uid program writes to its file.
 fn set_uid() {
     use std::os::unix::fs::PermissionsExt;
     const PROGRAM: &str = "/tmp/set-uid";
@@ -109,7 +108,7 @@ fn set_uid() {
     std::fs::set_permissions(PROGRAM, std::fs::Permissions::from_mode(0o4755)).expect(PROGRAM);
     child(|| {
         let roots = Umsg::lines();
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         assert_eq!(unsafe { libc::setresuid(1000, 1000, 1000) }, 0);
         run_writer(PROGRAM, "opened by root\n", &roots);
         let file = Umsg::lines();
@@ -128,16 +127,16 @@ fn set_uid() {
     assert_eq!(got, want.map(|(text, uid, opener)| (text.to_string(), uid, opener)));
 }
 
-/// As sudo does it: root opens, a program that has become root by and by writes. The record shows
-/// root, and the manual says so.
+/// Checks that a record shows root if root opened the file and a program that runs as root writes,
+/// as with sudo.
 fn as_sudo() {
     let file = Umsg::lines();
     run_writer("/proc/self/exe", "by root\n", &file);
     assert_eq!(identities(), [("by root".to_string(), 0, 0)]);
 }
 
-/// Root writes to what another user opened and sent; another user to what root opened before it
-/// gave up its rights.
+/// Checks user id and opener if root writes to a file that a user opened and sent over a socket,
+/// and if a user writes to a file that root opened.
 fn through_a_socket() {
     use nix::sys::socket::*;
     let none = SockFlag::empty();
@@ -145,7 +144,7 @@ fn through_a_socket() {
         socketpair(AddressFamily::Unix, SockType::Stream, None, none).expect("sockets");
     child(|| {
         let roots = Umsg::lines();
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         assert_eq!(unsafe { libc::setresuid(1000, 1000, 1000) }, 0);
         roots.log("opened by root\n");
         let file = Umsg::lines();
@@ -163,7 +162,7 @@ fn through_a_socket() {
         .expect("recvmsg");
     for rights in message.cmsgs().expect("control messages") {
         if let ControlMessageOwned::ScmRights(fds) = rights {
-            // SAFETY: The descriptor is ours alone.
+            // SAFETY: The descriptor is new, and this is its only owner.
             let file = unsafe { OwnedFd::from_raw_fd(fds[0]) };
             nix::unistd::write(&file, b"by root\n").expect("write");
         }
@@ -173,7 +172,7 @@ fn through_a_socket() {
     assert_eq!(got, want.map(|(text, uid, opener)| (text.to_string(), uid, opener)));
 }
 
-/// A reader in another pid namespace sees no process ids.
+/// Checks that a reader in another pid namespace sees no process ids.
 fn pid_namespace() {
     let writer = Umsg::writer();
     writer.log("x");
@@ -189,25 +188,25 @@ fn pid_namespace() {
         .join();
     })
     .join();
-    // What is written inside is recorded as it is seen outside.
+    // A writer in another pid namespace is recorded with its pid in the initial one.
     let records = Umsg::reader().rest();
     assert!(records[1].pid > 1, "{:?}", records[1]);
 }
 
-/// A reader sees user ids as its own user namespace has them.
+/// Checks that user ids are mapped into the reader's user namespace.
 fn user_namespace() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
     let binary = Umsg::reader().with(BINARY_READ);
     for uid in [0, 1000, 2000] {
         child(|| {
-            // SAFETY: Nothing but numbers.
+            // SAFETY: The call has no pointer arguments.
             assert_eq!(unsafe { libc::setresuid(uid, uid, uid) }, 0);
             writer.log("x");
         })
         .join();
     }
     child(|| {
-        // A namespace in which 1000 is root, and nobody else is anybody.
+        // A namespace that maps only 1000, to root.
         let (ready, go) = nix::unistd::pipe().expect("a pipe");
         let (done, mapped) = nix::unistd::pipe().expect("a pipe");
         let inside = child(|| {
@@ -229,7 +228,8 @@ fn user_namespace() {
     .join();
 }
 
-/// Names are what they are: empty, full, with odd bytes, and shortened from a longer one.
+/// Checks command names that are empty, of maximal length, with escaped bytes, and after a longer
+/// name.
 fn names() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
     for name in [&b"fifteen letters"[..], b"", b"x", b"new\nline \\ \xff", b"; PID=1,-"] {
@@ -240,7 +240,7 @@ fn names() {
     }
 }
 
-/// The last words of a process that was killed are there, with its identity.
+/// Checks that a record is kept with its writer's identity if the writer is killed.
 fn killed() {
     let reader = Umsg::open(libc::O_RDONLY).expect("open");
     for round in 0..10 {
@@ -251,7 +251,7 @@ fn killed() {
                 nix::unistd::pause();
             }
         });
-        // Its record is there before its end, so it can be killed now.
+        // The record is stored, so the writer can be killed.
         let record = reader.next().expect("a record");
         let pid = child.pid().as_raw();
         child.kill();

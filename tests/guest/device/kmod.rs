@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel under test: loading and unloading by kmod, what it says, and what it finds to have
-//! leaked.
+//! The module in the running kernel: loading and unloading, kernel messages and memory leaks.
 
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
@@ -12,7 +11,7 @@ use std::process::Command;
 /// `KERN_WARNING`
 pub const WARNING: u8 = 4;
 
-/// Runs a command and returns its standard output, or all that it said when it fails.
+/// Runs a command and returns its standard output, or all output if it fails.
 pub fn command(program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(program)
         .args(arguments)
@@ -38,20 +37,20 @@ pub fn rmmod() -> Result<String, String> {
     command("rmmod", &["umsg"])
 }
 
-/// What `insmod umsg.ko PARAMETERS` does, without a process for it: that alone takes as long again
-/// under emulation. For tests in which kmod is not the point.
+/// Loads `umsg.ko` without a process for insmod, which is slow under emulation. For tests that do
+/// not test kmod.
 pub fn finit_module(parameters: &str) -> Result<(), Errno> {
     let module = File::open("umsg.ko").map_err(|_| Errno::last())?;
     let parameters = std::ffi::CString::new(parameters).expect("no zero byte");
     nix::kmod::finit_module(&module, &parameters, nix::kmod::ModuleInitFlags::empty())
 }
 
-/// What `rmmod umsg` does, without a process for it.
+/// Unloads the module without a process for rmmod.
 pub fn delete_module() -> Result<(), Errno> {
     nix::kmod::delete_module(c"umsg", nix::kmod::DeleteModuleFlags::O_NONBLOCK)
 }
 
-/// Whether the module is in `/proc/modules`.
+/// Returns whether the module is in `/proc/modules`.
 pub fn is_loaded() -> bool {
     std::fs::read_to_string("/proc/modules")
         .expect("/proc/modules")
@@ -59,8 +58,8 @@ pub fn is_loaded() -> bool {
         .any(|line| line.starts_with("umsg "))
 }
 
-/// Whether a message is one of the two that loading an unsigned module from outside the tree
-/// prints.
+/// Returns whether a message is one of the two that the kernel prints when it loads an unsigned or
+/// out-of-tree module.
 pub fn is_taint_notice(text: &str) -> bool {
     text == "umsg: loading out-of-tree module taints kernel."
         || text.starts_with("umsg: module verification failed:")
@@ -73,7 +72,7 @@ pub struct Message {
     pub text: String,
 }
 
-/// The kernel log, from some moment on.
+/// The kernel log from a point in time on.
 pub struct Messages(File);
 
 impl Messages {
@@ -87,7 +86,7 @@ impl Messages {
         Self(kmsg)
     }
 
-    /// What the kernel itself has said since the last call.
+    /// Returns the kernel's messages since the last call.
     pub fn all(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         let mut buffer = [0; 8192];
@@ -101,7 +100,7 @@ impl Messages {
                         .next()
                         .and_then(|word| word.parse().ok())
                         .expect("a priority");
-                    // Facility 0: not what some user program wrote to /dev/kmsg.
+                    // Facility 0 is the kernel; user programs that write to /dev/kmsg have others.
                     if priority < 8 {
                         let text = text.lines().next().unwrap_or_default().to_string();
                         messages.push(Message { level: priority as u8, text });
@@ -109,7 +108,7 @@ impl Messages {
                 }
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => messages.push(Message {
                     level: WARNING,
-                    text: "(some of its messages, overwritten before they were read)".into(),
+                    text: "(messages were overwritten before they were read)".into(),
                 }),
                 Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return messages,
                 Err(error) => panic!("/dev/kmsg: {error}"),
@@ -117,7 +116,7 @@ impl Messages {
         }
     }
 
-    /// What the module has said since the last call, without its prefix.
+    /// Returns the module's messages since the last call, without their prefix.
     pub fn of_umsg(&mut self) -> Vec<String> {
         self.all()
             .iter()
@@ -130,13 +129,13 @@ impl Messages {
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 
-/// Whether the kernel looks for memory that has leaked.
+/// Returns whether the kernel has kmemleak.
 pub fn finds_leaks() -> bool {
     std::path::Path::new(KMEMLEAK).exists()
 }
 
-/// What it finds, in its own words: memory that nothing points to, when it is 5 seconds old and a
-/// second scan finds it unchanged.
+/// Returns the report of kmemleak. It reports memory that is at least 5 seconds old and
+/// unreferenced in two scans.
 pub fn leaks() -> String {
     std::thread::sleep(std::time::Duration::from_secs(6));
     for _ in 0..2 {

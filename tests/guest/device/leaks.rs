@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel's leak detector (kmemleak) finds after all other tests, where the kernel has it.
+//! Memory leaks: the report of kmemleak after all other tests, if the kernel has it.
 
 use crate::{kmod, Test};
 
-/// The detector's verdict, to be asked for last; nothing on a kernel that has none.
+/// The test, which must be the last one; none on a kernel without kmemleak.
 pub fn tests() -> &'static [Test] {
     if kmod::finds_leaks() {
         const { &[Test::new("leaks.none", none).unloaded()] }
@@ -13,6 +13,7 @@ pub fn tests() -> &'static [Test] {
     }
 }
 
+/// Checks that no memory is unreferenced.
 fn none() {
     let report = kmod::leaks();
     assert!(report.is_empty(), "{report}");

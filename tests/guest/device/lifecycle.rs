@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Load, unload, and unloading against who uses the device.
+//! Loading and unloading, also while the device is in use.
 
 use crate::client::{Umsg, NODE};
 use crate::kmod::{delete_module, finit_module, is_loaded, modprobe, rmmod, Messages};
+use crate::random::random;
 use crate::sharing::{child, Child};
 use crate::{rounds, Test};
 use nix::errno::Errno;
@@ -30,7 +31,7 @@ fn insmod() {
     assert!(twice.contains("not currently loaded"), "{twice}");
 }
 
-/// One line at load, one at unload, and none for what users do between.
+/// Checks that the module logs one line at load and one at unload, and none in between.
 fn messages() {
     let mut log = Messages::from_now();
     modprobe("capacity=4096").expect("modprobe");
@@ -50,19 +51,20 @@ fn messages() {
     assert_eq!(log.of_umsg(), ["unloading /dev/umsg: 100 records written, 36 of them overwritten"]);
 }
 
-/// Exactly out of tree (bit 12), and unsigned (bit 13) on a kernel that looks at signatures.
-/// Nothing worse has happened since boot.
+/// Checks that the kernel is tainted only by an out-of-tree module (bit 12) and, if it checks
+/// signatures, an unsigned module (bit 13).
 fn taint() {
     let taint = std::fs::read_to_string("/proc/sys/kernel/tainted").expect("tainted");
     let taint: u32 = taint.trim().parse().expect("a number");
-    let looks = std::path::Path::new("/sys/module/module/parameters/sig_enforce").exists();
-    assert_eq!(taint, (1 << 12) | (u32::from(looks) << 13));
+    let checks_signatures =
+        std::path::Path::new("/sys/module/module/parameters/sig_enforce").exists();
+    assert_eq!(taint, (1 << 12) | (u32::from(checks_signatures) << 13));
 }
 
 fn reload() {
     for round in 0..rounds() / 2 {
         finit_module(if round % 2 == 0 { "" } else { "capacity=8K policy=stop" }).expect("load");
-        // What one life of the module wrote, the next has not.
+        // A reloaded module starts with an empty log.
         let file = Umsg::both();
         assert_eq!(file.next(), Err(Errno::EAGAIN));
         file.log("x");
@@ -73,7 +75,7 @@ fn reload() {
     }
 }
 
-/// Loaded and unloaded with much of the machine's memory, over and over: none of it may stay.
+/// Checks that all memory is freed if a module with large logs is unloaded.
 fn memory_is_freed() {
     for _ in 0..10 {
         finit_module("capacity=134217728").expect("load");
@@ -81,7 +83,7 @@ fn memory_is_freed() {
         delete_module().expect("unload");
     }
     let areas = std::fs::read_to_string("/proc/vmallocinfo").expect("vmallocinfo");
-    assert!(!areas.contains("[umsg]"), "memory of the module is left");
+    assert!(!areas.contains("[umsg]"), "the module's memory is not freed");
 }
 
 fn unload_under_file() {
@@ -91,7 +93,7 @@ fn unload_under_file() {
     assert!(said.contains("in use"), "{said}");
     file.log("still there");
     assert_eq!(file.next().expect("a record").text, b"still there");
-    // A duplicate keeps it, so does a child's.
+    // A duplicated descriptor holds the module, and so does one of a child.
     let copy = nix::unistd::dup(&file).expect("dup");
     drop(file);
     assert_eq!(delete_module(), Err(Errno::EWOULDBLOCK));
@@ -132,8 +134,8 @@ fn unload_under_sleepers() {
     assert_eq!(delete_module(), Ok(()));
 }
 
-/// The module comes and goes while processes open, write, read, wait for records, poll, look at its
-/// files in /sys, and are killed at random moments.
+/// Checks that nothing breaks if the module is loaded and unloaded while processes open, write,
+/// read, wait, poll, read its files in /sys, and are killed at random times.
 fn unload_against_users() {
     let rounds = rounds();
     let users: [fn(); 6] = [
@@ -145,7 +147,7 @@ fn unload_against_users() {
         },
         || use_file(libc::O_WRONLY, |file| (0..20).for_each(|_| file.log("some more text"))),
         || use_file(libc::O_RDONLY | libc::O_NONBLOCK, |file| drop(file.rest())),
-        // This one sleeps until somebody writes, or it is killed.
+        // Sleeps until a record is written or it is killed.
         || use_file(libc::O_RDONLY, |file| drop(file.next())),
         || {
             use_file(libc::O_RDONLY | libc::O_NONBLOCK, |file| {
@@ -167,20 +169,19 @@ fn unload_against_users() {
     let start = |index: usize| {
         child(move || loop {
             users[index]();
-            // Without a long pause there is always somebody in the way.
+            // Without a long pause, the device is always in use.
             std::thread::sleep(std::time::Duration::from_millis(20));
         })
     };
     let mut running: Vec<_> = (0..users.len()).map(start).collect();
-    let (mut refused, mut random) = (0u32, 1u64);
+    let (mut refused, mut random) = (0u32, random());
     for round in 0..rounds {
         finit_module("capacity=8192").expect("load");
-        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        std::thread::sleep(std::time::Duration::from_micros((random >> 33) % 4000));
-        // One of them dies, whatever it is doing, and another takes its place.
-        let victim = (random >> 40) as usize % users.len();
+        std::thread::sleep(std::time::Duration::from_micros(random(4000) as u64));
+        // Kill one of them at a random time, and replace it.
+        let victim = random(users.len());
         std::mem::replace(&mut running[victim], start(victim)).kill();
-        // Who waits for a record would hold it for ever.
+        // A reader that waits for a record holds the module until a record is written.
         loop {
             match delete_module() {
                 Ok(()) => break,
@@ -188,27 +189,23 @@ fn unload_against_users() {
                 Err(error) => panic!("delete_module: {error}"),
             }
             if let Ok(file) = Umsg::open(libc::O_WRONLY) {
-                file.log("for who waits");
+                file.log("for waiting readers");
             }
             std::thread::sleep(std::time::Duration::from_micros(300));
         }
         assert!(!std::path::Path::new(NODE).exists(), "round {round}");
     }
-    assert!(refused > 0, "nobody was ever in the way");
+    assert!(refused > 0, "the device was never in use");
     println!("{rounds} rounds of loading; unloading was refused {refused} times");
     for user in running {
-        // Still running: none has met an error that it did not expect.
-        let path = format!("/proc/{}/stat", user.pid());
-        let stat = std::fs::read_to_string(&path).expect(&path);
-        assert!(!stat.contains(") Z "), "a user failed");
-        user.kill();
+        user.kill_running();
     }
 }
 
-/// Opens the device, if it is there, and uses it.
-fn use_file(flags: i32, how: impl FnOnce(&Umsg)) {
+/// Opens the device if it exists, and calls `operation`.
+fn use_file(flags: i32, operation: impl FnOnce(&Umsg)) {
     match Umsg::open(flags) {
-        Ok(file) => how(&file),
+        Ok(file) => operation(&file),
         Err(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {}
         Err(error) => panic!("open: {error}"),
     }

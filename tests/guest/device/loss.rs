@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loss is always counted, to the record.
+//! Overwritten records: every lost record is counted.
 
 use crate::client::{Frame, Record, Umsg, BINARY_READ, KMSG};
 use crate::options::shown;
@@ -17,7 +17,8 @@ pub const TESTS: &[Test] = &[
     Test::new("loss.clear", clear).with("capacity=4096"),
 ];
 
-/// How many records of 10 bytes of text fit 4096 bytes: 56 of header, 16 of text.
+/// The number of records of 10 bytes of text that fit 4096 bytes: 56 bytes of header and 16 of
+/// text.
 const FIT: u64 = 4096 / 72;
 
 fn slow_reader() {
@@ -47,7 +48,7 @@ fn slow_reader() {
     }
 }
 
-/// What was overwritten before a file was opened is not its loss; the sequence number shows it.
+/// Checks that records are not lost if they were overwritten before the file was opened.
 fn new_reader() {
     let writer = Umsg::writer();
     for _ in 0..FIT + 10 {
@@ -55,7 +56,7 @@ fn new_reader() {
     }
     let first = Umsg::reader().next().expect("a record");
     assert_eq!((first.seq, first.lost), (10, 0));
-    // But what is overwritten between the opening and the first read is.
+    // Records that are overwritten between open and the first read are lost.
     let reader = Umsg::reader();
     for _ in 0..7 {
         writer.log("0123456789");
@@ -64,8 +65,8 @@ fn new_reader() {
     assert_eq!((first.seq, first.lost), (17, 7));
 }
 
-/// Records of every size, so that they end everywhere around the end of the ring: for a reader that
-/// reads now and then, received + lost + still to come = written.
+/// Checks that received + lost + remaining = written for readers of different speed, with records
+/// of every size, so that they end at every position near the end of the ring.
 fn every_size() {
     let writer = Umsg::writer();
     let readers = [Umsg::reader(), Umsg::reader(), Umsg::reader()];
@@ -110,7 +111,7 @@ fn every_size() {
     assert_eq!(info.records_dropped, info.oldest_seq);
 }
 
-/// A ring that a single record fills.
+/// Checks the losses in a ring that one record fills.
 fn one_record_ring() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
     for i in 0..10u8 {
@@ -124,7 +125,7 @@ fn one_record_ring() {
     }
 }
 
-/// What a seek skips is not lost, and a file that stands at the end has missed nothing.
+/// Checks that records that a seek skips are not lost.
 fn seek() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
     for _ in 0..1000 {
@@ -138,7 +139,7 @@ fn seek() {
     reader.seek(0, libc::SEEK_SET).expect("seek");
     let records = reader.rest();
     assert_eq!((records.len() as u64, records[0].lost, records[0].seq), (FIT, 0, 1001 - FIT));
-    // From the end again, now overwritten as a whole.
+    // The position is overwritten after the last read.
     for _ in 0..2 * FIT {
         writer.log("0123456789");
     }
@@ -146,7 +147,8 @@ fn seek() {
     assert_eq!((record.seq, record.lost), (1001 + FIT, FIT));
 }
 
-/// As `/dev/kmsg`: an error once for each loss, then the oldest record, which says nothing of it.
+/// Checks that the style `kmsg` reports each loss once by EPIPE, as `/dev/kmsg` does, and not in
+/// the next record.
 fn epipe() {
     for binary in [0, BINARY_READ] {
         let (writer, reader) = (Umsg::writer(), Umsg::reader().with(binary).style(KMSG));
@@ -192,23 +194,24 @@ fn clear() {
     }
     file.clear().expect("clear");
     assert_eq!(file.info().cleared_seq, 10);
-    // Cleared records are still there for who reads from the oldest on ...
+    // A reader of the oldest record still reads cleared records.
     assert_eq!(other.rest().len(), 10);
-    // ... but not for who reads what came after.
+    // SEEK_DATA skips them.
     file.seek(0, libc::SEEK_DATA).expect("seek");
     assert_eq!(file.next(), Err(Errno::EAGAIN));
     file.log("after");
     assert_eq!(file.next().expect("a record").text, b"after");
-    // When the mark itself was overwritten, it is the oldest record, and nothing was lost.
+    // If the position of the clear is overwritten, SEEK_DATA goes to the oldest record without
+    // loss.
     for _ in 0..3 * FIT {
         file.log("0123456789");
     }
     file.seek(0, libc::SEEK_DATA).expect("seek");
     let record = file.next().expect("a record");
     assert_eq!((record.seq, record.lost), (file.info().oldest_seq, 0));
-    // Without CAP_SYSLOG nobody clears.
+    // A clear needs CAP_SYSLOG.
     let child = crate::sharing::child(|| {
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         assert_eq!(unsafe { libc::setresuid(1000, 1000, 1000) }, 0);
         assert_eq!(file.clear(), Err(Errno::EPERM));
     });

@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests of the device, as user programs see it. Run as root in a booted kernel with `umsg`
-//! installed for modprobe and `umsg.ko` in the folder; prints KTAP.
+//! Tests of the device as user programs see it. Runs as root in a guest with `umsg` installed for
+//! modprobe and `umsg.ko` in the working directory; prints KTAP.
 //!
-//! Each test runs in a process of its own, on a module freshly loaded with the parameters it asks
-//! for, so that a failure, a hang or a forgotten descriptor of one does not reach the next. After
-//! each test the module must unload, and the kernel must have said nothing at warning level or
-//! above beyond what the test declares.
+//! On the host, `scripts/test device` runs all tests. To run one of them, or those whose names
+//! contain a text:
 //!
-//! First come the tests in which nothing happens at the same time as something else. A kernel
-//! booted with `maxcpus=1` gets its other CPUs after them: under emulation, on a machine with other
-//! work, CPUs that wait for each other to run take a third of the time.
+//! ```text
+//! tests/guest/device/run loss.clear
+//! tests/guest/device/run --kernel debug poll. seek.
+//! ```
+//!
+//! To add a test, write a function without arguments that panics on failure, and add a
+//! [`Test::new`] with its name to the list `TESTS` of the same file. The part of the name before
+//! the dot is the file or folder. Methods of [`Test`] set the module's parameters and the kernel
+//! warnings that the test causes. Text that a test prints to standard output is shown as TAP
+//! diagnostics. A new file is added to the lists in [`tests`].
+//!
+//! Each test runs in its own process, on a freshly loaded module, so that a failure, a hang or an
+//! open descriptor does not affect the next test. After each test the module must unload, and the
+//! kernel log must have no new message at warning level or above except those that the test allows.
+//!
+//! Tests without concurrency run first, on one CPU if the kernel is booted with `maxcpus=1`. The
+//! other CPUs are brought online after them, because emulated CPUs that wait for each other are
+//! slow on a busy host.
 
 mod binary;
 mod client;
@@ -26,6 +39,7 @@ mod loss;
 mod options;
 mod parameters;
 mod poll;
+mod random;
 mod seek;
 mod sharing;
 mod signals;
@@ -41,78 +55,83 @@ use std::time::{Duration, Instant};
 /// One test.
 pub struct Test {
     name: &'static str,
-    /// Parameters that the module is loaded with; `None`: the test loads it itself.
+    /// Parameters for the module; `None` if the test loads it.
     load: Option<&'static str>,
-    complaints: AllowedWarnings,
-    /// Things happen at the same time in it.
+    allowed_warnings: AllowedWarnings,
+    /// The test has concurrent tasks and needs more than one CPU.
     all_cpus: bool,
     run: fn(),
 }
 
-/// Which kernel messages at warning level or above a test may cause. A report of a detector ends
-/// the whole run in any case.
+/// The kernel messages at warning level or above that a test may cause. A report of one of the
+/// kernel's debug checks ends the run in any case.
 #[derive(Clone, Copy, PartialEq)]
 enum AllowedWarnings {
-    Nobodys,
-    /// The module's are what the test is about.
-    OfUmsg,
-    /// Those of the kernel's own code, which the test makes fail, too.
-    OfAll,
+    None,
+    /// Messages of the module.
+    FromModule,
+    /// Messages of the module, and of other kernel code that the test makes fail.
+    FromKernel,
 }
 
 impl Test {
     const fn new(name: &'static str, run: fn()) -> Self {
-        Self { name, load: Some(""), complaints: AllowedWarnings::Nobodys, all_cpus: false, run }
+        Self { name, load: Some(""), allowed_warnings: AllowedWarnings::None, all_cpus: false, run }
     }
 
+    /// Loads the module with `parameters`.
     const fn with(mut self, parameters: &'static str) -> Self {
         self.load = Some(parameters);
         self
     }
 
+    /// Starts without the module.
     const fn unloaded(mut self) -> Self {
         self.load = None;
         self
     }
 
-    const fn complains(mut self) -> Self {
-        self.complaints = AllowedWarnings::OfUmsg;
+    /// Allows warnings of the module.
+    const fn module_may_warn(mut self) -> Self {
+        self.allowed_warnings = AllowedWarnings::FromModule;
         self
     }
 
+    /// Runs on all CPUs.
     const fn on_all_cpus(mut self) -> Self {
         self.all_cpus = true;
         self
     }
 
-    const fn all_complain(mut self) -> Self {
-        self.complaints = AllowedWarnings::OfAll;
+    /// Allows warnings of all kernel code.
+    const fn kernel_may_warn(mut self) -> Self {
+        self.allowed_warnings = AllowedWarnings::FromKernel;
         self
     }
 }
 
-/// How a test that cannot run here says so: it prints why and exits with this status.
+/// The exit status of a test that is skipped. The test prints the reason.
 const SKIP: i32 = 4;
 
-/// Ends the test that runs as skipped.
+/// Ends the current test as skipped.
 pub fn skip(why: &str) -> ! {
     println!("{why}");
     std::process::exit(SKIP)
 }
 
-/// How long one test may take before it counts as hung: far more than any takes on a busy machine.
-fn hung() -> Duration {
+/// The time limit of a test. Much longer than any test takes on a busy host.
+fn time_limit() -> Duration {
     Duration::from_secs(300) + rounds() * Duration::from_secs(2)
 }
 
-/// How often a test loads the module where that is all it does, over and over. `UMSG_ROUNDS` says
-/// otherwise: a load can take a second on a kernel with detectors, under emulation.
+/// The number of rounds of a test that loads the module repeatedly. The environment variable
+/// `UMSG_ROUNDS` changes it, because a load can take a second in the emulated debug kernel.
 pub fn rounds() -> u32 {
     std::env::var("UMSG_ROUNDS").map_or(200, |rounds| rounds.parse().expect("UMSG_ROUNDS"))
 }
 
 enum Outcome {
-    /// With what the test had to say about how much it did.
+    /// With the test's output.
     Passed(String),
     Failed(String),
     Skipped(String),
@@ -148,7 +167,7 @@ fn tests() -> Vec<Test> {
         stress::TESTS,
         leaks::tests(),
     ];
-    // A test of those says by itself if it wants all.
+    // Single tests in the first list can select all CPUs.
     let one = on_one_cpu.iter().copied().flatten().map(|test| Test { ..*test });
     let all = on_all_cpus.iter().copied().flatten().map(|test| Test { ..*test }.on_all_cpus());
     one.chain(all).collect()
@@ -157,12 +176,12 @@ fn tests() -> Vec<Test> {
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next(), arguments.next()) {
-        // How a test has another user, or a set-uid program, write to its standard error.
+        // A test runs this program as another user or as a set-uid program.
         (Some(flag), Some(text)) if flag == "--write" => {
             eprint!("{text}");
             ExitCode::SUCCESS
         }
-        // How this program calls itself for one test.
+        // This program runs itself for each test.
         (Some(flag), Some(name)) if flag == "--one" => {
             let test = tests().into_iter().find(|test| test.name == name).expect("a test's name");
             (test.run)();
@@ -176,7 +195,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the tests whose names have one of `parts` in them, or all.
+/// Runs the tests whose names contain one of `parts`, or all tests.
 fn run_all(parts: &[String]) -> ExitCode {
     let wanted = |test: &Test| {
         parts.is_empty() || parts.iter().any(|part| test.name.contains(part.as_str()))
@@ -196,8 +215,8 @@ fn run_all(parts: &[String]) -> ExitCode {
         let outcome = run(test);
         let seconds = start.elapsed().as_secs_f32();
         let (word, note) = match outcome {
-            Outcome::Passed(said) => {
-                for line in said.lines() {
+            Outcome::Passed(output) => {
+                for line in output.lines() {
                     println!("# {line}");
                 }
                 ("ok", String::new())
@@ -221,20 +240,20 @@ fn run_all(parts: &[String]) -> ExitCode {
     ExitCode::from(u8::from(failed || tests.is_empty()))
 }
 
-/// Takes the CPUs into use that the kernel has left alone so far.
+/// Brings all CPUs online.
 fn use_all_cpus() {
     for entry in std::fs::read_dir("/sys/devices/system/cpu").expect("CPUs").flatten() {
-        // The first CPU may have no such file, and other things none at all.
+        // The first CPU can lack this file, and the folder has other entries.
         let online = entry.path().join("online");
         if std::fs::read(&online).is_ok_and(|state| state == b"0\n") {
             std::fs::write(&online, "1").unwrap_or_else(|error| panic!("{online:?}: {error}"));
         }
     }
     let cpus = std::thread::available_parallelism().expect("the number of CPUs");
-    println!("# from here on with all CPUs, {cpus}");
+    println!("# the following tests run on {cpus} CPUs");
 }
 
-/// Runs one test and looks at what it left behind.
+/// Runs one test, and checks the module and the kernel log after it.
 fn run(test: &Test) -> Outcome {
     let mut log = kmod::Messages::from_now();
     if let Some(parameters) = test.load {
@@ -250,17 +269,17 @@ fn run(test: &Test) -> Outcome {
         }
     }
     if std::path::Path::new("/dev/umsg").exists() {
-        problems += "/dev/umsg is still there\n";
+        problems += "/dev/umsg still exists\n";
     }
     for message in log.all() {
         let expected = kmod::is_taint_notice(&message.text)
-            || match test.complaints {
-                AllowedWarnings::Nobodys => false,
-                AllowedWarnings::OfUmsg => message.text.starts_with("umsg: "),
-                AllowedWarnings::OfAll => true,
+            || match test.allowed_warnings {
+                AllowedWarnings::None => false,
+                AllowedWarnings::FromModule => message.text.starts_with("umsg: "),
+                AllowedWarnings::FromKernel => true,
             };
         if message.level <= kmod::WARNING && !expected {
-            problems += &format!("the kernel said: {}\n", message.text);
+            problems += &format!("kernel message: {}\n", message.text);
         }
     }
     if !problems.is_empty() {
@@ -292,28 +311,28 @@ fn in_a_process(name: &str) -> Outcome {
     let stdout = drain(Box::new(child.stdout.take().expect("piped")));
     let stderr = drain(Box::new(child.stderr.take().expect("piped")));
     let start = Instant::now();
-    let hung = hung();
+    let time_limit = time_limit();
     let status = loop {
-        match child.try_wait().expect("our child") {
+        match child.try_wait().expect("the child") {
             Some(status) => break Some(status),
-            None if start.elapsed() > hung => {
+            None if start.elapsed() > time_limit => {
                 break None;
             }
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };
-    // With all that it started: children left behind would keep the module in use and the pipes
+    // Kill the whole process group: remaining children would keep the module in use and the pipes
     // open.
     let group = nix::unistd::Pid::from_raw(child.id() as i32);
     let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
     let _ = child.wait();
     let Some(status) = status else {
-        return Outcome::Failed(format!("it hung for {hung:?}\n"));
+        return Outcome::Failed(format!("timed out after {time_limit:?}\n"));
     };
-    let said = stdout.join().unwrap_or_default() + &stderr.join().unwrap_or_default();
+    let output = stdout.join().unwrap_or_default() + &stderr.join().unwrap_or_default();
     match status.code() {
-        Some(0) => Outcome::Passed(said),
-        Some(SKIP) => Outcome::Skipped(said),
-        _ => Outcome::Failed(format!("{}\n{status}\n", said.trim())),
+        Some(0) => Outcome::Passed(output),
+        Some(SKIP) => Outcome::Skipped(output),
+        _ => Outcome::Failed(format!("{}\n{status}\n", output.trim())),
     }
 }

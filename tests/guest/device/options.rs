@@ -14,18 +14,18 @@ fn options() {
     let file = Umsg::both();
     assert_eq!(file.options(), 0);
     for options in 0..4 {
-        file.set_options(options).expect("options that there are");
+        file.set_options(options).expect("valid options");
         assert_eq!(file.options(), options);
     }
     for bit in 2..32 {
         assert_eq!(file.set_options(1 | (1 << bit)), Err(Errno::EINVAL));
         assert_eq!(file.options(), 3);
     }
-    // Of the open file, not of the node or the descriptor.
+    // Options belong to the open file description.
     assert_eq!(Umsg::reader().options(), 0);
     let copy = nix::unistd::dup(&file).expect("dup");
     let mut seen = 0;
-    // SAFETY: `seen` is what the command writes.
+    // SAFETY: The command writes `seen`, which is valid.
     unsafe { ioctl_get_options(copy.as_raw_fd(), &mut seen) }.expect("UMSG_IOC_GET_OPTIONS");
     assert_eq!(seen, 3);
     // SAFETY: The kernel checks the address.
@@ -36,7 +36,7 @@ fn options() {
     assert_eq!(file.options(), 3);
 }
 
-/// `/proc/self/fdinfo` of the file.
+/// Returns the text of `/proc/self/fdinfo/FD`.
 pub fn shown(file: &Umsg) -> String {
     let path = format!("/proc/self/fdinfo/{}", file.raw());
     std::fs::read_to_string(&path).expect(&path)
@@ -64,7 +64,7 @@ fn fdinfo() {
     for _ in 0..100 {
         writer.log("0123456789");
     }
-    // What the next read will tell of is counted here already.
+    // The lost records that the next read reports are already counted.
     let oldest = writer.info().oldest_seq;
     lines(&reader, [1, 110 - oldest, oldest - 1], "text", "text");
     let record = reader.next().expect("a record");

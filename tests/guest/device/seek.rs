@@ -25,7 +25,7 @@ fn seek_seq() {
     let info = writer.info();
     assert!(info.oldest_seq > 100 && info.next_seq == 200);
     for target in 0..=200 {
-        // From both sides, and from where it cannot find its way forward.
+        // From different positions.
         for from in [0, 199, info.oldest_seq, 200] {
             reader.seek_seq(from).expect("seek");
             reader.seek_seq(target).expect("seek");
@@ -45,19 +45,19 @@ fn seek_seq() {
     for beyond in [201, 1 << 32, u64::MAX] {
         assert_eq!(reader.seek_seq(beyond), Err(Errno::EINVAL));
     }
-    // A seek that fails moves nothing.
+    // A failed seek does not move the position.
     reader.seek_seq(199).expect("seek");
     assert_eq!(reader.seek_seq(201), Err(Errno::EINVAL));
     assert_eq!(reader.next().expect("a record").seq, 199);
     // SAFETY: The kernel checks the address.
     let bad = unsafe { ioctl_seek_seq(reader.raw(), BAD.cast()) };
     assert_eq!(bad, Err(Errno::EFAULT));
-    // SAFETY: As above.
+    // SAFETY: The kernel checks the address.
     let bad = unsafe { ioctl_seek_time(reader.raw(), WILD.cast()) };
     assert_eq!(bad, Err(Errno::EFAULT));
 }
 
-/// A thread that waits at the end gets what another seeks to.
+/// Checks that a seek by one thread wakes another that waits after the newest record.
 fn seek_seq_wakes() {
     let writer = Umsg::writer();
     writer.log("first");
@@ -98,7 +98,7 @@ fn seek_time() {
         reader.seek_time(beyond).expect("seek");
         assert_eq!(reader.frames(100), Err(Errno::EAGAIN));
     }
-    // What was overwritten is not lost to who seeks behind it.
+    // A seek past overwritten records loses none.
     for _ in 0..200 {
         writer.log("0123456789");
     }
@@ -106,7 +106,7 @@ fn seek_time() {
     assert_eq!(reader.frames(100).expect("a frame")[0].lost, 0);
 }
 
-/// In a log of a million records, beside a writer: the search lets others in.
+/// Checks seeks in a log of a million records, also while a writer overwrites the records.
 fn seek_far() {
     let writer = Umsg::writer().with(BINARY_WRITE);
     let batch = entry(14, b"").repeat(5000);
@@ -126,12 +126,12 @@ fn seek_far() {
     }
     for (time, seq) in times {
         reader.seek_time(time).expect("seek");
-        // Those of one batch have one time.
+        // The records of one batch have the same time.
         let found = reader.frames(100).expect("a frame")[0].seq;
         assert!(found <= seq && seq - found < 5000, "{found} for {seq}");
     }
     println!("{} records", info.next_seq - info.oldest_seq);
-    // The one that is sought is overwritten meanwhile: it is then lost, and counted.
+    // If the target is overwritten after the seek, it counts as lost.
     let done = &std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -149,7 +149,7 @@ fn seek_far() {
     });
 }
 
-/// It is exactly what a read needs, in either form.
+/// Checks that UMSG_IOC_NEXT_SIZE returns exactly the size that a read needs, in both formats.
 fn next_size() {
     let writer = Umsg::writer();
     for options in [0, BINARY_READ] {
@@ -164,7 +164,7 @@ fn next_size() {
             let size = reader.next_size().expect("a size");
             check_size(&reader, size, options);
         }
-        // What was lost is said in so many digits.
+        // The LOST key is part of the size.
         for _ in 0..1500 {
             writer.log("0123456789");
         }
@@ -180,8 +180,8 @@ fn next_size() {
     assert_eq!(bad, Err(Errno::EFAULT));
 }
 
-/// The next record needs exactly `size` bytes: with one less its text is cut, or in binary format
-/// it is refused.
+/// Checks that the next record needs `size` bytes: with one byte less, its text is truncated, or a
+/// read in binary format fails.
 fn check_size(reader: &Umsg, size: usize, options: u32) {
     if options == BINARY_READ {
         assert_eq!(reader.read(&mut vec![0; size - 1]), Err(Errno::EINVAL));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who shares an open file shares its cursor: each record goes to one of them, none to two.
+//! Shared open file descriptions: they share the read position, so each record is read once.
 
 use crate::client::{Record, Umsg};
 use crate::Test;
@@ -19,18 +19,17 @@ pub const TESTS: &[Test] = &[
     Test::new("sharing.independent", independent),
 ];
 
-/// A child process that runs a part of a test.
+/// A child process that runs part of a test.
 pub struct Child(Pid);
 
-/// Runs `part` in a child process; its panics are the child's failure.
+/// Runs `part` in a child process, which fails if `part` panics.
 pub fn child(part: impl FnOnce()) -> Child {
-    // SAFETY: The tests that use this have one thread at this point, or a child that does nothing
-    // but system calls and panics.
+    // SAFETY: The caller has one thread, or the child makes only system calls and panics.
     match unsafe { fork() }.expect("fork") {
         ForkResult::Parent { child } => Child(child),
         ForkResult::Child => {
             let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(part)).is_err();
-            // SAFETY: Ends this process at once; nothing of it is used any more.
+            // SAFETY: The call ends the process.
             unsafe { libc::_exit(i32::from(failed)) }
         }
     }
@@ -41,7 +40,7 @@ impl Child {
         self.0
     }
 
-    /// Waits for the child, which must have gone well.
+    /// Waits for the child, which must have succeeded.
     pub fn join(self) {
         let status = waitpid(self.0, None).expect("waitpid");
         assert_eq!(status, WaitStatus::Exited(self.0, 0), "a part of the test failed");
@@ -53,7 +52,15 @@ impl Child {
         waitpid(self.0, None).expect("waitpid");
     }
 
-    /// Waits until the child sleeps in the system call that the test has it wait in.
+    /// Kills the child, which must still run. A child that ended has failed.
+    pub fn kill_running(self) {
+        let path = format!("/proc/{}/stat", self.0);
+        let stat = std::fs::read_to_string(&path).expect(&path);
+        assert!(!stat.contains(") Z "), "a child of the test has failed");
+        self.kill();
+    }
+
+    /// Waits until the child sleeps in a system call.
     pub fn wait_until_asleep(&self) {
         wait_until_asleep(self.0.as_raw());
     }
@@ -63,7 +70,7 @@ impl Child {
 pub fn wait_until_asleep(tid: i32) {
     let path = format!("/proc/{tid}/stat");
     let mut asleep = 0;
-    // Twice in a row: a page fault is a short sleep, too.
+    // Twice in a row, because a page fault is a short sleep.
     while asleep < 2 {
         let stat = std::fs::read_to_string(&path).expect(&path);
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
@@ -92,7 +99,7 @@ fn dup() {
     one.seek(0, libc::SEEK_SET).expect("seek");
     let len = nix::unistd::read(&other, &mut buffer).expect("a record");
     assert_eq!(Record::parse(&buffer[..len]).seq, 0);
-    // The other still reads when one is closed.
+    // The second descriptor still works if the first one is closed.
     drop(one);
     let len = nix::unistd::read(&other, &mut buffer).expect("a record");
     assert_eq!(Record::parse(&buffer[..len]).seq, 1);
@@ -122,9 +129,9 @@ fn socket() {
                 .expect("recvmsg");
         let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().expect("whole").next()
         else {
-            panic!("no descriptor came");
+            panic!("no descriptor received");
         };
-        // SAFETY: The descriptor was made for us by recvmsg.
+        // SAFETY: recvmsg() has created the descriptor, and this is its only owner.
         let passed = unsafe { OwnedFd::from_raw_fd(fds[0]) };
         let mut buffer = [0; 512];
         let len = nix::unistd::read(&passed, &mut buffer).expect("a record");
@@ -138,7 +145,7 @@ fn socket() {
     assert_eq!(file.next().expect("a record").seq, 2);
 }
 
-/// Threads that read one file at once, while it is written: together they get every record once.
+/// Checks that threads read each record exactly once if they share a file.
 fn threads() {
     const RECORDS: usize = 4000;
     let file = Umsg::reader();
@@ -176,7 +183,7 @@ fn threads() {
     assert_eq!(seqs.into_iter().collect::<BTreeSet<_>>().len(), RECORDS);
 }
 
-/// Files opened on their own do not disturb one another.
+/// Checks that open files have independent positions.
 fn independent() {
     log_numbers(10);
     let files: Vec<_> = (0..10).map(|_| Umsg::reader()).collect();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A signal interrupts a read that waits, and nothing else.
+//! Signals interrupt a waiting read.
 
 use crate::client::{Umsg, KMSG};
 use crate::sharing::child;
@@ -30,7 +30,7 @@ fn interrupt() {
         handle(SaFlags::empty());
         let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
         assert_eq!(file.next(), Err(Errno::EINTR));
-        // It took nothing and broke nothing.
+        // The interrupted read consumed nothing.
         file.log("x");
         assert_eq!(file.next().expect("a record").seq, 0);
     });
@@ -79,7 +79,8 @@ fn stop_and_continue() {
     sleeper.join();
 }
 
-/// The freezer of control groups wakes a reader by a signal that no program sees.
+/// Checks that a read keeps waiting if the control group freezer interrupts it, which no program
+/// sees.
 fn freeze() {
     let root = "/tmp/cgroup";
     std::fs::create_dir_all(root).expect(root);

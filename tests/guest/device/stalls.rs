@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A reader or writer whose page fault stalls keeps nobody waiting. The page is one that
-//! userfaultfd leaves missing until the test resolves it.
+//! A page fault that stalls in a read or write does not block other tasks. The page is missing
+//! until the test resolves the fault by userfaultfd.
 
 use crate::client::{readv, writev, Umsg};
 use crate::sharing::wait_until_asleep;
@@ -22,7 +22,7 @@ const PAGE: usize = 4096;
 /// A page that is missing until [`MissingPage::resolve`].
 struct MissingPage {
     fault: OwnedFd,
-    /// Its address, as a number: whoever uses it is in a system call.
+    /// The address of the page. A number, because only system calls use it.
     start: usize,
 }
 
@@ -56,7 +56,8 @@ nix::ioctl_readwrite!(uffdio_copy, 0xaa, 0x03, UffdioCopy);
 
 impl MissingPage {
     fn new() -> Self {
-        // SAFETY: New descriptors and mappings, and structures of the documented layout.
+        // SAFETY: The descriptor and the mapping are new, and the structures have the kernel's
+        // layout.
         unsafe {
             let fd = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC);
             let Ok(fd) = Errno::result(fd) else {
@@ -81,7 +82,7 @@ impl MissingPage {
         }
     }
 
-    /// Gives the page the contents `text`, zeros after it; who stalls goes on.
+    /// Fills the page with `text` and zeros, which ends the stall.
     fn resolve(&self, text: &[u8]) {
         let mut page = vec![0; PAGE];
         page[..text.len()].copy_from_slice(text);
@@ -92,13 +93,13 @@ impl MissingPage {
             mode: 0,
             copy: 0,
         };
-        // SAFETY: Both pages are ours.
+        // SAFETY: Both pages are valid, and `page` outlives the call.
         unsafe { uffdio_copy(self.fault.as_raw_fd(), &mut copy) }.expect("UFFDIO_COPY");
     }
 
-    /// The record that was read into the page.
+    /// Returns the record that was read into the page.
     fn record(&self, len: usize) -> crate::client::Record {
-        // SAFETY: The page is ours, and whoever wrote to it is done.
+        // SAFETY: The page is mapped, and the read that wrote to it has returned.
         crate::client::Record::parse(unsafe {
             std::slice::from_raw_parts(self.start as *const u8, len)
         })
@@ -106,7 +107,7 @@ impl MissingPage {
 }
 
 /// Runs `stalled` in a thread, waits until it stalls on the page, runs `others`, resolves the page
-/// with `text` and returns what `stalled` did.
+/// with `text` and returns the result of `stalled`.
 fn while_stalled<T: Send>(
     page: &MissingPage,
     stalled: impl FnOnce() -> T + Send,
@@ -152,7 +153,8 @@ fn reader() {
     assert_eq!(reader.rest().len(), 100);
 }
 
-/// Who shares the file of a stalled reader gets its record; the stalled one gets the next.
+/// Checks that a second reader of the same file gets the record while the first one stalls, and
+/// that the first one gets the next record.
 fn reader_of_shared_file() {
     let page = MissingPage::new();
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
@@ -168,7 +170,7 @@ fn reader_of_shared_file() {
     assert_eq!(reader.next(), Err(Errno::EAGAIN));
 }
 
-/// What was fetched before the stall is delivered, though the ring went round meanwhile.
+/// Checks that a stalled reader gets its record although the record is overwritten meanwhile.
 fn reader_overwritten() {
     let page = MissingPage::new();
     let (writer, reader) = (Umsg::writer(), Umsg::reader());

@@ -2,10 +2,10 @@
 
 //! Many writers and readers at once.
 //!
-//! Every record says which process wrote it, its number there, and a checksum over a text of
-//! varying length. Every reader checks that sequence numbers strictly rise, that no record is torn
-//! or mixed, that its identity is that of the process that wrote it, that the records of one writer
-//! come in its order, and at the end that received + lost = written.
+//! Every record contains its writer's pid, a number, and a checksum over a text of varying length.
+//! Every reader checks that sequence numbers strictly increase, that no record is torn or mixed,
+//! that each record has its writer's identity, that the records of one writer are in order, and in
+//! the end that received + lost = written.
 
 use crate::client::{Record, Umsg};
 use crate::sharing::{child, Child};
@@ -37,12 +37,12 @@ fn text(pid: i32, number: u64) -> Vec<u8> {
     let len = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % 700;
     text.extend((0..len).map(|i| (i as u64 * 7 + number) as u8));
     let sum = checksum(&text);
-    // Never a newline at the end: that would be dropped.
+    // No newline at the end, because it would be dropped.
     text.extend(format!(" {sum:016x}").into_bytes());
     text
 }
 
-/// Checks a record against what its writer meant, and returns the writer's number for it.
+/// Checks the text and the identity of a record, and returns its number.
 fn check(record: &Record) -> u64 {
     let text = &record.text;
     let (body, sum) = text.split_at(text.len() - 17);
@@ -68,7 +68,7 @@ fn start_writers(count: usize, records: u64) -> Vec<Child> {
         .collect()
 }
 
-/// Reads all until `written` records are accounted for, and returns how many were lost.
+/// Reads until `written` records are received or lost, and returns the number of lost records.
 fn read_all(file: &Umsg, written: u64, pause_every: u64) -> u64 {
     let (mut received, mut lost) = (0, 0);
     let mut numbers: HashMap<i32, u64> = HashMap::new();
@@ -97,16 +97,16 @@ fn read_all(file: &Umsg, written: u64, pause_every: u64) -> u64 {
     lost
 }
 
-/// Runs writers and readers, and returns how many records the readers lost in all.
+/// Runs writers and readers, and returns the number of records that the readers lost.
 fn run(records: u64) -> u64 {
     let written = WRITERS as u64 * records;
     let (from, to) = nix::unistd::pipe().expect("a pipe");
     let readers: Vec<_> = (0..READERS)
         .map(|index| {
-            // Opened before anything is written: it has to account for every record.
+            // Opened before the first write, so that the reader accounts for every record.
             let file = Umsg::reader();
             child(|| {
-                // Some keep up, some fall behind.
+                // Two of the readers are slow.
                 let lost = read_all(&file, written, [0, 0, 50, 5][index % 4]);
                 nix::unistd::write(&to, &lost.to_ne_bytes()).expect("write");
             })
@@ -131,14 +131,14 @@ fn no_loss() {
 }
 
 fn loss() {
-    assert!(run(2500) > 0, "nobody was slow enough to lose anything");
+    assert!(run(2500) > 0, "no reader lost a record");
 }
 
 fn tiny() {
-    assert!(run(2500) > 0, "nobody was slow enough to lose anything");
+    assert!(run(2500) > 0, "no reader lost a record");
 }
 
-/// Writers killed at any moment: whatever they wrote is whole, and nobody else is disturbed.
+/// Checks that all records are whole if writers are killed at any time.
 fn killed_writers() {
     let reader = Umsg::reader();
     for round in 0..40u64 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text form: as documented, and as util-linux `dmesg` reads it.
+//! The text format: as documented, and as util-linux `dmesg` reads it.
 
 use crate::client::{Record, Umsg, KMSG, LINES, PLAIN, RECORD_MAX};
 use crate::kmod::command;
@@ -44,33 +44,33 @@ fn priorities() {
 
 fn escapes() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
-    // Every byte, alone and among others.
+    // Every byte, at the start, in the middle and repeated.
     for byte in 0..=255u8 {
         for data in [vec![byte, b'.'], vec![b'a', byte, b'b'], vec![byte; 3]] {
             writer.log(&data);
-            let mut form = [0; 8192];
-            let len = reader.read(&mut form).expect("a record");
+            let mut shown = [0; 8192];
+            let len = reader.read(&mut shown).expect("a record");
             let want = if data.ends_with(b"\n") { &data[..2] } else { &data[..] };
-            assert_eq!(Record::parse(&form[..len]).text, want);
+            assert_eq!(Record::parse(&shown[..len]).text, want);
             let plain = matches!(byte, b' '..=b'~') && byte != b'\\';
             let escape = format!("\\x{byte:02x}");
-            let has = form[..len].windows(4).any(|window| window == escape.as_bytes());
+            let has = shown[..len].windows(4).any(|window| window == escape.as_bytes());
             assert_eq!(has, !plain, "{byte:#x}");
         }
     }
-    // A text that looks like the lines after it stays a text.
+    // A text that looks like keys is escaped.
     writer.log("x\n PID=1\n UID=0");
     let record = reader.next().expect("a record");
     assert_eq!(record.text, b"x\n PID=1\n UID=0");
     assert_eq!(record.pid, std::process::id() as i32);
 }
 
-/// The time is `CLOCK_MONOTONIC`'s, and never falls.
+/// Checks that the time of a record is that of `CLOCK_MONOTONIC`.
 fn time() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
     let now = || -> u64 {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is ours.
+        // SAFETY: The call writes `time`, which is valid.
         assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) }, 0);
         time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
     };
@@ -83,7 +83,7 @@ fn time() {
     }
 }
 
-/// What people type.
+/// Checks the records of shell commands, and that `cat` shows them.
 fn shell() {
     let run = |script: &str| command("sh", &["-c", script]).expect(script);
     run("echo hello > /dev/umsg");
@@ -92,13 +92,13 @@ fn shell() {
     let reader = Umsg::reader();
     let texts: Vec<_> = reader.rest().iter().map(|record| record.str().to_string()).collect();
     assert_eq!(texts, ["hello", "no newline", "two", "lines"]);
-    // cat follows; what it has printed until it is stopped is all of it.
+    // cat waits for more records until timeout ends it.
     let seen = run("timeout 2 cat /dev/umsg || [ $? -ge 124 ]");
     assert_eq!(seen.matches(';').count(), 4, "{seen}");
     assert!(seen.contains(",-;hello\n PID="), "{seen}");
 }
 
-/// Runs dmesg where /dev/kmsg is /dev/umsg.
+/// Runs a shell command with /dev/umsg bound over /dev/kmsg.
 fn dmesg_here(arguments: &str) -> String {
     let script = format!("mount --bind /dev/umsg /dev/kmsg && {arguments}");
     command("unshare", &["--mount", "sh", "-c", &script]).expect("dmesg")
@@ -124,7 +124,7 @@ fn dmesg() {
     assert_eq!(daemon, "from a daemon\n");
     let json = dmesg_here("dmesg --json");
     assert_eq!(json.matches("\"msg\"").count(), 5, "{json}");
-    // After a clear, only what came later is shown, as for the kernel's log.
+    // After a clear, dmesg shows only later records.
     Umsg::open(libc::O_RDWR).expect("open").style(KMSG).clear().expect("clear");
     writer.log("after the clear");
     assert_eq!(dmesg_here("dmesg --notime"), "after the clear\n");
@@ -146,12 +146,12 @@ fn dmesg_follow() {
     assert_eq!(seen.lines().collect::<Vec<_>>(), want);
 }
 
-/// The largest plain record by default does not end dmesg's reading: its buffer is 2 KiB.
+/// Checks that dmesg, whose buffer has 2 KiB, reads on after the largest record by default.
 fn dmesg_largest() {
     largest(b'x');
 }
 
-/// Nor does one that takes four times as many bytes there, whose end is cut off.
+/// Checks that dmesg reads on after a record that is truncated, because every byte is escaped.
 fn dmesg_escapes() {
     largest(0xff);
 }
@@ -164,9 +164,8 @@ fn largest(byte: u8) {
     assert_eq!(seen, "the one after it\n");
 }
 
-/// No buffer of a reader, however small, and no text stops it for good: in each style, with each
-/// size, each record is there as far as it fits, or the read says that it does not, and the number
-/// of bytes that are missing is right.
+/// Checks that no record blocks a reader, for each style and each buffer size: a read returns as
+/// much of the text as fits and the number of missing bytes, or it fails.
 fn every_buffer() {
     let texts = [
         vec![],
@@ -185,8 +184,8 @@ fn every_buffer() {
             reader.seek_seq(seq).expect("seek");
             let whole = reader.next_size().expect("a size");
             let mut buffer = vec![0u8; 9000];
-            // All sizes up to some more than the record needs, then some. Where the kernel watches
-            // each access to memory, a fifth of them.
+            // All sizes up to some more than the record needs, then some. A fifth of them in the
+            // debug kernel, which is slow.
             let step = if crate::kmod::finds_leaks() { 5 } else { 1 };
             for size in (1..whole + 50).step_by(step).chain((whole + 50..9000).step_by(97)) {
                 reader.seek_seq(seq).expect("seek");
@@ -198,7 +197,7 @@ fn every_buffer() {
                         assert_eq!(error, nix::errno::Errno::EINVAL);
                         assert!(size < 150 && size < whole, "{size} of {whole}");
                         assert!(buffer[..size].iter().all(|byte| *byte == 0xee));
-                        // What is gone for /dev/kmsg is gone here.
+                        // The styles kmsg and plain consume the record, as /dev/kmsg does.
                         let next = reader.next_size();
                         assert_eq!(next.is_ok(), style == LINES, "{size} of {whole}");
                         continue;
@@ -218,7 +217,7 @@ fn every_buffer() {
                 };
                 assert_eq!(record.text, text[..text.len() - cut], "{size} of {whole}");
                 assert_eq!(cut == 0, size >= whole, "{size} of {whole}");
-                // Not much more would have fitted.
+                // One more escaped byte would not fit.
                 assert!(cut == 0 || size - len < 4 + 4, "{len} of {size}");
             }
         }

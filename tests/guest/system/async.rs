@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A program of tokio's that writes and reads the log through epoll, as any asynchronous program
-//! does: tasks of one thread that wait for their files by [`AsyncFd`]. Run by tests/guest/system with the
-//! log empty; prints what it did.
+//! An asynchronous program that writes and reads the log through epoll: tasks of one thread that
+//! wait for their files by tokio's [`AsyncFd`]. Run by tests/guest/system with an empty log. Prints
+//! the number of records and waits of each reader.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -18,11 +18,11 @@ fn open(read: bool) -> io::Result<AsyncFd<File>> {
         .write(!read)
         .custom_flags(libc::O_NONBLOCK)
         .open("/dev/umsg")?;
-    // SAFETY: The file keeps its descriptor for as long as it is registered.
+    // SAFETY: The file keeps its descriptor while it is registered.
     Ok(unsafe { AsyncFd::register(file) }?)
 }
 
-/// Writes lines, half of each in a call of its own.
+/// Writes lines, each in two calls.
 async fn write(number: usize) -> io::Result<()> {
     let file = open(false)?;
     for line in 0..LINES {
@@ -30,7 +30,7 @@ async fn write(number: usize) -> io::Result<()> {
             let mut guard = file.writable().await?;
             match guard.try_io(|file| file.get_ref().write_all(part.as_bytes())) {
                 Ok(written) => written?,
-                Err(_) => panic!("a log that does not stop is always writable"),
+                Err(_) => panic!("a log with the policy overwrite is always writable"),
             }
         }
         tokio::task::yield_now().await;
@@ -38,7 +38,7 @@ async fn write(number: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the records of all writers, and returns how often it waited.
+/// Reads the records of all writers, and returns the number of waits.
 async fn read() -> io::Result<usize> {
     let file = open(true)?;
     let mut next = [0; WRITERS];

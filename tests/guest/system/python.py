@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a Python program does that has no idea of a kernel log: usage: python.py NODE."""
+"""A Python program that writes text files and log messages: usage: python.py NODE."""
 
 import logging
 import sys

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module has of the ABI, against what a C compiler makes of `src/uapi/umsg.h`.
+//! Compares the ABI in the module's source with `src/uapi/umsg.h`.
 //!
-//! `tests/host/abi` makes the list of all that is in the header and names its file in `UMSG_ABI`; its
-//! lines are
+//! `tests/host/abi/run` lists the contents of the header in the file `UMSG_ABI`, in these lines:
 //!
 //! ```text
 //! constant NAME VALUE
@@ -12,16 +11,16 @@
 //! size STRUCT TEXT_SIZE UMSG_SIZE
 //! ```
 //!
-//! The list rules: what is in it and not known here is a failure, as is the reverse.
+//! An item that is only in the header or only in the module is a failure.
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
-// The module's file says `kernel` and `zerocopy_derive`, and gets what stands below.
+// `src/uapi.rs` uses the crates `kernel` and `zerocopy_derive`. The items below replace them.
 extern crate self as kernel;
 extern crate self as zerocopy_derive;
 
-/// The numbers of ioctls, put together by other code than the kernel's.
+/// ioctl numbers from another implementation than the kernel's.
 #[allow(non_snake_case, reason = "the kernel's names")]
 mod ioctl {
     pub(crate) const fn _IO(magic: u32, number: u32) -> u32 {
@@ -37,7 +36,7 @@ mod ioctl {
     }
 }
 
-/// What the kernel derives for a structure is of no matter here: anything that derives.
+/// Any derive macro: the traits that the module derives do not matter for the layout.
 mod prelude {
     pub(crate) use std::fmt::Debug as IntoBytes;
 }
@@ -49,7 +48,7 @@ mod pure;
 #[allow(dead_code, reason = "the tests need nothing of it")]
 #[path = "../sys.rs"]
 mod sys;
-// A constant of the module's that no test looks at is dead code here.
+// A constant that no test uses is dead code, so the compiler finds it.
 #[path = "../../../src/uapi.rs"]
 #[deny(dead_code)]
 mod uapi;
@@ -59,35 +58,35 @@ use pure::record::{self, Header, Ids, Priority, Writer};
 use pure::style::Style;
 
 /// Offset and size of a field in bytes.
-type SeekTarget = (usize, usize);
+type FieldPosition = (usize, usize);
 
-/// The list of what the header has.
+/// The contents of the header.
 #[derive(Default)]
 struct Abi {
     constants: BTreeMap<String, u64>,
     structs: BTreeMap<String, usize>,
-    /// By structure.
-    fields: BTreeMap<String, BTreeMap<String, SeekTarget>>,
-    /// Structure, bytes of text, bytes in all.
+    /// The fields of each structure.
+    fields: BTreeMap<String, BTreeMap<String, FieldPosition>>,
+    /// Structure, size of the text, size with the text.
     sizes: Vec<(String, u64, u64)>,
 }
 
 impl Abi {
     fn of_header() -> Self {
-        let file = std::env::var("UMSG_ABI").expect("tests/host/abi sets UMSG_ABI");
+        let file = std::env::var("UMSG_ABI").expect("UMSG_ABI, which tests/host/abi/run sets");
         let text = std::fs::read_to_string(file).expect("the file in UMSG_ABI");
         let mut abi = Self::default();
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             let number = |at: usize| words[at].parse::<u64>().expect(line);
-            let place = |at: usize| number(at) as usize;
+            let size = |at: usize| number(at) as usize;
             let name = words[1].to_string();
             match words[0] {
                 "constant" => drop(abi.constants.insert(name, number(2))),
-                "struct" => drop(abi.structs.insert(name, place(2))),
+                "struct" => drop(abi.structs.insert(name, size(2))),
                 "field" => {
                     let fields = abi.fields.entry(name).or_default();
-                    fields.insert(words[2].to_string(), (place(3), place(4)));
+                    fields.insert(words[2].to_string(), (size(3), size(4)));
                 }
                 "size" => abi.sizes.push((name, number(2), number(3))),
                 _ => panic!("{line}"),
@@ -97,8 +96,8 @@ impl Abi {
     }
 }
 
-/// Both must have the same names with the same values; says all that differs.
-fn same<T: Copy + PartialEq + std::fmt::Debug>(
+/// Checks that both have the same names with the same values, and reports all differences.
+fn assert_same<T: Copy + PartialEq + std::fmt::Debug>(
     header: &BTreeMap<String, T>,
     module: impl IntoIterator<Item = (&'static str, T)>,
 ) {
@@ -108,14 +107,14 @@ fn same<T: Copy + PartialEq + std::fmt::Debug>(
     for name in header.keys().chain(module.keys().filter(|name| !header.contains_key(*name))) {
         let (theirs, ours) = (header.get(name), module.get(name));
         if theirs != ours {
-            wrong.push(format!("{name}: the header has {theirs:?}, the module {ours:?}"));
+            wrong.push(format!("{name}: {theirs:?} in the header, {ours:?} in the module"));
         }
     }
     assert!(wrong.is_empty() && !header.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-#[ignore = "needs what tests/host/abi makes of the header"]
+#[ignore = "run by tests/host/abi/run"]
 fn constants() {
     macro_rules! named {
         ($($name:ident)*) => { vec![$((stringify!($name), u64::from(uapi::$name))),*] };
@@ -143,14 +142,14 @@ fn constants() {
         ("UMSG_STYLE_PLAIN", Style::Plain.number().into()),
         ("UMSG_RECORD_CONTINUES", record::FLAG_CONTINUES.into()),
     ]);
-    same(&Abi::of_header().constants, module);
+    assert_same(&Abi::of_header().constants, module);
 }
 
 #[test]
-#[ignore = "needs what tests/host/abi makes of the header"]
+#[ignore = "run by tests/host/abi/run"]
 fn structures() {
     let abi = Abi::of_header();
-    same(
+    assert_same(
         &abi.structs,
         [
             ("umsg_info", size_of::<uapi::umsg_info>()),
@@ -158,11 +157,11 @@ fn structures() {
             ("umsg_entry", entry::ENTRY_HEADER_SIZE),
         ],
     );
-    // No padding, where something could leak or be forgotten.
+    // No implicit padding, which could leak kernel memory.
     for (name, size) in &abi.structs {
-        let mut places: Vec<SeekTarget> = abi.fields[name].values().copied().collect();
-        places.sort();
-        let end = places.iter().fold(0, |end, &(offset, size)| {
+        let mut positions: Vec<FieldPosition> = abi.fields[name].values().copied().collect();
+        positions.sort();
+        let end = positions.iter().fold(0, |end, &(offset, size)| {
             assert_eq!(offset, end, "a hole in {name}");
             offset + size
         });
@@ -171,7 +170,7 @@ fn structures() {
 }
 
 #[test]
-#[ignore = "needs what tests/host/abi makes of the header"]
+#[ignore = "run by tests/host/abi/run"]
 fn info() {
     fn size_of_field<S, T>(_: fn(&S) -> &T) -> usize {
         size_of::<T>()
@@ -184,7 +183,7 @@ fn info() {
             ))),*]
         };
     }
-    same(
+    assert_same(
         &Abi::of_header().fields["umsg_info"],
         placed! {
             capacity
@@ -206,7 +205,7 @@ fn info() {
     );
 }
 
-/// `bytes` as the number they are.
+/// Converts `bytes` to a number.
 fn number(bytes: &[u8]) -> u64 {
     match bytes.len() {
         1 => bytes[0].into(),
@@ -217,9 +216,9 @@ fn number(bytes: &[u8]) -> u64 {
     }
 }
 
-/// A reader finds each field of a frame where the header says it is.
+/// Checks that the module puts each field of a binary record where the header declares it.
 #[test]
-#[ignore = "needs what tests/host/abi makes of the header"]
+#[ignore = "run by tests/host/abi/run"]
 fn records() {
     let comm = *b"0123456789abcde\0";
     let header = Header {
@@ -250,19 +249,19 @@ fn records() {
             "tid" => ids.tid.into(),
             "uid" => ids.uid.into(),
             "opener" => ids.opener.into(),
-            _ => panic!("the header has umsg_record.{name}, the module has not"),
+            _ => panic!("unknown field umsg_record.{name} in the header"),
         };
         assert_eq!(number(bytes), value, "umsg_record.{name}: {frame:02x?}");
     }
 }
 
-/// The module finds each field of an entry where a writer puts it by the header.
+/// Checks that the module reads each field of an entry where the header declares it.
 #[test]
-#[ignore = "needs what tests/host/abi makes of the header"]
+#[ignore = "run by tests/host/abi/run"]
 fn entries() {
     let abi = Abi::of_header();
     let size = abi.structs["umsg_entry"];
-    // Each larger than any that is meant, should one be taken for another.
+    // Values that are invalid in any other field.
     let (priority, text_size) = (0x0742_u16, 0x0123_u32);
     let mut data = vec![b'x'; size + text_size.next_multiple_of(8) as usize];
     for (name, &(offset, len)) in &abi.fields["umsg_entry"] {
@@ -271,7 +270,7 @@ fn entries() {
             "reserved" => 0,
             "priority" => priority.into(),
             "text_size" => text_size.into(),
-            _ => panic!("the header has umsg_entry.{name}, the module has not"),
+            _ => panic!("unknown field umsg_entry.{name} in the header"),
         };
         let field = &mut data[offset..offset + len];
         field.copy_from_slice(&value.to_le_bytes()[..len]);
@@ -283,9 +282,9 @@ fn entries() {
     assert_eq!(Entry::parse(&data, 4096), Ok(entry));
 }
 
-/// `UMSG_SIZE()`
+/// Checks that `UMSG_SIZE()` returns the sizes that the module uses.
 #[test]
-#[ignore = "needs what tests/host/abi makes of the header"]
+#[ignore = "run by tests/host/abi/run"]
 fn sizes() {
     let sizes = Abi::of_header().sizes;
     for (name, text_size, size) in &sizes {

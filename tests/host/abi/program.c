@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A program as a user would write it, of src/uapi/umsg.h: C99 and C++11 alike. tests/host/abi runs it.
+ * A user's program that includes src/uapi/umsg.h, in C99 and C++11. Run by tests/host/abi/run.
  *
- * It prints what UMSG_SIZE() is for texts of some lengths, to be held against the module's own.
+ * It prints UMSG_SIZE() for texts of some lengths. compare.rs compares them with the module's
+ * sizes.
  */
-#include "umsg.h"	/* first: it must need nothing else */
+#include "umsg.h"	/* first, because it must not need another header */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@ int main(void)
 	__u64 number = 0;
 	int fd = open("/dev/null", O_RDWR);
 
-	/* Another device refuses all of the calls. */
+	/* Another device rejects all ioctls. */
 	if (!unknown(ioctl(fd, UMSG_IOC_INFO, &info)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_CLEAR)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_GET_OPTIONS, &word)) ||
@@ -48,7 +49,7 @@ int main(void)
 		printf("size umsg_record %u %llu\n", word, UMSG_SIZE(&record));
 		printf("size umsg_entry %u %llu\n", word, UMSG_SIZE(&entry));
 	}
-	/* More than 32 bits hold. */
+	/* The size has more than 32 bits. */
 	record.text_size = ~(__u32)0;
 	printf("size umsg_record %u %llu\n", record.text_size, UMSG_SIZE(&record));
 	return 0;

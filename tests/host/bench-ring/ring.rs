@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What one append to the ring, one read from it and one record in text format take, without system
-//! call or copy to the user, and an append under a spinlock that two threads want: criterion says
-//! how sure it is of each figure.
+//! Measures an append to the ring, a read from it and the text format of a record, without system
+//! calls or copies to user memory, and appends under a spinlock by two threads. criterion reports
+//! the confidence interval of each figure.
 
 #[path = "../../../src/pure/mod.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
@@ -32,7 +32,7 @@ const HEADER: Header = Header {
     },
 };
 
-/// An empty ring of 1 MiB.
+/// Creates an empty ring of 1 MiB.
 fn ring() -> Ring<Vec<u8>, Vec<IndexEntry>> {
     let index = vec![IndexEntry::default(); index_len(1 << 20)];
     Ring::new(vec![0; 1 << 20], index, Policy::Overwrite)
@@ -59,8 +59,8 @@ fn all(criterion: &mut Criterion) {
         for (of, text) in [("", text), (" of UTF-8", letters), (" with one escape", nearly)] {
             let name = format!("text format of {size} bytes{of}");
             criterion.bench_function(&name, |bencher| {
-                let form = KmsgFormat::new(&HEADER, black_box(&text), Keys::All(0));
-                bencher.iter(|| form.write(|chunk| !black_box(chunk).is_empty()))
+                let format = KmsgFormat::new(&HEADER, black_box(&text), Keys::All(0));
+                bencher.iter(|| format.write(|chunk| !black_box(chunk).is_empty()))
             });
         }
     }
@@ -72,8 +72,8 @@ fn all(criterion: &mut Criterion) {
     }
 }
 
-/// How long it takes until each of `threads` threads has appended `count` records, each under the
-/// lock around the ring.
+/// Returns the time in which each of `threads` threads appends `count` records, each with the lock
+/// held.
 fn append_by(threads: u32, ring: &Mutex<Ring<Vec<u8>, Vec<IndexEntry>>>, count: u64) -> Duration {
     let start = Instant::now();
     thread::scope(|scope| {

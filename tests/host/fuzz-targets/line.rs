@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A stream of bytes as the records of its lines, against the same written a second time. The input
-//! is the longest text of a record, then the sizes of the first writes, then the stream.
+//! Lines: compares the records of a stream with the reference model. The input is `record_max`, the
+//! sizes of the first writes, and the stream.
 
 #![no_main]
 
-#[path = "../model/mod.rs"]
-#[allow(dead_code, reason = "a target need not use all of it")]
-mod model;
-#[path = "../../../src/pure/mod.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
-mod pure;
-#[path = "../sys.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
-mod sys;
+include!("modules.rs");
 
 use libfuzzer_sys::fuzz_target;
 
@@ -22,13 +14,13 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let record_max = usize::from(record_max) + 1;
-    let mut pieces = Vec::new();
+    let mut writes = Vec::new();
     let mut rest = stream;
     for size in sizes {
-        let (piece, more) = rest.split_at(usize::from(size).min(rest.len()));
-        pieces.push(piece);
+        let (write, more) = rest.split_at(usize::from(size).min(rest.len()));
+        writes.push(write);
         rest = more;
     }
-    pieces.push(rest);
-    assert_eq!(model::split_lines(&pieces, record_max), model::lines(stream, record_max));
+    writes.push(rest);
+    assert_eq!(model::split_lines(&writes, record_max), model::lines(stream, record_max));
 });

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a writer gives, split into priority and text, against the same written a second time.
+//! Priority prefixes: compares the parser with its reference model.
 
 #![no_main]
 
-#[path = "../model/mod.rs"]
-#[allow(dead_code, reason = "a target need not use all of it")]
-mod model;
-#[path = "../../../src/pure/mod.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
-mod pure;
-#[path = "../sys.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
-mod sys;
+include!("modules.rs");
 
 use libfuzzer_sys::fuzz_target;
 use pure::record::Priority;

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a parameter is given: every kind of value shows itself in a form that parses to the same.
+//! Values of parameters: checks that a valid value is shown in a form that parses to the same
+//! value.
 
 #![no_main]
 
-#[path = "../../../src/pure/mod.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
-mod pure;
-#[path = "../sys.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
-mod sys;
+include!("modules.rs");
 
 use libfuzzer_sys::fuzz_target;
 use pure::value::{AsciiStr, Mode, ParamValue, Size};

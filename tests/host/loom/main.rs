@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of the wake-up protocol of `src/log.rs`, `src/file` and `src/sys/wait.rs`, under
-//! loom: every order in which its threads can run is tried, up to a number of preemptions, and a
-//! reader that is never woken is a deadlock, which loom reports.
+//! A model of the wake-up protocol of `src/log.rs`, `src/file` and `src/sys/wait.rs`. loom runs it
+//! in every order of its threads up to a number of preemptions. A reader that is never woken is a
+//! deadlock, which loom reports.
 //!
-//! What is here has the name of what it stands for there:
+//! The names are those of the module:
 //!
-//! - `Log::state`, a spinlock, is a mutex; of the ring only the next sequence number counts.
-//! - `Log::queue` is a list of the relays that have joined it, behind a lock. Whether it is empty
-//!   can be read without the lock, as `WaitQueue::is_active` does.
-//! - `Relay::waiters` is a list of waiters. A waiter is on it from when it was added until it is
-//!   removed, and a wake-up sets the flag of each, as it sets the state of a task.
-//! - `Reader::cursor` is a mutex. Copies to the user are left out: no lock is held there.
+//! - `Log::state`, a spinlock, is a mutex. The ring is reduced to the next sequence number.
+//! - `Log::queue` is a list of relays, protected by a lock. A reader of the list can check without
+//!   the lock whether it is empty, as `WaitQueue::is_active` does.
+//! - `Relay::waiters` is a list of waiters. A waiter is on the list from `add` to `retain`. A
+//!   wake-up sets the flag of each waiter, as the kernel sets the state of a task.
+//! - `Reader::cursor` is a mutex. Copies to user memory are left out, because no lock is held
+//!   there.
 //!
-//! The wait queues are modelled by what the kernel promises of them: `prepare_to_wait()` adds the
-//! waiter if it is not there, and sets its state, which a wake-up after that resets. Spurious
-//! wake-ups and signals only make a waiter look again, and are left out. Records are never
-//! overwritten here: `tests/host/pure` holds the ring's own counts.
+//! The wait queues do what the kernel guarantees: `prepare_to_wait()` adds the waiter unless it is
+//! queued, and sets its state; a later wake-up resets the state. Spurious wake-ups and signals are
+//! left out, because they only make a waiter check its condition again. Records are never
+//! overwritten; `tests/host/pure` tests the ring.
 //!
-//! A model that cannot fail shows nothing. So each step of the order that matters can be left out
-//! ([`Bug`]), and loom must then find the run that goes wrong.
+//! Each step whose order matters can be left out ([`Bug`]), and loom must find the resulting
+//! deadlock. This shows that the model can fail.
 
 mod model;
 mod scenes;
@@ -27,34 +28,34 @@ mod scenes;
 use scenes::*;
 use std::process::Command;
 
-/// What is left out, or done in another order than in the module.
+/// A step that is left out, or done in another order than in the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Bug {
-    /// Nothing: as the module does it.
+    /// None: the order of the module.
     None,
-    /// A reader checks its condition before it is on the queues.
+    /// A reader checks its condition before it is added to the queues.
     ChecksFirst,
-    /// The relay joins the log's queue before it has the waiter.
+    /// The relay is added to the log's queue before the waiter is added to the relay.
     JoinsFirst,
-    /// The relay joins the log's queue for its first waiter alone.
+    /// The relay is added to the log's queue for its first waiter only.
     JoinsOnce,
-    /// A wake-up takes the waiter out of the relay's queue.
+    /// A wake-up removes the waiter from the relay's queue.
     LeavesWhenWoken,
-    /// A reader does not ask whether the cursor still is where it was.
+    /// A reader does not check whether the cursor has moved.
     IgnoresSeek,
-    /// `poll` looks before it is on the queues.
+    /// `poll` checks for a record before it is added to the queues.
     PollLooksFirst,
-    /// `poll` takes the cursor's position before it is on the queues.
+    /// `poll` reads the cursor before it is added to the queues.
     PollTakesPositionFirst,
-    /// `append` looks at the log's queue before it stores the record.
+    /// `append` checks the log's queue before it stores the record.
     AsksQueueFirst,
-    /// A wake-up takes out relays without waiters when it has released the lock.
+    /// A wake-up removes relays without waiters after it has released the lock.
     TakesOutLater,
-    /// `seek` wakes before it moves the cursor.
+    /// `seek` wakes waiters before it moves the cursor.
     WakesBeforeMove,
 }
 
-/// Tries every order of `scene`'s threads in which at most so many times a thread is preempted.
+/// Runs `scene` in every order of its threads with at most `preemptions` preemptions.
 fn explore(preemptions: usize, scene: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -76,7 +77,7 @@ fn two_threads() {
     }
 }
 
-/// The same for three threads, which have more orders.
+/// Fewer preemptions, because three threads have more orders.
 #[test]
 fn three_threads() {
     for scene in [read_two, two_readers, shared_cursor, read_and_poll] {
@@ -84,7 +85,7 @@ fn three_threads() {
     }
 }
 
-/// What is left out, and the scene that must then go wrong: a thread that nobody wakes.
+/// Each bug, and the scene in which it leaves a thread asleep.
 const BUGS: [(Bug, fn(Bug)); 10] = [
     (Bug::ChecksFirst, read_and_append),
     (Bug::JoinsFirst, read_the_second),
@@ -98,7 +99,8 @@ const BUGS: [(Bug, fn(Bug)); 10] = [
     (Bug::WakesBeforeMove, read_and_seek),
 ];
 
-/// Each bug by itself is found: by a process of its own, because loom aborts where it finds one.
+/// Checks that loom finds each bug. Runs it in its own process, because loom aborts if it finds
+/// one.
 #[test]
 fn every_bug_is_found() {
     const WHICH: &str = "UMSG_LOOM_BUG";
@@ -114,8 +116,8 @@ fn every_bug_is_found() {
             .env("RUST_BACKTRACE", "0")
             .output()
             .unwrap();
-        let words = String::from_utf8_lossy(&output.stderr);
+        let output_text = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{bug:?} was not found");
-        assert!(words.contains("deadlock"), "{bug:?} ended otherwise: {words}");
+        assert!(output_text.contains("deadlock"), "{bug:?} did not deadlock: {output_text}");
     }
 }

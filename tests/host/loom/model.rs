@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The model: the names are those of the module.
+//! The model of the log, its readers and their wait queues.
 
 use crate::Bug;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::sync::{Arc, Condvar, Mutex};
 
-/// One who waits.
+/// A task on a wait queue.
 pub struct Waiter {
     woken: Mutex<bool>,
     changed: Condvar,
@@ -17,7 +17,7 @@ impl Waiter {
         Arc::new(Self { woken: Mutex::new(false), changed: Condvar::new() })
     }
 
-    /// `schedule()`: sleeps until woken since [`Waiter::prepare`].
+    /// `schedule()`: sleeps until a wake-up after [`Waiter::prepare`].
     pub fn sleep(&self) {
         let mut woken = self.woken.lock().unwrap();
         while !*woken {
@@ -36,7 +36,7 @@ impl Waiter {
     }
 }
 
-/// What can be on a queue, with the number of entries, which can be read without the lock.
+/// A wait queue. The number of its entries can be read without the lock.
 pub struct Queue<T> {
     entries: Mutex<Vec<Arc<T>>>,
     count: AtomicUsize,
@@ -52,7 +52,7 @@ impl<T> Queue<T> {
         self.count.load(Relaxed) > 0
     }
 
-    /// Adds `entry` if it is not there, then does `also`.
+    /// Adds `entry` unless it is queued, then calls `also` with the lock held.
     pub fn add(&self, entry: &Arc<T>, also: impl FnOnce()) {
         let mut entries = self.entries.lock().unwrap();
         if !entries.iter().any(|other| Arc::ptr_eq(other, entry)) {
@@ -62,7 +62,7 @@ impl<T> Queue<T> {
         also();
     }
 
-    /// Calls `stays` for each entry, and removes those for which it returns false.
+    /// Removes the entries for which `stays` returns false.
     pub fn retain(&self, mut stays: impl FnMut(&Arc<T>) -> bool) {
         let mut entries = self.entries.lock().unwrap();
         entries.retain(|entry| stays(entry));
@@ -71,14 +71,14 @@ impl<T> Queue<T> {
 }
 
 pub struct Log {
-    /// The sequence number that the next record will get.
+    /// The sequence number of the next record.
     state: Mutex<u64>,
     queue: Queue<Relay>,
     bug: Bug,
 }
 
 impl Log {
-    /// A log with `next` records in it.
+    /// Creates a log with `next` records.
     pub fn new(next: u64, bug: Bug) -> Self {
         Self { state: Mutex::new(next), queue: Queue::new(), bug }
     }
@@ -112,12 +112,12 @@ impl Log {
 
 pub struct Relay {
     waiters: Queue<Waiter>,
-    /// It has joined the log's queue once; for [`Bug::JoinsOnce`].
+    /// It was added to the log's queue before; for [`Bug::JoinsOnce`].
     has_joined: AtomicBool,
 }
 
 impl Relay {
-    /// Wakes the waiters, if there are any.
+    /// Wakes the waiters.
     pub fn wake(&self, bug: Bug) {
         self.waiters.retain(|waiter| {
             waiter.wake();
@@ -125,7 +125,7 @@ impl Relay {
         });
     }
 
-    /// Passes a wake-up on. Returns whether there are waiters.
+    /// Forwards a wake-up. Returns whether there are waiters.
     pub fn pass(&self, bug: Bug) -> bool {
         let active = self.waiters.is_active();
         if active {
@@ -147,7 +147,7 @@ impl Reader {
         Arc::new(Self { log: log.clone(), relay: Arc::new(relay), cursor: Mutex::new(cursor) })
     }
 
-    /// Adds the relay to the log's queue, then does `also`.
+    /// Adds the relay to the log's queue, then calls `also` with the queue's lock held.
     pub fn join(&self, also: impl FnOnce()) {
         if self.log.bug == Bug::JoinsOnce && self.relay.has_joined.swap(true, Relaxed) {
             return also();
@@ -155,7 +155,7 @@ impl Reader {
         self.log.queue.add(&self.relay, also);
     }
 
-    /// Sleeps until there is a record at `start`, or the cursor has moved.
+    /// Sleeps until there is a record at `start` or the cursor has moved.
     pub fn wait(&self, start: u64) {
         let bug = self.log.bug;
         let is_ready = || {
@@ -188,7 +188,7 @@ impl Reader {
                 self.wait(start);
                 continue;
             }
-            // Here the record is copied to the user.
+            // The module copies the record to user memory here.
             let mut cursor = self.cursor.lock().unwrap();
             if *cursor == start {
                 *cursor = start + 1;
@@ -217,19 +217,19 @@ impl Reader {
         let bug = self.log.bug;
         let position = || *self.cursor.lock().unwrap();
         let early = (bug == Bug::PollTakesPositionFirst).then(position);
-        let looked = bug == Bug::PollLooksFirst && self.log.has(position());
+        let early_result = bug == Bug::PollLooksFirst && self.log.has(position());
         self.relay.waiters.add(waiter, || waiter.prepare());
         if self.relay.waiters.is_active() {
             self.join(|| ());
         }
         if bug == Bug::PollLooksFirst {
-            return looked;
+            return early_result;
         }
         self.log.has(early.unwrap_or_else(position))
     }
 
-    /// `epoll_wait()` with this file alone: polls, and while there is nothing sleeps and polls
-    /// again. It stays on the queue for as long as it waits.
+    /// `epoll_wait()` with this file only: polls until there is a record, and sleeps in between. It
+    /// stays on the queue while it waits.
     pub fn poll_until_readable(&self) {
         let waiter = Waiter::new();
         while !self.poll(&waiter) {

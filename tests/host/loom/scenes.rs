@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the threads do in each run.
+//! The threads of each run.
 
 use crate::model::{Log, Reader, Waiter};
 use crate::Bug;
 use loom::sync::Arc;
 use loom::thread;
 
-/// A reader sleeps, a writer appends.
+/// A reader waits for the record of one writer.
 pub fn read_and_append(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let reader = Reader::new(&log, 0);
@@ -16,7 +16,7 @@ pub fn read_and_append(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// A reader wants two records, and there is a writer for each.
+/// A reader waits for two records from two writers.
 pub fn read_two(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let reader = Reader::new(&log, 0);
@@ -30,7 +30,7 @@ pub fn read_two(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// A reader that waits for the second record is woken by the first.
+/// A reader waits for the second record, and the first one wakes it early.
 pub fn read_the_second(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let reader = Reader::new(&log, 1);
@@ -40,7 +40,7 @@ pub fn read_the_second(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// The same, when the relay of the reader is still on the log's queue from before.
+/// As `read_the_second`, but the relay of the reader is already on the log's queue.
 pub fn read_the_second_again(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let reader = Reader::new(&log, 1);
@@ -51,7 +51,7 @@ pub fn read_the_second_again(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// Two readers with a cursor each: one append is to wake both.
+/// One append must wake two readers with a cursor each.
 pub fn two_readers(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let threads = [0, 1].map(|_| {
@@ -64,7 +64,7 @@ pub fn two_readers(bug: Bug) {
     }
 }
 
-/// Two threads share one cursor: each gets one of the two records.
+/// Two threads with one cursor: each must get one of the two records.
 pub fn shared_cursor(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let reader = Reader::new(&log, 0);
@@ -83,7 +83,7 @@ pub fn shared_cursor(bug: Bug) {
     writer.join().unwrap();
 }
 
-/// A reader waits behind the newest record; another thread seeks to the oldest.
+/// A reader waits after the newest record, and another thread seeks to the oldest.
 pub fn read_and_seek(bug: Bug) {
     let log = Arc::new(Log::new(1, bug));
     let reader = Reader::new(&log, 1);
@@ -95,7 +95,7 @@ pub fn read_and_seek(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// One polls, a writer appends; what poll says is there can be read.
+/// A reader polls until it is readable, and then must get the record.
 pub fn poll_and_append(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let reader = Reader::new(&log, 0);
@@ -107,8 +107,8 @@ pub fn poll_and_append(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// One polls once and stays on the queue, as a file in an epoll set that is in another one: it is
-/// woken by the first append, if it came too early to see it, and by the second one.
+/// A reader polls once and stays on the queue, as a file in a nested epoll instance. The first
+/// append must wake it unless poll has seen the record, and so must the second append.
 pub fn poll_once(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let reader = Reader::new(&log, 0);
@@ -128,7 +128,7 @@ pub fn poll_once(bug: Bug) {
     waiter.sleep();
 }
 
-/// One polls behind the newest record; another thread seeks to the oldest.
+/// A reader polls after the newest record, and another thread seeks to the oldest.
 pub fn poll_and_seek(bug: Bug) {
     let log = Arc::new(Log::new(1, bug));
     let reader = Reader::new(&log, 1);
@@ -140,7 +140,7 @@ pub fn poll_and_seek(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// One sleeps in a read while another polls: an append must wake both.
+/// One append must wake a reader that sleeps in a read and one that polls.
 pub fn read_and_poll(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let sleeper = Reader::new(&log, 0);

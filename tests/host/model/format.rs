@@ -4,7 +4,7 @@
 
 use crate::pure::record::{Header, Ids, Writer};
 
-/// The escaping of the text form, written a second time in the plainest way.
+/// Escapes `text` as the text format does.
 pub fn escaped(text: &[u8]) -> String {
     text.iter()
         .map(|&byte| match byte {
@@ -15,14 +15,14 @@ pub fn escaped(text: &[u8]) -> String {
         .collect()
 }
 
-/// The text form of a record, `number` its priority, written a second time; without keys if `lost`
-/// is `None`.
-pub fn text_form(number: u16, header: &Header, text: &[u8], lost: Option<u64>) -> String {
-    text_form_cut(number, header, text, lost, 0)
+/// Returns the text format of a record with the priority `number`; without keys if `lost` is
+/// `None`.
+pub fn text_format(number: u16, header: &Header, text: &[u8], lost: Option<u64>) -> String {
+    truncated_text_format(number, header, text, lost, 0)
 }
 
-/// The same, without so many bytes at the end of `text`.
-fn text_form_cut(
+/// Implements `text_format()`. Leaves out the last `cut` bytes of `text`.
+fn truncated_text_format(
     number: u16,
     header: &Header,
     text: &[u8],
@@ -33,25 +33,25 @@ fn text_form_cut(
     let name = escaped(comm.split(|&byte| byte == 0).next().unwrap());
     let flag = if header.continues { 'c' } else { '-' };
     let text = escaped(&text[..text.len() - cut]);
-    let mut form = format!("{number},{},{},{flag};{text}\n", header.seq, header.time_ns / 1000);
+    let mut record = format!("{number},{},{},{flag};{text}\n", header.seq, header.time_ns / 1000);
     let Some(lost) = lost else {
-        return form;
+        return record;
     };
-    form += &format!(" PID={pid}\n TID={tid}\n UID={uid}\n COMM={name}\n");
+    record += &format!(" PID={pid}\n TID={tid}\n UID={uid}\n COMM={name}\n");
     if opener != uid {
-        form += &format!(" OPENER={opener}\n");
+        record += &format!(" OPENER={opener}\n");
     }
     if lost > 0 {
-        form += &format!(" LOST={lost}\n");
+        record += &format!(" LOST={lost}\n");
     }
     if cut > 0 {
-        form += &format!(" CUT={cut}\n");
+        record += &format!(" CUT={cut}\n");
     }
-    form
+    record
 }
 
-/// What a reader with `room` bytes is to get of a record, written a second time; `None` if there is
-/// not even room for what is around the text.
+/// Returns a record as a read with a buffer of `room` bytes does: with as much of the text as
+/// possible. Returns `None` if the head and the keys alone do not fit.
 pub fn fitted(
     number: u16,
     header: &Header,
@@ -59,17 +59,17 @@ pub fn fitted(
     lost: Option<u64>,
     room: usize,
 ) -> Option<String> {
-    let whole = text_form(number, header, text, lost);
+    let whole = text_format(number, header, text, lost);
     if whole.len() <= room {
         return Some(whole);
     }
-    // Where it is cut, there must be room for a number as long as that of all bytes.
+    // A truncated record must leave space for a CUT number with as many digits as the text length.
     let spare = |cut: usize| match lost {
         Some(_) => text.len().to_string().len() - cut.to_string().len(),
         None => 0,
     };
     (1..=text.len())
-        .map(|cut| (cut, text_form_cut(number, header, text, lost, cut)))
-        .find(|(cut, form)| form.len() + spare(*cut) <= room)
-        .map(|(_, form)| form)
+        .map(|cut| (cut, truncated_text_format(number, header, text, lost, cut)))
+        .find(|(cut, record)| record.len() + spare(*cut) <= room)
+        .map(|(_, record)| record)
 }

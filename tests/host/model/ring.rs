@@ -13,19 +13,19 @@ pub const READERS: usize = 3;
 pub enum Op {
     /// Appends a text of this length.
     Append(usize),
-    /// Clears.
+    /// Clears the ring.
     Clear,
-    /// This reader reads.
+    /// Reads a record with this reader.
     Read(usize),
-    /// This reader goes to the oldest record.
+    /// Moves this reader to the oldest record.
     SeekOldest(usize),
-    /// This reader goes behind the last clear.
+    /// Moves this reader to the first record after the last clear.
     SeekCleared(usize),
-    /// This reader goes behind the newest record.
+    /// Moves this reader after the newest record.
     SeekNext(usize),
 }
 
-/// What a reader has seen: `received + lost + skipped` is the sequence number it stands at.
+/// The read position of a reader and the records that it received and lost since `start`.
 #[derive(Clone, Copy, Default)]
 struct LogFile {
     position: Position,
@@ -34,18 +34,18 @@ struct LogFile {
     lost: u64,
 }
 
-/// The ring, and beside it every text it ever took.
+/// A ring, and the text of every record that was appended to it.
 pub struct Model {
     ring: Ring<Vec<u8>, Vec<IndexEntry>>,
     policy: Policy,
     taken: Vec<Vec<u8>>,
-    refused: u64,
+    rejected: u64,
     cleared: u64,
     readers: [LogFile; READERS],
 }
 
 impl Model {
-    /// An empty ring of `capacity` bytes.
+    /// Creates an empty ring of `capacity` bytes.
     pub fn new(capacity: usize, policy: Policy) -> Self {
         Self {
             ring: Ring::new(
@@ -55,7 +55,7 @@ impl Model {
             ),
             policy,
             taken: Vec::new(),
-            refused: 0,
+            rejected: 0,
             cleared: 0,
             readers: [LogFile::default(); READERS],
         }
@@ -73,7 +73,7 @@ impl Model {
         self.taken[from as usize..].iter().map(|text| stored_size(text.len())).sum()
     }
 
-    /// The time of a record: some are stored later than they were written.
+    /// Returns the time of a record. Some records are stored later than their time.
     fn time(seq: u64) -> u64 {
         if seq % 7 == 3 {
             (seq * 10).saturating_sub(395)
@@ -105,12 +105,12 @@ impl Model {
                 assert!(size <= capacity);
                 self.taken.push(text);
                 if self.policy == Policy::Stop {
-                    // Nothing that was not cleared was dropped.
+                    // Only cleared records were dropped.
                     assert!(self.oldest() <= self.cleared.max(oldest));
                 }
                 if self.oldest() > oldest {
-                    // Not one record too many was dropped: with the last one that was, the
-                    // records would not fit, at most one record's worth of padding aside.
+                    // No more records than necessary were dropped: together with the last of
+                    // them, the records would not fit. Padding takes at most one record's size.
                     let largest = self.taken[(self.oldest() - 1) as usize..]
                         .iter()
                         .map(|text| stored_size(text.len()))
@@ -123,8 +123,8 @@ impl Model {
             Err(AppendError::TooLarge) => assert!(size > capacity),
             Err(AppendError::Full) => {
                 assert_eq!(self.policy, Policy::Stop);
-                assert_eq!(self.oldest(), oldest, "a refused record left a trace");
-                // It would not fit beside what was not cleared, padding aside.
+                assert_eq!(self.oldest(), oldest, "a rejected record changed the ring");
+                // It would not fit beside the records that were not cleared and the padding.
                 let kept = self.cleared.max(oldest);
                 let largest = self.taken[kept as usize..]
                     .iter()
@@ -133,12 +133,12 @@ impl Model {
                     .unwrap_or(0)
                     .max(size);
                 assert!(self.stored(kept) + size + largest > capacity);
-                self.refused += 1;
+                self.rejected += 1;
             }
         }
     }
 
-    /// `reader` reads a record, if there is one.
+    /// Reads a record with `reader` if there is one, and checks it.
     pub fn read(&mut self, reader: usize) {
         let (oldest, written) = (self.oldest(), self.written());
         let me = &mut self.readers[reader];
@@ -168,7 +168,7 @@ impl Model {
         self.readers[reader] = LogFile { position, start, ..LogFile::default() };
     }
 
-    /// Does `op` to both, and compares them.
+    /// Applies `op` to the ring and to the model, and compares them.
     pub fn step(&mut self, op: Op) {
         match op {
             Op::Append(len) => self.append(len),
@@ -191,12 +191,12 @@ impl Model {
         self.check();
     }
 
-    /// Appends records of these lengths, and checks what is found after that, for every record.
+    /// Appends records of these lengths, and then checks a search for every record.
     pub fn search(&mut self, lengths: impl IntoIterator<Item = usize>) {
         lengths.into_iter().for_each(|len| self.append(len));
         let ring = &self.ring;
-        for gone in 0..self.oldest() {
-            assert_eq!(ring.position_of_seq(gone).map(Position::seq), Some(gone));
+        for seq in 0..self.oldest() {
+            assert_eq!(ring.position_of_seq(seq).map(Position::seq), Some(seq));
         }
         let mut at = ring.oldest();
         while let Some(stored) = ring.read(at) {
@@ -212,7 +212,7 @@ impl Model {
         assert_eq!(ring.position_of_seq(self.written() + 1), None);
     }
 
-    /// Checks where a search for a time ends.
+    /// Checks the position that a search for a time returns.
     fn search_time(&self, time_ns: u64) {
         let (oldest, written) = (self.oldest(), self.written());
         let is_later = |seq: &u64| Self::time(*seq) >= time_ns;
@@ -223,19 +223,22 @@ impl Model {
         } else {
             assert_eq!(found.seq(), first, "{time_ns}");
         }
-        // It is a position that the ring has: what is read there is that record.
+        // The position is valid: a read there returns that record.
         let there = self.ring.read(found).map(|stored| stored.start);
         assert_eq!(there, (found.seq() < written).then_some(found));
     }
 
-    /// What must hold at any moment.
+    /// Checks the invariants.
     pub fn check(&self) {
         for reader in &self.readers {
             let at = reader.position.seq();
-            // received + lost + still to come = written since it started
-            let gone = self.oldest().saturating_sub(at);
-            let left = self.written() - at.max(self.oldest());
-            assert_eq!(reader.received + reader.lost + gone + left, self.written() - reader.start,);
+            // received + lost + remaining = written since `start`
+            let overwritten = self.oldest().saturating_sub(at);
+            let remaining = self.written() - at.max(self.oldest());
+            assert_eq!(
+                reader.received + reader.lost + overwritten + remaining,
+                self.written() - reader.start,
+            );
         }
         let totals = self.ring.totals();
         let bytes = |range: std::ops::Range<u64>| -> u64 {
@@ -248,6 +251,6 @@ impl Model {
         assert_eq!(totals.bytes_written, bytes(0..self.written()));
         assert_eq!(totals.records_dropped, self.oldest());
         assert_eq!(totals.bytes_dropped, bytes(0..self.oldest()));
-        assert_eq!(totals.records_refused, self.refused);
+        assert_eq!(totals.records_refused, self.rejected);
     }
 }

@@ -6,7 +6,7 @@ use crate::pure::entry::{EntryError, EntryParser};
 use crate::pure::line::LineParser;
 use crate::pure::record::Priority;
 
-/// A simple model of [`crate::pure::record::parse_text`]; the priority is a number.
+/// A model of [`crate::pure::record::parse_text`]; returns the priority as a number.
 pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     let close = data.iter().take(6).position(|&byte| byte == b'>').unwrap_or(0);
     let digits = data.get(1..close).unwrap_or_default();
@@ -23,9 +23,9 @@ pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     (priority, if text.ends_with(b"\n") { &text[..text.len() - 1] } else { text })
 }
 
-/// What [`crate::pure::entry::Entry::first`] gives, by a simple model: priority, text, size; or
-/// `None` when the data ends too soon, and a reason when it is wrong.
-#[allow(clippy::type_complexity, reason = "it is read once")]
+/// A model of [`crate::pure::entry::Entry::parse`]. Returns priority, text and size, `None` for an
+/// incomplete entry, or the reason why the entry is invalid.
+#[allow(clippy::type_complexity, reason = "it is used once")]
 pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize)>, &'static str> {
     let number = |at: usize, len: usize| {
         data[at..at + len].iter().rev().fold(0, |sum, byte| sum * 256 + usize::from(*byte))
@@ -46,13 +46,13 @@ pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize
         return Ok(None);
     }
     if data[8..header].iter().any(|&byte| byte != 0) {
-        return Err("what is not known");
+        return Err("unknown fields");
     }
     let priority = if priority < 8 { priority + 8 } else { priority };
     Ok(Some((priority as u16, &data[header..header + len], size)))
 }
 
-/// Holds [`crate::pure::entry::Entry::first`] against [`entry`].
+/// Checks that [`crate::pure::entry::Entry::parse`] returns what [`entry`] does.
 pub fn check_entry(data: &[u8], record_max: usize) {
     use crate::pure::entry::{BinaryParser, Entry, EntryError};
     let got = BinaryParser { record_max }.parse(data);
@@ -68,29 +68,28 @@ pub fn check_entry(data: &[u8], record_max: usize) {
     }
 }
 
-/// A record that the lines of a stream are to become, written a second time: priority, whether it
-/// continues a line, text.
+/// A record of a stream: priority, whether it continues a line, text.
 pub type Line = (u16, bool, Vec<u8>);
 
-/// What a stream of bytes is to become, all of it at once, written a second time.
+/// Returns the records of a stream that is written at once.
 pub fn lines(stream: &[u8], record_max: usize) -> Vec<Line> {
     let mut records = Vec::new();
     for line in stream.split_inclusive(|&byte| byte == b'\n') {
         let (priority, text) = parsed(line);
-        let pieces: Vec<&[u8]> = text.chunks(record_max).collect();
-        if pieces.is_empty() {
+        let chunks: Vec<&[u8]> = text.chunks(record_max).collect();
+        if chunks.is_empty() {
             records.push((priority, false, Vec::new()));
         }
-        for (index, piece) in pieces.into_iter().enumerate() {
-            records.push((priority, index > 0, piece.to_vec()));
+        for (index, chunk) in chunks.into_iter().enumerate() {
+            records.push((priority, index > 0, chunk.to_vec()));
         }
     }
     records
 }
 
-/// Passes the stream to [`LineParser`] in these pieces, as writes do, and returns the records. What
-/// is left over of one piece is passed again with the next one.
-pub fn split_lines(pieces: &[&[u8]], record_max: usize) -> Vec<Line> {
+/// Returns the records that [`LineParser`] makes of a stream in these writes. The rest of one write is
+/// passed again together with the next one.
+pub fn split_lines(writes: &[&[u8]], record_max: usize) -> Vec<Line> {
     let mut lines = LineParser { record_max, continued: None };
     let mut records = Vec::new();
     let mut left = Vec::new();
@@ -105,10 +104,13 @@ pub fn split_lines(pieces: &[&[u8]], record_max: usize) -> Vec<Line> {
         }
         assert_eq!(lines.parse_line(left, is_all), Err(EntryError::Incomplete));
     };
-    for piece in pieces {
-        left.extend_from_slice(piece);
+    for write in writes {
+        left.extend_from_slice(write);
         take(&mut left, false);
-        assert!(left.len() < crate::pure::line::partial_max(record_max), "{left:?} is undecided");
+        assert!(
+            left.len() < crate::pure::line::partial_max(record_max),
+            "{left:?} is too long to be kept"
+        );
     }
     take(&mut left, true);
     assert!(left.is_empty());

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of lines.
+//! Tests of how a stream is divided into lines.
 
 use crate::model::{lines, split_lines};
 use crate::pure::line::{find_newline, is_single_line};
 use proptest::prelude::*;
 
-/// Bytes of which many mean something.
+/// A stream with many newlines and priority prefixes.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         3 => Just(b'\n'), 3 => Just(b'<'), 3 => Just(b'>'), 4 => b'0'..=b'9',
@@ -18,7 +18,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 16 } else { 5000 }))]
 
-    /// However a stream is cut into writes, its records are the same.
+    /// Checks that the records of a stream do not depend on how it is divided into writes.
     #[test]
     fn lines_do_not_depend_on_the_writes(
         stream in stream(), record_max in 1..40usize,
@@ -27,9 +27,9 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < stream.len()).collect();
         cuts.extend([0, stream.len()]);
         cuts.sort();
-        let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &stream[cut[0]..cut[1]]).collect();
+        let writes: Vec<&[u8]> = cuts.windows(2).map(|cut| &stream[cut[0]..cut[1]]).collect();
         let want = lines(&stream, record_max);
-        prop_assert_eq!(split_lines(&pieces, record_max), want.clone());
+        prop_assert_eq!(split_lines(&writes, record_max), want.clone());
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         prop_assert_eq!(split_lines(&bytes, record_max), want);
     }

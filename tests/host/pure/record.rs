@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of records: what is parsed, what is stored, and both formats.
+//! Tests of records: parsing, the stored header, and both formats.
 
 use crate::model::{self, parsed};
 use crate::pure::kmsg_format::{Keys, KmsgFormat};
@@ -18,17 +18,17 @@ fn header(seq: u64, time_ns: u64, priority: u16, comm: [u8; 16]) -> Header {
     }
 }
 
-fn text_form(header: &Header, text: &[u8], lost: u64) -> Vec<u8> {
+fn text_format(header: &Header, text: &[u8], lost: u64) -> Vec<u8> {
     written(&KmsgFormat::new(header, text, Keys::All(lost)))
 }
 
-fn written(form: &KmsgFormat<'_>) -> Vec<u8> {
+fn written(format: &KmsgFormat<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    assert!(form.write(|piece| {
-        out.extend_from_slice(piece);
+    assert!(format.write(|chunk| {
+        out.extend_from_slice(chunk);
         true
     }));
-    assert_eq!(out.len(), form.len());
+    assert_eq!(out.len(), format.len());
     out
 }
 
@@ -67,7 +67,7 @@ fn prefixes() {
 
 #[test]
 fn longest_line_fits() {
-    // Every field at its widest, the command name all escapes: nothing is cut off.
+    // Every field has its largest width, and each byte of the command name is escaped.
     let mut widest = header(u64::MAX, u64::MAX, Priority::MAX, [0xff; 16]);
     let id = u32::MAX;
     widest.writer.ids = Ids { pid: id, tid: id, uid: id, opener: id - 1 };
@@ -79,25 +79,25 @@ fn longest_line_fits() {
         lost = u64::MAX,
         comm = "\\xff".repeat(16),
     );
-    assert_eq!(text_form(&widest, b"x", u64::MAX), want.as_bytes());
-    // So that it is known to fit where it does.
-    let mut form = KmsgFormat::new(&widest, b"\n", Keys::All(u64::MAX));
-    let len = form.len();
-    assert!(form.fit(len));
-    assert_eq!(written(&form).len(), len);
+    assert_eq!(text_format(&widest, b"x", u64::MAX), want.as_bytes());
+    // fit() agrees with len().
+    let mut format = KmsgFormat::new(&widest, b"\n", Keys::All(u64::MAX));
+    let len = format.len();
+    assert!(format.fit(len));
+    assert_eq!(written(&format).len(), len);
 }
 
 #[test]
-fn failing_sink_ends_it() {
+fn write_stops_at_a_failing_sink() {
     let header = header(0, 0, 14, [b'c'; 16]);
     let text = vec![b'x'; 5000];
-    let form = KmsgFormat::new(&header, &text, Keys::All(0));
-    let mut pieces = 0;
-    assert!(!form.write(|_| {
-        pieces += 1;
-        pieces < 2
+    let format = KmsgFormat::new(&header, &text, Keys::All(0));
+    let mut chunks = 0;
+    assert!(!format.write(|_| {
+        chunks += 1;
+        chunks < 2
     }));
-    assert_eq!(pieces, 2);
+    assert_eq!(chunks, 2);
 }
 
 proptest! {
@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn text_form_is_the_documented_one(
+    fn text_format_matches_the_model(
         seq: u64, time_ns: u64, priority in 0..=Priority::MAX, continues: bool, uid: u32,
         opener in prop_oneof![Just(13), any::<u32>()],
         lost in prop_oneof![Just(0), any::<u64>()],
@@ -126,16 +126,16 @@ proptest! {
         header.continues = continues;
         header.writer.ids = Ids { uid, opener, ..header.writer.ids };
         let number = if priority < 8 { priority + 8 } else { priority };
-        let want = model::text_form(number, &header, &text, Some(lost));
-        prop_assert_eq!(text_form(&header, &text, lost), want.into_bytes());
+        let want = model::text_format(number, &header, &text, Some(lost));
+        prop_assert_eq!(text_format(&header, &text, lost), want.into_bytes());
         let plain = KmsgFormat::new(&header, &text, Keys::None);
-        let want = model::text_form(number, &header, &text, None);
+        let want = model::text_format(number, &header, &text, None);
         prop_assert_eq!(written(&plain), want.into_bytes());
     }
 
-    /// In a buffer of any size, there is as much of the text as fits.
+    /// Checks that as much of the text as possible is shown if the buffer has any size.
     #[test]
-    fn text_form_fits_the_buffer(
+    fn text_format_fits_the_buffer(
         text in proptest::collection::vec(
             prop_oneof![Just(b'x'), Just(b'\\'), any::<u8>()], 0..300,
         ),
@@ -144,15 +144,15 @@ proptest! {
     ) {
         let header = header(1, 1000, 14, *b"sixteen bytes !!");
         let keys = lost.map_or(Keys::None, Keys::All);
-        let mut form = KmsgFormat::new(&header, &text, keys);
-        let got = form.fit(room).then(|| String::from_utf8(written(&form)).unwrap());
-        if let Some(form) = &got {
-            prop_assert!(form.len() <= room);
+        let mut format = KmsgFormat::new(&header, &text, keys);
+        let got = format.fit(room).then(|| String::from_utf8(written(&format)).unwrap());
+        if let Some(shown) = &got {
+            prop_assert!(shown.len() <= room);
         }
         prop_assert_eq!(got, model::fitted(14, &header, &text, lost, room));
     }
 
-    /// Text that is plain for long, as most is.
+    /// Checks texts with long runs of unescaped bytes, as most are.
     #[test]
     fn runs_between_escapes(
         runs in proptest::collection::vec((0..100usize, any::<u8>()), 0..20),
@@ -164,12 +164,12 @@ proptest! {
             text.extend((0..plain).map(|i| b' ' + (i % 60) as u8));
             text.push(byte);
         }
-        let want = model::text_form(14, &header, &text, Some(0));
-        prop_assert_eq!(text_form(&header, &text, 0), want.into_bytes());
+        let want = model::text_format(14, &header, &text, Some(0));
+        prop_assert_eq!(text_format(&header, &text, 0), want.into_bytes());
     }
 
     #[test]
-    fn entries_are_what_the_header_says(
+    fn entries_match_the_model(
         header_size in prop_oneof![Just(8u16), 0..80u16], priority in 0..2100u16,
         text_size in prop_oneof![0..200u32, any::<u32>()],
         rest in proptest::collection::vec(prop_oneof![4 => Just(0), 1 => any::<u8>()], 0..300),
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn frames_hold_the_header(
+    fn binary_records_contain_the_header(
         seq: u64, time_ns: u64, text_len: u32, continues: bool, lost: u64,
         pid: u32, tid: u32, uid: u32, opener: u32, comm: [u8; 16],
     ) {
@@ -208,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn parse_never_adds_and_loses_only_decoration(
+    fn parse_removes_only_decoration(
         data in proptest::collection::vec(any::<u8>(), 0..40),
     ) {
         let (priority, text) = parse_text(&data);

@@ -41,7 +41,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 300 }))]
 
-    /// In rings of none to some hundreds of records, several times as many appended.
+    /// Checks searches in rings that hold between zero and some hundred records and were
+    /// overwritten several times.
     #[test]
     fn searches(
         capacity in (1..3000usize).prop_map(|words| words * 8),
@@ -64,8 +65,8 @@ fn policies_have_their_names() {
     }
 }
 
-/// Every sequence of seven operations on rings of a few records: sizes chosen so that records
-/// end exactly at the end of the memory, one word before it, and one after.
+/// Checks every sequence of seven operations on rings of a few records. The sizes are chosen so
+/// that records end exactly at the end of the memory, one word before it and one word after it.
 #[test]
 #[cfg_attr(miri, ignore = "hours in Miri")]
 fn all_short_sequences() {

@@ -18,8 +18,8 @@ fn show<T: ParamValue>(value: &T) -> String {
     out
 }
 
-/// Sizes, written a second time in the plainest way.
-fn plain_size(text: &str) -> Option<usize> {
+/// A reference model of how a size is parsed.
+fn size_model(text: &str) -> Option<usize> {
     let (number, factor) = match text.chars().last()? {
         'k' | 'K' => (&text[..text.len() - 1], 1u128 << 10),
         'm' | 'M' => (&text[..text.len() - 1], 1 << 20),
@@ -42,14 +42,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5000))]
 
     #[test]
-    fn sizes_show_what_parses_to_them(bytes: usize, shift in 0..64u32) {
+    fn sizes_survive_show_and_parse(bytes: usize, shift in 0..64u32) {
         let size = Size(bytes >> shift);
         prop_assert_eq!(parse::<Size>(show(&size).as_bytes()), Some(size));
     }
 
     #[test]
-    fn sizes_are_the_plain_ones(text in "(0x|0X)?[0-9a-fA-F]{0,18}[kKmMgGtTxb ]{0,2}") {
-        prop_assert_eq!(parse::<Size>(text.as_bytes()).map(|size| size.0), plain_size(&text));
+    fn sizes_match_the_model(text in "(0x|0X)?[0-9a-fA-F]{0,18}[kKmMgGtTxb ]{0,2}") {
+        prop_assert_eq!(parse::<Size>(text.as_bytes()).map(|size| size.0), size_model(&text));
     }
 
     #[test]

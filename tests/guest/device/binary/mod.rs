@@ -5,6 +5,7 @@
 pub mod write;
 
 use crate::client::*;
+use crate::random::random;
 use crate::Test;
 use nix::errno::Errno;
 
@@ -13,7 +14,7 @@ pub const TESTS: &[Test] = &[
     Test::new("binary.as_many_as_fit", as_many_as_fit),
     Test::new("binary.read_size", read_size),
     Test::new("binary.read_bad_address", read_bad_address).with("capacity=4M"),
-    Test::new("binary.readv", readv_pieces),
+    Test::new("binary.readv", readv_segments),
     Test::new("binary.loss", loss).with("capacity=8K"),
     Test::new("binary.largest", largest).with("capacity=1M record_max=64K"),
     Test::new("binary.small_after_large", small_after_large).with("capacity=8M record_max=64K"),
@@ -29,16 +30,7 @@ fn binary_writer() -> Umsg {
     Umsg::writer().with(BINARY_WRITE)
 }
 
-/// Numbers that look random, always the same.
-fn random() -> impl FnMut(usize) -> usize {
-    let mut state = 1u64;
-    move |below| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) as usize % below
-    }
-}
-
-/// The same records by both forms.
+/// Checks that both formats have the same fields.
 fn fields() {
     let (writer, text, binary) = (Umsg::writer(), Umsg::reader(), binary_reader());
     for data in [&b"plain"[..], b"<0>kernel", b"<2047>last", b"\n", b"\x00\xff\\", &[b'x'; 1024]] {
@@ -59,7 +51,7 @@ fn fields() {
         assert_eq!(frame.text, record.text);
     }
     assert_eq!(binary.frames(65536), Err(Errno::EAGAIN));
-    // The form can be changed at any record.
+    // The format can be changed at any record.
     writer.log("one");
     writer.log("two");
     assert_eq!(binary.frames(80).expect("a frame")[0].text, b"one");
@@ -86,7 +78,7 @@ fn as_many_as_fit() {
                         assert_eq!(frame.text.len(), sizes[seq as usize]);
                         seq += 1;
                     }
-                    // No other would have fit.
+                    // The next record does not fit.
                     if let Some(next) = sizes.get(seq as usize) {
                         assert!(used + frame_size(*next) > len, "{len}: {used} and {next} more");
                     }
@@ -111,8 +103,8 @@ fn read_size() {
     }
 }
 
-/// A large record, and thousands of small ones behind it, which the memory for that one has room
-/// for: written at once, read at once.
+/// Checks batches of one large record and thousands of small ones, which fit the buffer that was
+/// allocated for the large one.
 fn small_after_large() {
     let (writer, reader) = (binary_writer(), binary_reader());
     let large = entry(14, &[b'x'; 65536]);
@@ -134,7 +126,8 @@ fn small_after_large() {
     }
 }
 
-/// A fault in the first frames consumes nothing; a later one ends the read with those before it.
+/// Checks that a read consumes only the records that it returns if its buffer has an invalid
+/// address.
 fn read_bad_address() {
     let (writer, reader) = (Umsg::writer(), binary_reader());
     for _ in 0..1000 {
@@ -143,8 +136,8 @@ fn read_bad_address() {
     let mut good = vec![0u8; 100_000];
     let mut seq = 0;
     for first in [0, 1, 64, 128, 1000, 8191, 8192, 8193, 20_000, 60_000] {
-        let pieces = [(good.as_mut_ptr(), first), (BAD.cast(), 100_000)];
-        match readv(&reader, &pieces) {
+        let segments = [(good.as_mut_ptr(), first), (BAD.cast(), 100_000)];
+        match readv(&reader, &segments) {
             Ok(len) => {
                 assert!(len <= first, "{len} of {first}");
                 for frame in Frame::parse_all(&good[..len]) {
@@ -158,30 +151,30 @@ fn read_bad_address() {
         assert_eq!(next[0].seq, seq, "after {first} good bytes");
         seq += 1;
     }
-    assert!(seq > 400, "{seq}: no read gave what was before the fault");
+    assert!(seq > 400, "{seq}: no read returned the records before the fault");
 }
 
-fn readv_pieces() {
+fn readv_segments() {
     let (writer, reader) = (Umsg::writer(), binary_reader());
     for i in 0..50 {
         writer.log(format!("record {i}"));
     }
     let mut memory = vec![0u8; 8000];
     let at = memory.as_mut_ptr();
-    let pieces: Vec<_> =
+    let segments: Vec<_> =
         (0..200).map(|i| (at.wrapping_add(i * 40), if i % 3 == 0 { 40 } else { 0 })).collect();
-    let len = readv(&reader, &pieces).expect("readv");
+    let len = readv(&reader, &segments).expect("readv");
     let gathered: Vec<u8> =
         (0..200).step_by(3).flat_map(|i| memory[i * 40..(i + 1) * 40].to_vec()).collect();
     let frames = Frame::parse_all(&gathered[..len]);
-    // Ten of 72 bytes, the others have 80.
+    // Ten records have 72 bytes, the others 80.
     assert_eq!(frames.len(), 10 + (67 * 40 - 720) / 80);
     for (index, frame) in frames.iter().enumerate() {
         assert_eq!(frame.text, format!("record {index}").as_bytes());
     }
 }
 
-/// Only the first frame after a loss tells of it, and all is counted.
+/// Checks that only the first record after a loss reports it, and that every loss is counted.
 fn loss() {
     let (writer, reader) = (Umsg::writer(), binary_reader());
     let (mut received, mut lost) = (0, 0);
@@ -203,7 +196,7 @@ fn largest() {
     for len in [8000, 8128, 8129, 65536] {
         writer.log(b"small");
         writer.log(vec![0xa5; len]);
-        // Not enough for the second one, then enough for it alone, or for both.
+        // The read returns one or both records.
         let both = reader.frames(frame_size(5) + frame_size(len)).expect("frames");
         assert_eq!(both[0].text, b"small");
         if both.len() == 1 {
@@ -216,10 +209,10 @@ fn largest() {
     }
 }
 
-/// Readers in both forms beside writers in both forms, faster than any can read.
+/// Checks readers beside writers in both formats that are faster than any reader.
 fn against_writers() {
     const EACH: u64 = 4000;
-    // Before the first record, so that all are theirs.
+    // Opened before the first record, so that the readers account for all records.
     let files = [300, 4096, 65536]
         .map(|len| (len, Umsg::open(libc::O_RDONLY).expect("open").with(BINARY_READ)));
     std::thread::scope(|scope| {
@@ -265,7 +258,7 @@ fn against_writers() {
     });
 }
 
-/// Threads that share a file get each record once.
+/// Checks that threads with one file read each record exactly once.
 fn shared_by_threads() {
     let writer = binary_writer();
     let all = entry(14, b"0123456789").repeat(5000);
@@ -282,7 +275,7 @@ fn shared_by_threads() {
                 scope.spawn(move || {
                     let mut seen = Vec::new();
                     let mut buffer = vec![0; len];
-                    // What another was given first may stand behind what a read returned.
+                    // A read may overwrite bytes after the returned length.
                     while let Ok(got) = reader.read(&mut buffer) {
                         seen.extend(Frame::parse_all(&buffer[..got]).iter().map(|frame| frame.seq));
                     }

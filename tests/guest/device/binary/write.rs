@@ -2,8 +2,9 @@
 
 //! Writes in the binary format.
 
-use super::{binary_reader, binary_writer, random};
+use super::{binary_reader, binary_writer};
 use crate::client::*;
+use crate::random::random;
 use crate::Test;
 use nix::errno::Errno;
 
@@ -30,19 +31,19 @@ fn write() {
         assert_eq!(record.priority, 8 + index as u16);
         assert_eq!(record.pid as u32, std::process::id());
     }
-    // The kernel's own facility is nobody else's.
+    // Facility 0 is reserved for the kernel and replaced by 1.
     for (given, stored) in [(0, 8), (7, 15), (8, 8), (2047, 2047)] {
         writer.write(&entry(given, b"x")).expect("write");
         assert_eq!(reader.next().expect("a record").priority, stored);
     }
     assert_eq!(writer.write(b""), Ok(0));
-    // In pieces that have nothing to do with the entries.
-    let pieces: Vec<_> = all.chunks(3).map(|piece| (piece.as_ptr(), piece.len())).collect();
-    assert_eq!(writev(&writer, &pieces), Ok(all.len()));
+    // Segments that end within entries.
+    let segments: Vec<_> = all.chunks(3).map(|segment| (segment.as_ptr(), segment.len())).collect();
+    assert_eq!(writev(&writer, &segments), Ok(all.len()));
     assert_eq!(reader.rest().len(), texts.len());
 }
 
-/// What is not an entry is refused, and nothing of it stored; what stands before it is.
+/// Checks that an invalid entry is rejected, and that the entries before it are stored.
 fn write_refused() {
     let (writer, reader) = (binary_writer(), Umsg::reader());
     let mut extended = raw_entry(16, 14, 3, &[0; 11]);
@@ -75,7 +76,7 @@ fn write_refused() {
         assert_eq!(reader.next(), Err(Errno::EAGAIN), "{data:?} left a record");
         let good = [entry(14, b"first"), entry(14, &[b'x'; 100])].concat();
         let all = [good.clone(), data.clone(), entry(14, b"never")].concat();
-        // A cut one is whole with what follows it, unless that makes it something else.
+        // An incomplete entry can be complete together with the bytes after it.
         let got = writer.write(&[good.clone(), data.clone()].concat());
         assert_eq!(got, Ok(good.len()), "{data:?} after two good ones");
         assert_eq!(reader.rest().len(), 2);
@@ -86,7 +87,7 @@ fn write_refused() {
     }
 }
 
-/// A header of a later version of the ABI: what this one does not know must be zero.
+/// Checks that a larger header is accepted if its unknown fields are zero.
 fn write_grown_header() {
     let (writer, reader) = (binary_writer(), Umsg::reader());
     for header_size in [16u16, 24, 64] {
@@ -104,7 +105,8 @@ fn write_grown_header() {
     assert_eq!(reader.next(), Err(Errno::EAGAIN));
 }
 
-/// A log that stops takes what it can, says how much that was, and then that it is full.
+/// Checks that a write is short if only some entries fit a log with the policy `stop`, and that the
+/// next one fails with ENOSPC.
 fn write_full() {
     let (writer, reader) = (binary_writer(), Umsg::reader());
     let one = entry(14, &[b'x'; 64]);
@@ -132,7 +134,7 @@ fn write_bad_address() {
     }
 }
 
-/// More than is copied at once, of every size, cut at every place.
+/// Checks writes that are larger than one copy, with entries of many sizes.
 fn write_long() {
     let (writer, reader) = (binary_writer(), binary_reader());
     let mut random = random();

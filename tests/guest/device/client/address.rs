@@ -5,30 +5,31 @@
 use super::Umsg;
 use nix::errno::Errno;
 
-/// An address in a program's range where nothing is ever mapped: below `mmap_min_addr`.
+/// An address in the user range that is never mapped, because it is below `mmap_min_addr`.
 pub const BAD: *mut libc::c_void = 0x1000 as *mut libc::c_void;
 
-/// An address that is not in a program's range at all.
+/// An address outside the user range.
 pub const WILD: *mut libc::c_void = 0xdead_0000_0000_0000_u64 as *mut libc::c_void;
 
-/// `writev` of pieces given by address and length.
-pub fn writev(file: &Umsg, pieces: &[(*const u8, usize)]) -> Result<usize, Errno> {
-    let iov: Vec<libc::iovec> = pieces
+/// Calls `writev` with segments of any address and length.
+pub fn writev(file: &Umsg, segments: &[(*const u8, usize)]) -> Result<usize, Errno> {
+    let iov: Vec<libc::iovec> = segments
         .iter()
         .map(|&(base, len)| libc::iovec { iov_base: base as *mut libc::c_void, iov_len: len })
         .collect();
-    // SAFETY: The kernel checks the addresses; that is what is tested.
+    // SAFETY: The kernel checks the addresses.
     Errno::result(unsafe { libc::writev(file.raw(), iov.as_ptr(), iov.len() as i32) })
         .map(|len| len as usize)
 }
 
-/// `readv` into pieces given by address and length.
-pub fn readv(file: &Umsg, pieces: &[(*mut u8, usize)]) -> Result<usize, Errno> {
-    let iov: Vec<libc::iovec> = pieces
+/// Calls `readv` with segments of any address and length.
+pub fn readv(file: &Umsg, segments: &[(*mut u8, usize)]) -> Result<usize, Errno> {
+    let iov: Vec<libc::iovec> = segments
         .iter()
         .map(|&(base, len)| libc::iovec { iov_base: base.cast(), iov_len: len })
         .collect();
-    // SAFETY: The valid ones are exclusively ours, the kernel checks the others.
+    // SAFETY: The caller has exclusive access to the valid segments, and the kernel checks the
+    // addresses.
     Errno::result(unsafe { libc::readv(file.raw(), iov.as_ptr(), iov.len() as i32) })
         .map(|len| len as usize)
 }

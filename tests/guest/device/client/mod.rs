@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// The node of the default log.
 pub const NODE: &str = "/dev/umsg";
 
-/// `record_max` when it is not given.
+/// The default of `record_max`.
 pub const RECORD_MAX: usize = 1024;
 
 /// `struct umsg_info` of `src/uapi/umsg.h`.
@@ -69,30 +69,30 @@ impl Umsg {
         Self::open_at(NODE, flags)
     }
 
-    /// Open of another node.
+    /// Opens another node.
     pub fn open_at(path: &str, flags: i32) -> Result<Self, Errno> {
         let path = CString::new(path).expect("no zero byte");
-        // SAFETY: `path` is a string; the descriptor is ours alone.
+        // SAFETY: `path` is a C string, and this is the only owner of the descriptor.
         Errno::result(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) })
             .map(|fd| Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Open for reading, without blocking.
+    /// Opens for reading, non-blocking.
     pub fn reader() -> Self {
         Self::open(libc::O_RDONLY | libc::O_NONBLOCK).expect("a reader")
     }
 
-    /// Open for writing, each write a record.
+    /// Opens for writing. Each write is a record.
     pub fn writer() -> Self {
         Self::open(libc::O_WRONLY).expect("a writer").style(KMSG)
     }
 
-    /// Open for both, without blocking, each write a record.
+    /// Opens for reading and writing, non-blocking. Each write is a record.
     pub fn both() -> Self {
         Self::open(libc::O_RDWR | libc::O_NONBLOCK).expect("open for both").style(KMSG)
     }
 
-    /// Open for writing lines, as any program opens it.
+    /// Opens for writing in the style `lines`, as programs do by default.
     pub fn lines() -> Self {
         Self::open(libc::O_WRONLY).expect("a writer")
     }
@@ -105,7 +105,7 @@ impl Umsg {
         nix::unistd::write(&self.0, data)
     }
 
-    /// Writes a record that must be taken.
+    /// Writes `text`, and panics unless all of it is accepted.
     pub fn log(&self, text: impl AsRef<[u8]>) {
         let text = text.as_ref();
         assert_eq!(self.write(text), Ok(text.len()), "{}", text.escape_ascii());
@@ -115,10 +115,10 @@ impl Umsg {
         nix::unistd::read(&self.0, buffer)
     }
 
-    /// The next record, or why there is none.
+    /// Reads the next record, or returns the error.
     pub fn next(&self) -> Result<Record, Errno> {
         thread_local! {
-            // The largest record, every byte of it escaped, fits.
+            // The largest record fits, even if every byte is escaped.
             static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 512 * 1024]);
         }
         BUFFER.with_borrow_mut(|buffer| {
@@ -127,7 +127,7 @@ impl Umsg {
         })
     }
 
-    /// All records there are.
+    /// Reads all records.
     pub fn rest(&self) -> Vec<Record> {
         let mut records = Vec::new();
         loop {
@@ -140,79 +140,82 @@ impl Umsg {
     }
 
     pub fn seek(&self, offset: i64, whence: i32) -> Result<i64, Errno> {
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         Errno::result(unsafe { libc::lseek64(self.raw(), offset, whence) })
     }
 
     pub fn info(&self) -> Info {
         let mut info = Info { reserved: [!0; 4], reserved_word: !0, style: !0, ..Info::default() };
-        // SAFETY: `info` is what the command writes.
+        // SAFETY: The command writes `info`, which is valid.
         unsafe { ioctl_info(self.raw(), &mut info) }.expect("UMSG_IOC_INFO");
         info
     }
 
     pub fn options(&self) -> u32 {
         let mut options = !0;
-        // SAFETY: `options` is what the command writes.
+        // SAFETY: The command writes `options`, which is valid.
         unsafe { ioctl_get_options(self.raw(), &mut options) }.expect("UMSG_IOC_GET_OPTIONS");
         options
     }
 
     pub fn set_options(&self, options: u32) -> Result<(), Errno> {
-        // SAFETY: `options` is what the command reads.
+        // SAFETY: The command reads `options`, which is valid.
         unsafe { ioctl_set_options(self.raw(), &options) }.map(drop)
     }
 
     pub fn get_style(&self) -> u32 {
         let mut style = !0;
-        // SAFETY: `style` is what the command writes.
+        // SAFETY: The command writes `style`, which is valid.
         unsafe { ioctl_get_style(self.raw(), &mut style) }.expect("UMSG_IOC_GET_STYLE");
         style
     }
 
     pub fn set_style(&self, style: u32) -> Result<(), Errno> {
-        // SAFETY: `style` is what the command reads.
+        // SAFETY: The command reads `style`, which is valid.
         unsafe { ioctl_set_style(self.raw(), &style) }.map(drop)
     }
 
-    /// This file in another style.
+    /// Sets the style.
     pub fn style(self, style: u32) -> Self {
         self.set_style(style).expect("UMSG_IOC_SET_STYLE");
         self
     }
 
-    /// This file with other options.
+    /// Sets the options.
     pub fn with(self, options: u32) -> Self {
         self.set_options(options).expect("UMSG_IOC_SET_OPTIONS");
         self
     }
 
     pub fn seek_seq(&self, seq: u64) -> Result<(), Errno> {
-        // SAFETY: `seq` is what the command reads.
+        // SAFETY: The command reads `seq`, which is valid.
         unsafe { ioctl_seek_seq(self.raw(), &seq) }.map(drop)
     }
 
     pub fn seek_time(&self, time_ns: u64) -> Result<(), Errno> {
-        // SAFETY: `time_ns` is what the command reads.
+        // SAFETY: The command reads `time_ns`, which is valid.
         unsafe { ioctl_seek_time(self.raw(), &time_ns) }.map(drop)
     }
 
     pub fn next_size(&self) -> Result<usize, Errno> {
         let mut size = !0;
-        // SAFETY: `size` is what the command writes.
+        // SAFETY: The command writes `size`, which is valid.
         unsafe { ioctl_next_size(self.raw(), &mut size) }.map(|_| size as usize)
     }
 
-    /// The records of one binary read.
+    /// Returns the records of one binary read.
     pub fn frames(&self, len: usize) -> Result<Vec<Frame>, Errno> {
         let mut buffer = vec![0xee; len];
         let got = self.read(&mut buffer)?;
-        assert!(buffer[got..].iter().all(|byte| *byte == 0xee), "bytes behind what it returned");
+        assert!(
+            buffer[got..].iter().all(|byte| *byte == 0xee),
+            "bytes written after the returned length"
+        );
         Ok(Frame::parse_all(&buffer[..got]))
     }
 
     pub fn clear(&self) -> Result<(), Errno> {
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         unsafe { ioctl_clear(self.raw()) }.map(drop)
     }
 }

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Records as the device returns them, in the text format and in the binary format, and entries as a
-//! binary write takes them.
+//! Records as the device returns them, in the text format and in the binary format, and entries as
+//! a binary write takes them.
 
-/// A record in its text form, taken apart and unescaped. Panics on anything but the documented
-/// form.
+/// A record in the text format, parsed and unescaped. Parsing panics unless the format is exactly
+/// the documented one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub priority: u16,
     pub seq: u64,
     pub usec: u64,
-    /// It continues the line of the record before.
+    /// The record continues the line of the previous record.
     pub continues: bool,
     pub text: Vec<u8>,
     pub pid: i32,
     pub tid: i32,
     pub uid: u32,
     pub comm: Vec<u8>,
-    /// As UID, where there is no such line.
+    /// Equal to `uid` if there is no such line.
     pub opener: u32,
-    /// 0 where there is no such line.
+    /// 0 if there is no such line.
     pub lost: u64,
-    /// 0 where there is no such line.
+    /// 0 if there is no such line.
     pub cut: usize,
 }
 
 impl Record {
-    pub fn parse(form: &[u8]) -> Self {
-        let form = std::str::from_utf8(form).expect("ASCII");
-        assert!(form.bytes().all(|byte| matches!(byte, b'\n' | b' '..=b'~')), "{form:?}");
-        let (head, rest) = form.split_once(';').expect("a ';' after the header");
+    pub fn parse(bytes: &[u8]) -> Self {
+        let shown = std::str::from_utf8(bytes).expect("ASCII");
+        assert!(shown.bytes().all(|byte| matches!(byte, b'\n' | b' '..=b'~')), "{shown:?}");
+        let (head, rest) = shown.split_once(';').expect("a ';' after the header");
         let mut fields = head.split(',');
         let mut number =
             || -> u64 { fields.next().and_then(|field| field.parse().ok()).expect(head) };
@@ -40,7 +40,7 @@ impl Record {
             _ => panic!("{head}"),
         };
         assert_eq!(fields.next(), None, "{head}");
-        assert!(rest.ends_with('\n'), "{form:?}");
+        assert!(rest.ends_with('\n'), "{shown:?}");
         let mut lines = rest[..rest.len() - 1].split('\n').peekable();
         let text = unescape(lines.next().expect("a text"));
         let mut optional = |key: &str| {
@@ -48,42 +48,42 @@ impl Record {
             lines.next();
             Some(value)
         };
-        let mut value = |key: &str| optional(key).unwrap_or_else(|| panic!("{key} in {form:?}"));
+        let mut value = |key: &str| optional(key).unwrap_or_else(|| panic!("{key} in {shown:?}"));
         let pid = value(" PID=").parse().expect("a pid");
         let tid = value(" TID=").parse().expect("a tid");
         let uid = value(" UID=").parse().expect("a uid");
         let comm = unescape(value(" COMM="));
         let opener = optional(" OPENER=").map_or(uid, |opener| {
             let opener = opener.parse().expect("a uid");
-            assert_ne!(opener, uid, "{form:?}");
+            assert_ne!(opener, uid, "{shown:?}");
             opener
         });
         let mut count = |key: &str| -> u64 {
             optional(key).map_or(0, |count| {
-                assert_ne!(count, "0", "{form:?}");
+                assert_ne!(count, "0", "{shown:?}");
                 count.parse().expect("a number")
             })
         };
         let (lost, cut) = (count(" LOST="), count(" CUT=") as usize);
-        assert_eq!(lines.next(), None, "{form:?}");
+        assert_eq!(lines.next(), None, "{shown:?}");
         Self { priority, seq, usec, continues, text, pid, tid, uid, comm, opener, lost, cut }
     }
 
-    /// A record of the style `plain`, which has no keys.
-    pub fn parse_plain(form: &[u8]) -> Self {
-        let mut form = form.to_vec();
-        assert_eq!(form.iter().filter(|byte| **byte == b'\n').count(), 1, "lines of keys");
-        form.extend(b" PID=0\n TID=0\n UID=0\n COMM=\n");
-        Self::parse(&form)
+    /// Parses a record of the style `plain`, which has no keys.
+    pub fn parse_plain(bytes: &[u8]) -> Self {
+        let mut bytes = bytes.to_vec();
+        assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 1, "lines of keys");
+        bytes.extend(b" PID=0\n TID=0\n UID=0\n COMM=\n");
+        Self::parse(&bytes)
     }
 
-    /// The text, which must be UTF-8.
+    /// Returns the text, which must be UTF-8.
     pub fn str(&self) -> &str {
         std::str::from_utf8(&self.text).expect("UTF-8")
     }
 }
 
-/// Undoes the escapes of the text form.
+/// Undoes the escapes of the text format.
 fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
@@ -101,7 +101,8 @@ fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
-/// `struct umsg_record` and the text behind it. Panics on anything but the documented form.
+/// A binary record (`struct umsg_record` and the text). Parsing panics unless the format is exactly
+/// the documented one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub priority: u16,
@@ -114,11 +115,11 @@ pub struct Frame {
     pub opener: u32,
     pub comm: Vec<u8>,
     pub text: Vec<u8>,
-    /// It continues the line of the record before.
+    /// The record continues the line of the previous record.
     pub continues: bool,
 }
 
-/// Bytes of a frame with so many bytes of text.
+/// Returns the size of a binary record with `text_len` bytes of text.
 pub fn frame_size(text_len: usize) -> usize {
     64 + text_len.next_multiple_of(8)
 }
@@ -137,7 +138,7 @@ impl Frame {
             assert!(data[end..size].iter().all(|byte| *byte == 0), "padding");
             let name = &data[48..64];
             let len = name.iter().position(|byte| *byte == 0).unwrap_or(16);
-            assert!(name[len..].iter().all(|byte| *byte == 0), "behind the name: {name:?}");
+            assert!(name[len..].iter().all(|byte| *byte == 0), "bytes after the name: {name:?}");
             frames.push(Self {
                 priority: half(2),
                 seq: long(8),
@@ -157,12 +158,12 @@ impl Frame {
     }
 }
 
-/// `struct umsg_entry` with its text.
+/// Returns a `struct umsg_entry` with its text.
 pub fn entry(priority: u16, text: &[u8]) -> Vec<u8> {
     raw_entry(8, priority, text.len() as u32, text)
 }
 
-/// The same with a header of any kind, and what follows it.
+/// Returns an entry with any values in its header, and `text` after it.
 pub fn raw_entry(header_size: u16, priority: u16, text_size: u32, text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(header_size.to_ne_bytes());

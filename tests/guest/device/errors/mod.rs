@@ -33,20 +33,20 @@ fn access_mode() {
     assert_eq!(reader.write(b"x"), Err(Errno::EBADF));
     assert_eq!(writer.read(&mut [0; 100]), Err(Errno::EBADF));
     assert_eq!(reader.clear(), Err(Errno::EBADF));
-    // Nor is it told how long a record is, and when it was written.
+    // These ioctls reveal the size and the time of records.
     assert_eq!(writer.seek_seq(0), Err(Errno::EBADF));
     assert_eq!(writer.seek_time(0), Err(Errno::EBADF));
     assert_eq!(writer.next_size(), Err(Errno::EBADF));
     let both = Umsg::both();
     both.log("both");
     assert_eq!(both.next().expect("a record").text, b"both");
-    // Access mode 3 is for ioctls alone (open(2)): neither reading nor writing.
+    // Access mode 3 allows neither reading nor writing, only ioctls: see open(2).
     let neither = Umsg::open(libc::O_ACCMODE).expect("open for ioctls");
     assert_eq!(neither.write(b"x"), Err(Errno::EBADF));
     assert_eq!(neither.clear(), Err(Errno::EBADF));
     assert_eq!(neither.next_size(), Err(Errno::EBADF));
     assert_eq!(neither.info().next_seq, 1);
-    // Flags that mean nothing here change nothing.
+    // These flags have no effect.
     let odd = libc::O_WRONLY | libc::O_APPEND | libc::O_TRUNC | libc::O_CREAT;
     Umsg::open(odd).expect("odd flags").log("still there");
     assert_eq!(both.next().expect("a record").seq, 1);
@@ -59,7 +59,7 @@ fn lseek() {
     }
     file.next().expect("a record");
     let known = [libc::SEEK_SET, libc::SEEK_DATA, libc::SEEK_END];
-    // The kernel looks at the range of these itself.
+    // The kernel checks the range of these itself.
     let others = [libc::SEEK_CUR, libc::SEEK_HOLE];
     for whence in others {
         assert_eq!(file.seek(0, whence), Err(Errno::EINVAL), "{whence}");
@@ -74,7 +74,7 @@ fn lseek() {
             assert_eq!(file.seek(offset, whence), Err(Errno::EINVAL), "{whence} {offset}");
         }
     }
-    // A refused seek moved nothing.
+    // A failed seek does not move the position.
     assert_eq!(file.next().expect("a record").seq, 1);
     assert_eq!(file.seek(0, libc::SEEK_SET), Ok(0));
     assert_eq!(file.next().expect("a record").seq, 0);
@@ -106,12 +106,12 @@ fn ioctl_unknown() {
                 for size in [0, 4, 8, 16, 128, 129, 16383] {
                     let request: libc::Ioctl =
                         (direction << 30) | (size << 16) | (magic << 8) | number;
-                    // The generic ones of every file are handled before the driver is asked.
+                    // The kernel handles the generic ioctls of every file.
                     let generic = magic == b'T'.into() || known.contains(&request) || request == 0;
                     if generic || magic == 0 {
                         continue;
                     }
-                    // SAFETY: An unknown command does not look at its argument.
+                    // SAFETY: An unknown command ignores its argument.
                     let got = unsafe { libc::ioctl(file.raw(), request, BAD) };
                     assert_eq!(Errno::result(got), Err(Errno::ENOTTY), "{request:#x}");
                     tried += 1;
@@ -120,8 +120,8 @@ fn ioctl_unknown() {
         }
     }
     assert!(tried > 10_000);
-    // Not a terminal, whatever isatty() asks.
-    // SAFETY: Nothing but numbers.
+    // The device is not a terminal.
+    // SAFETY: The call has no pointer arguments.
     assert_eq!(unsafe { libc::isatty(file.raw()) }, 0);
     assert_eq!(file.info(), before);
 }
@@ -136,7 +136,7 @@ fn ioctl_bad_address() {
         nix::request_code_write!(client::MAGIC, 5, 4),
     ] {
         for address in [BAD, WILD, std::ptr::null_mut()] {
-            // SAFETY: The kernel checks the address; that is what is tested.
+            // SAFETY: The kernel checks the address.
             let got = unsafe { libc::ioctl(file.raw(), request, address) };
             assert_eq!(Errno::result(got), Err(Errno::EFAULT));
         }
@@ -144,7 +144,7 @@ fn ioctl_bad_address() {
     let info = file.info();
     assert_eq!((info.capacity, info.record_max, info.policy), (1 << 20, 1024, 0));
     assert_eq!((info.style, info.reserved_word, info.reserved), (client::LINES, 0, [0; 4]));
-    // Another number for each log, and for each load.
+    // Each log has another id, also after each load.
     assert_ne!(info.log_id, 0);
     drop(file);
     crate::kmod::rmmod().expect("rmmod");
@@ -157,7 +157,7 @@ fn ioctl_bad_address() {
 fn mmap() {
     let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     for sharing in [libc::MAP_SHARED, libc::MAP_PRIVATE] {
-        // SAFETY: A new mapping, which is not used.
+        // SAFETY: A new mapping, which is not accessed.
         let got = unsafe {
             libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, sharing, file.raw(), 0)
         };
@@ -166,12 +166,12 @@ fn mmap() {
     }
 }
 
-/// What cannot keep records whole is refused, and takes nothing.
+/// Checks that splice fails and consumes nothing, because it does not keep records whole.
 fn splice() {
     let file = Umsg::both();
     file.log("a record");
     let (out, into) = nix::unistd::pipe().expect("a pipe");
-    // SAFETY: Nothing but numbers and null pointers.
+    // SAFETY: The pointers are null, which the call allows.
     let got = unsafe {
         libc::splice(
             file.raw(),
@@ -187,23 +187,23 @@ fn splice() {
     assert_eq!(file.next().expect("the record").text, b"a record");
 }
 
-/// Refused, because the kernel drops what it has read and cannot pass on: a loss nobody would
-/// count.
+/// Checks that sendfile fails and consumes nothing, because the kernel would drop records that it
+/// cannot write, without counting them.
 fn sendfile() {
     let file = Umsg::both();
     file.log("a record");
     let (_out, into) = nix::unistd::pipe().expect("a pipe");
-    // SAFETY: Nothing but numbers and a null pointer.
+    // SAFETY: The pointer is null, which the call allows.
     let got = unsafe { libc::sendfile(into.as_raw_fd(), file.raw(), std::ptr::null_mut(), 4096) };
     assert_eq!(Errno::result(got), Err(Errno::EINVAL));
-    // SAFETY: As above.
+    // SAFETY: The pointer is null, which the call allows.
     let got = unsafe { libc::sendfile(file.raw(), file.raw(), std::ptr::null_mut(), 4096) };
     assert!(got < 0);
     assert_eq!(file.next().expect("the record").text, b"a record");
     assert_eq!(file.next(), Err(Errno::EAGAIN));
 }
 
-/// The policy `stop`: the first records stay, until they are cleared.
+/// Checks that a full log with the policy `stop` keeps its records until it is cleared.
 fn full() {
     let file = Umsg::both();
     let mut taken = 0;
@@ -224,7 +224,7 @@ fn full() {
     let records = file.rest();
     assert_eq!(records.len() as u64, taken);
     assert_eq!(records[0].text, b"record 000");
-    // Reading frees nothing, clearing does, and the new record overwrites as few as it must.
+    // Reading frees no space; after a clear, a record overwrites as few records as necessary.
     assert_eq!(file.write(b"once again"), Err(Errno::ENOSPC));
     file.clear().expect("clear");
     file.log("0123456789");

@@ -18,7 +18,7 @@ pub const TESTS: &[Test] = &[
     Test::new("errors.read_empty_log", read_empty_log),
 ];
 
-/// Nothing is stored: the log is still empty.
+/// Checks that the log is still empty.
 fn assert_nothing_stored(file: &Umsg) {
     let info = file.info();
     assert_eq!((info.next_seq, info.bytes_written, info.records_dropped), (0, 0, 0));
@@ -36,7 +36,7 @@ fn write_size_largest() {
     sizes(65536);
 }
 
-/// At, around and far beyond the limit, with and without what is not part of the text.
+/// Checks writes of sizes around and far above `limit`, with and without a prefix and newlines.
 fn sizes(limit: usize) {
     let (file, reader) = (Umsg::writer(), Umsg::reader());
     let long = vec![b'x'; limit + 8];
@@ -55,11 +55,11 @@ fn sizes(limit: usize) {
         assert_eq!(file.write(&data), Err(Errno::EMSGSIZE), "{} bytes", data.len());
     }
     assert_nothing_stored(&file);
-    // Too long by its length alone: not even the address is looked at.
+    // The size is checked before the address.
     let huge = writev(&file, &[(BAD.cast::<u8>().cast_const(), 1 << 30)]);
     assert_eq!(huge, Err(Errno::EMSGSIZE));
 
-    // Not a write of no bytes at all, which is no record.
+    // With a limit of 1, add a newline, because an empty write is no record.
     let taken = [
         with(b"", limit - 1, if limit == 1 { b"\n" } else { b"" }),
         with(b"", limit, b""),
@@ -100,7 +100,7 @@ fn write_bad_address() {
             assert_eq!(got, Err(Errno::EFAULT), "{len} at {address:?}");
         }
     }
-    // The last byte alone is on a page that is not there.
+    // Only the last byte is on an inaccessible page.
     let pages = Pages::new();
     for len in [1, 2, 512, 513, 1000] {
         let start = pages.boundary().wrapping_sub(len).cast_const();
@@ -117,13 +117,13 @@ fn writev_bad_address() {
     let good = b"0123456789";
     for count in 1..=8 {
         for bad in 0..count {
-            let mut pieces = vec![(good.as_ptr(), good.len()); count];
-            pieces[bad] = (BAD.cast::<u8>().cast_const(), good.len());
-            assert_eq!(writev(&file, &pieces), Err(Errno::EFAULT), "piece {bad} of {count}");
+            let mut segments = vec![(good.as_ptr(), good.len()); count];
+            segments[bad] = (BAD.cast::<u8>().cast_const(), good.len());
+            assert_eq!(writev(&file, &segments), Err(Errno::EFAULT), "segment {bad} of {count}");
         }
     }
     assert_nothing_stored(&file);
-    // The same with good addresses is one record, whole.
+    // With valid addresses, the segments are one record.
     assert_eq!(
         writev(&file, &[(good.as_ptr(), 10), (good.as_ptr(), 0), (good.as_ptr(), 3)]),
         Ok(13)
@@ -144,13 +144,13 @@ fn read_size() {
             Err(error) => panic!("{error}"),
         });
         let len = len.expect("the record");
-        // What is around the text must fit; with " CUT=", unless there is no text.
+        // The head and the keys must fit, with " CUT=" unless the text is empty.
         let none = len - if text.starts_with('\u{1}') { 4 * text.len() } else { text.len() };
         let least = if text.is_empty() { len } else { none + 6 + text.len().to_string().len() };
         for short in [0, 1, least / 2, least - 1] {
             let mut buffer = vec![0x5a; short];
             assert_eq!(reader.read(&mut buffer), Err(Errno::EINVAL), "{short} of {len}");
-            assert!(buffer.iter().all(|byte| *byte == 0x5a), "a refused read wrote to the buffer");
+            assert!(buffer.iter().all(|byte| *byte == 0x5a), "a failed read wrote to the buffer");
         }
         let mut exact = vec![0x5a; len];
         assert_eq!(reader.read(&mut exact), Ok(len));
@@ -169,11 +169,11 @@ fn read_bad_address() {
             assert_eq!(short, Err(Errno::EFAULT));
         }
         let mut good = [0u8; 20];
-        let pieces = [(good.as_mut_ptr(), 20), (BAD.cast(), 8192)];
-        assert_eq!(readv(&reader, &pieces), Err(Errno::EFAULT));
+        let segments = [(good.as_mut_ptr(), 20), (BAD.cast(), 8192)];
+        assert_eq!(readv(&reader, &segments), Err(Errno::EFAULT));
         let before = pages.boundary().wrapping_sub(20);
         assert_eq!(readv(&reader, &[(before, 8192)]), Err(Errno::EFAULT));
-        // None of that consumed it.
+        // The failed reads did not consume the record.
         assert_eq!(reader.next().expect("the record").text, text.as_bytes());
     }
     assert_eq!(reader.next(), Err(Errno::EAGAIN));
@@ -182,18 +182,18 @@ fn read_bad_address() {
 fn read_empty_log() {
     let reader = Umsg::reader();
     assert_eq!(reader.next(), Err(Errno::EAGAIN));
-    // A buffer that no record fits is refused at once, even where a read would block.
+    // A buffer that is too small for any record fails at once, also if the file is blocking.
     let blocking = Umsg::open(libc::O_RDONLY).expect("open");
     assert_eq!(blocking.read(&mut []), Err(Errno::EINVAL));
     assert_eq!(reader.next(), Err(Errno::EAGAIN));
 }
 
-/// Two pages, of which the second cannot be accessed.
+/// Two pages, the second of which is inaccessible.
 struct Pages(*mut u8);
 
 impl Pages {
     fn new() -> Self {
-        // SAFETY: A new mapping; its second page is taken out of it.
+        // SAFETY: The mapping is new, and its second page is never accessed.
         unsafe {
             let start = libc::mmap(
                 std::ptr::null_mut(),
@@ -212,7 +212,7 @@ impl Pages {
         }
     }
 
-    /// The first byte that cannot be accessed.
+    /// Returns the address of the first inaccessible byte.
     fn boundary(&self) -> *mut u8 {
         self.0.wrapping_add(4096)
     }

@@ -15,7 +15,7 @@ pub const TESTS: &[Test] = &[
     Test::new("lines.shell", shell),
     Test::new("lines.prefixes", prefixes),
     Test::new("lines.across_calls", across_calls).with("record_max=10"),
-    Test::new("lines.across_pieces", across_pieces),
+    Test::new("lines.across_segments", across_segments),
     Test::new("lines.long", long),
     Test::new("lines.block_buffered", block_buffered).with("capacity=4M"),
     Test::new("lines.bad_address", bad_address).with("capacity=4M"),
@@ -27,12 +27,12 @@ pub const TESTS: &[Test] = &[
     Test::new("lines.writers", writers).with("capacity=8M").on_all_cpus(),
 ];
 
-/// The texts of all records, and whether each continues the line before.
+/// Returns the texts of all records, and whether each continues the previous line.
 fn texts() -> Vec<(String, bool)> {
     Umsg::reader().rest().iter().map(|it| (it.str().to_string(), it.continues)).collect()
 }
 
-/// The texts of all records, none of which continues another.
+/// Returns the texts of all records, none of which may continue another.
 fn whole_texts() -> Vec<String> {
     texts()
         .into_iter()
@@ -43,7 +43,7 @@ fn whole_texts() -> Vec<String> {
         .collect()
 }
 
-/// What people type.
+/// Checks that each line is a record if shell commands write to the device.
 fn shell() {
     let run = |script: &str| crate::kmod::command("sh", &["-c", script]).expect(script);
     run("seq 1 1000 >/dev/umsg");
@@ -75,7 +75,8 @@ fn prefixes() {
     assert_eq!(got, want.map(|(priority, text)| (priority, text.to_vec())));
 }
 
-/// A stream, cut into two writes at each byte, and into writes of one byte.
+/// Checks that the records are the same if a stream is divided into two writes at any byte, or into
+/// writes of one byte.
 fn across_calls() {
     let stream = b"<11>one\n<12>exactly 10\ntwo\n\n<13>longer than ten bytes\nend\n";
     let reader = Umsg::reader();
@@ -102,17 +103,17 @@ fn across_calls() {
     assert_eq!(seen(), want);
 }
 
-fn across_pieces() {
+fn across_segments() {
     let writer = Umsg::lines();
-    let pieces: [&[u8]; 7] = [b"on", b"e\ntw", b"", b"o", b"\n", b"thr", b"ee\nfo"];
-    let pieces = pieces.map(|piece| (piece.as_ptr(), piece.len()));
-    assert_eq!(crate::client::writev(&writer, &pieces), Ok(16));
+    let segments: [&[u8]; 7] = [b"on", b"e\ntw", b"", b"o", b"\n", b"thr", b"ee\nfo"];
+    let segments = segments.map(|segment| (segment.as_ptr(), segment.len()));
+    assert_eq!(crate::client::writev(&writer, &segments), Ok(16));
     assert_eq!(whole_texts(), ["one", "two", "three"]);
     writer.log("ur\n");
     assert_eq!(whole_texts(), ["one", "two", "three", "four"]);
 }
 
-/// A line longer than a record, at and around the multiples of its length.
+/// Checks that a line becomes several records if it is longer than `record_max`.
 fn long() {
     for len in [1023usize, 1024, 1025, 2047, 2048, 2049, 10_000, 100_000] {
         let line: String = (0..len).map(|i| char::from(b'a' + (i % 23) as u8)).collect();
@@ -121,8 +122,8 @@ fn long() {
         for writes in [1, 2, 7] {
             let writer = Umsg::lines();
             let data = format!("<4>{line}\n");
-            for piece in data.as_bytes().chunks(data.len().div_ceil(writes)) {
-                writer.log(piece);
+            for segment in data.as_bytes().chunks(data.len().div_ceil(writes)) {
+                writer.log(segment);
             }
             let records = reader.rest();
             assert_eq!(records.len(), len.div_ceil(1024), "{len} in {writes}");
@@ -135,7 +136,7 @@ fn long() {
     }
 }
 
-/// As programs write that buffer their output: in blocks that end within lines.
+/// Checks that each line is a record if a program writes blocks that end within lines.
 fn block_buffered() {
     for block in [1, 100, 1279, 1280, 1281, 4096, 8191, 8192, 8193, 100_000] {
         let reader = Umsg::reader();
@@ -157,7 +158,7 @@ fn block_buffered() {
     }
 }
 
-/// Nothing of a block of which a part cannot be read is stored.
+/// Checks that no part of a chunk is stored if the chunk contains an invalid address.
 fn bad_address() {
     let (writer, reader) = (Umsg::lines(), Umsg::reader());
     let good = b"0123456789abcde\n".repeat(4096);
@@ -173,15 +174,15 @@ fn bad_address() {
             }
         }
     }
-    // Nor is a half line of before lost, or another added to it.
+    // A partial line is kept, and nothing is added to it.
     writer.log("half");
-    let pieces = [(b" and bad".as_ptr(), 8), (BAD.cast::<u8>().cast_const(), 1)];
-    assert_eq!(writev(&writer, &pieces), Err(Errno::EFAULT));
+    let segments = [(b" and bad".as_ptr(), 8), (BAD.cast::<u8>().cast_const(), 1)];
+    assert_eq!(writev(&writer, &segments), Err(Errno::EFAULT));
     writer.log(" and half\n");
     assert_eq!(reader.next().expect("a record").text, b"half and half");
 }
 
-/// A log that stops takes the lines that fit, and says how many bytes that was.
+/// Checks that a write is short if only some of its lines fit a log with the policy `stop`.
 fn full() {
     let (writer, reader) = (Umsg::lines(), Umsg::reader());
     let line = b"0123456789abcdef\n";
@@ -190,7 +191,7 @@ fn full() {
     assert_eq!(writer.write(&line.repeat(100)), Ok(fit * line.len()));
     let other = Umsg::lines();
     assert_eq!(other.write(&line[..]), Err(Errno::ENOSPC));
-    // A half line is kept, because there may be room for it by then.
+    // A partial line is kept, because it may fit when it is complete.
     other.log("a half");
     assert_eq!(other.write(b" line\n"), Err(Errno::ENOSPC));
     let records = reader.rest();
@@ -200,7 +201,7 @@ fn full() {
     assert_eq!(reader.next().expect("a record").text, b"a half line");
 }
 
-/// A line of several records of which only some fit.
+/// Checks that a write is short if only some records of a line fit.
 fn full_in_a_line() {
     let writer = Umsg::lines();
     let line = [b'x'; 10_000];
@@ -215,7 +216,7 @@ fn full_in_a_line() {
     assert_eq!((rest.str(), rest.continues, rest.priority), ("<1>the rest", true, 14));
 }
 
-/// What follows a half line in binary format, or in another style, comes after it.
+/// Checks that a partial line is stored first if a write in another format or style follows.
 fn other_kinds_of_write() {
     let writer = Umsg::lines();
     writer.log("half");
@@ -223,7 +224,7 @@ fn other_kinds_of_write() {
     writer.log(entry(14, b"binary"));
     writer.set_options(0).expect("options");
     writer.log("again half");
-    // A write that stores nothing does not store that either.
+    // A failed write does not store the partial line.
     let bad = [(BAD.cast::<u8>().cast_const(), 64)];
     for (options, style) in [(BINARY_WRITE, LINES), (0, KMSG), (0, PLAIN)] {
         writer.set_options(options).expect("options");
@@ -244,18 +245,18 @@ fn ioctl() {
     let file = Umsg::reader();
     assert_eq!((file.get_style(), file.info().style), (PLAIN, PLAIN));
     for style in [LINES, KMSG, PLAIN] {
-        file.set_style(style).expect("a style that there is");
+        file.set_style(style).expect("a valid style");
         assert_eq!(file.get_style(), style);
     }
     for style in [3, 4, 0x100, u32::MAX] {
         assert_eq!(file.set_style(style), Err(Errno::EINVAL));
         assert_eq!(file.get_style(), PLAIN);
     }
-    // Of the open file, shared by those who share that.
+    // The style belongs to the open file description.
     let copy = nix::unistd::dup(&file).expect("dup");
     let mut seen = !0;
     file.set_style(KMSG).expect("style");
-    // SAFETY: `seen` is what the command writes.
+    // SAFETY: The command writes `seen`, which is valid.
     unsafe { ioctl_get_style(copy.as_fd().as_raw_fd(), &mut seen) }.expect("UMSG_IOC_GET_STYLE");
     assert_eq!((seen, Umsg::reader().get_style()), (KMSG, PLAIN));
     for (name, style) in [("a", LINES), ("b", KMSG)] {
@@ -266,14 +267,14 @@ fn ioctl() {
         let text = file.next().expect("a record").text;
         assert_eq!(text, if style == LINES { &b"one"[..] } else { b"one\ntwo" });
     }
-    // A text without lines of keys.
+    // The style plain shows no keys.
     Umsg::writer().log("of few words");
     let mut form = [0; 200];
     let len = Umsg::reader().read(&mut form).expect("a record");
     assert_eq!(Record::parse_plain(&form[..len]).str(), "of few words");
 }
 
-/// Threads that flush one buffer: lines are whole, and none is lost.
+/// Checks that no line is torn or lost if threads of one process write to one file.
 fn threads() {
     let file = Umsg::lines();
     std::thread::scope(|scope| {
@@ -281,7 +282,7 @@ fn threads() {
             let file = &file;
             scope.spawn(move || {
                 for i in 0..500 {
-                    // One call, of which each line is a record.
+                    // One call with two lines.
                     file.log(format!("thread {thread} begins {i}\nthread {thread} ends {i}\n"));
                 }
             });
@@ -299,7 +300,7 @@ fn threads() {
     assert_eq!(next, [1000; 4]);
 }
 
-/// Processes with files of their own, in blocks that end within lines.
+/// Checks that no line is torn or lost if processes write blocks to their own files.
 fn writers() {
     let children: Vec<_> = (0..4)
         .map(|process| {

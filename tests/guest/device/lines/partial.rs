@@ -24,7 +24,7 @@ pub const TESTS: &[Test] = &[
     Test::new("lines.released_by_io_uring", released_by_io_uring).on_all_cpus(),
 ];
 
-/// Another process that writes to the same open file does not end the line of the first.
+/// Checks that a partial line is stored first if another process writes to the same file.
 fn other_process() {
     let (writer, reader) = (Umsg::lines(), Umsg::reader());
     writer.log("<9>mine, ");
@@ -47,24 +47,24 @@ fn other_process() {
     );
 }
 
-/// Nor does a later process with the same number.
+/// Checks that a partial line is stored first if a later process with the same pid writes.
 fn same_number() {
     let (writer, reader) = (Umsg::lines(), Umsg::reader());
     let first = child(|| writer.log("the first one's, "));
     let pid = first.pid();
     first.join();
-    // As fork(), but with that process id.
+    // As fork(), but with the pid of the first child.
     let ids = [pid.as_raw()];
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.exit_signal = libc::SIGCHLD as u64;
     arguments.set_tid = ids.as_ptr() as u64;
     arguments.set_tid_size = 1;
-    // SAFETY: The child does nothing but a system call, and ends.
+    // SAFETY: The child makes one system call and exits.
     let second =
         unsafe { libc::syscall(libc::SYS_clone3, &arguments, std::mem::size_of_val(&arguments)) };
     if second == 0 {
         let wrote = writer.write(b"the second one's\n") == Ok(17);
-        // SAFETY: Ends this process at once.
+        // SAFETY: The call ends the process.
         unsafe { libc::_exit(i32::from(!wrote)) }
     }
     assert_eq!(second, i64::from(pid.as_raw()), "{}", Errno::last());
@@ -75,18 +75,18 @@ fn same_number() {
     assert_eq!(got, want.map(|text| (text.to_string(), pid.as_raw())));
 }
 
-/// A process stays the same when it executes another program.
+/// Checks that a process can complete its partial line after it executes another program.
 fn same_process() {
     let run = "exec >/dev/umsg; printf 'the shell and '; exec sh -c 'echo what it became'";
     crate::kmod::command("sh", &["-c", run]).expect(run);
     assert_eq!(whole_texts(), ["the shell and what it became"]);
 }
 
-/// Nor does the same process, as another user.
+/// Checks that a partial line is stored first if the same process writes as another user.
 fn other_user() {
     let (writer, reader) = (Umsg::lines(), Umsg::reader());
     child(|| {
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         let become_user = |real, effective| unsafe {
             assert_eq!(libc::setresuid(real, effective, 0), 0);
         };
@@ -94,7 +94,7 @@ fn other_user() {
         writer.log("a user's half");
         become_user(1001, 0);
         writer.log("another's line\nanother's half, ");
-        // The real user id alone is what counts.
+        // Only the real user id matters.
         become_user(1001, 1001);
         writer.log("the same one's\nthe last half");
         become_user(0, 0);
@@ -111,8 +111,8 @@ fn other_user() {
     assert_eq!(got, want.map(|(text, uid)| (text.to_string(), uid)));
 }
 
-/// What has no newline is stored when the last owner of the open file is gone, however that
-/// happens, with the identity of who wrote it.
+/// Checks that a partial line is stored with its writer's identity if the file is released: by
+/// exit, by SIGKILL, by the last of several descriptors, and in a socket.
 fn released() {
     let reader = Umsg::open(libc::O_RDONLY).expect("open");
     let check = |text: &str, pid: i32, uid: u32| {
@@ -121,12 +121,12 @@ fn released() {
     };
     let as_user = |uid: u32, text: &str| {
         let writer = Umsg::lines();
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         assert_eq!(unsafe { libc::setresuid(uid, uid, uid) }, 0);
         writer.log(text);
         writer
     };
-    // An exit.
+    // Exit.
     let ended = child(|| drop(as_user(1000, "at exit")));
     let pid = ended.pid().as_raw();
     ended.join();
@@ -144,10 +144,10 @@ fn released() {
     let pid = killed.pid().as_raw();
     killed.kill();
     check("killed", pid, 1001);
-    // The last of several owners, another user.
+    // The last descriptor, closed by another user.
     let file = Umsg::lines();
     let first = child(|| {
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call has no pointer arguments.
         assert_eq!(unsafe { libc::setresuid(1002, 1002, 1002) }, 0);
         file.log("of the first owner");
     });
@@ -155,10 +155,10 @@ fn released() {
     first.join();
     let copy = nix::unistd::dup(&file).expect("dup");
     drop(file);
-    assert_eq!(Umsg::reader().rest().len(), 2, "the second owner is still there");
+    assert_eq!(Umsg::reader().rest().len(), 2, "released although a descriptor is open");
     drop(copy);
     check("of the first owner", pid, 1002);
-    // In a socket that nobody reads any more.
+    // In a socket that is closed without being read.
     let (one, other) = socket::socketpair(
         socket::AddressFamily::Unix,
         socket::SockType::Stream,
@@ -179,12 +179,13 @@ fn released() {
     )
     .expect("sendmsg");
     drop(file);
-    assert_eq!(Umsg::reader().rest().len(), 3, "it is on its way");
+    assert_eq!(Umsg::reader().rest().len(), 3, "released although it is in a socket");
     drop((one, other));
     check("in a socket", std::process::id() as i32, 0);
 }
 
-/// A file that io_uring closes, or of which it has the last reference, from a thread of its own.
+/// Checks that a partial line is stored with its writer's identity if io_uring releases the file,
+/// in this thread or in a kernel thread.
 fn released_by_io_uring() {
     use io_uring::{opcode, types, IoUring};
     let mut ring = match IoUring::new(8) {
@@ -199,17 +200,17 @@ fn released_by_io_uring() {
         let text = format!("half {round}");
         let fd = types::Fd(file.raw());
         let write = opcode::Write::new(fd, text.as_ptr(), text.len() as u32).offset(u64::MAX);
-        // By turns in this thread, and in one of the kernel's.
+        // Alternately in this thread and in a kernel thread.
         let flags = match round % 2 {
             0 => io_uring::squeue::Flags::empty(),
             _ => io_uring::squeue::Flags::ASYNC,
         };
         let close = opcode::Close::new(fd).build().flags(flags);
-        // SAFETY: The text lives until both have ended.
+        // SAFETY: `text` outlives the request.
         unsafe { ring.submission().push(&write.build().flags(flags)) }.expect("room");
         ring.submit_and_wait(1).expect("io_uring_enter");
         assert_eq!(ring.completion().next().expect("a result").result(), text.len() as i32);
-        // SAFETY: It has no memory.
+        // SAFETY: The request refers to no memory.
         unsafe { ring.submission().push(&close) }.expect("room");
         ring.submit_and_wait(1).expect("io_uring_enter");
         assert_eq!(ring.completion().next().expect("a result").result(), 0);
@@ -219,8 +220,8 @@ fn released_by_io_uring() {
     }
 }
 
-/// A half line has the time at which it was written, not the one at which it was stored; whoever
-/// seeks by time finds the others all the same.
+/// Checks that a partial line has the time of its write, and that seeks by time find all other
+/// records.
 fn time() {
     let (late, writer, reader) = (Umsg::lines(), Umsg::lines(), Umsg::reader());
     writer.log("first\n");
@@ -248,7 +249,7 @@ fn time() {
     }
 }
 
-/// What a full log refuses when a file is released counts as refused.
+/// Checks that a partial line counts as refused if the log is full when the file is released.
 fn full_at_release() {
     let writer = Umsg::writer();
     while writer.write(b"0123456789abcdef") != Err(Errno::ENOSPC) {}
@@ -262,7 +263,7 @@ fn full_at_release() {
     assert_eq!(after.next_seq, before.next_seq);
 }
 
-/// The limit may change while a half line is kept.
+/// Checks the records of a partial line if `record_max` changes before it is stored.
 fn record_max_changes() {
     let set = |value: &str| {
         std::fs::write("/sys/module/umsg/parameters/record_max", value).expect(value);

@@ -14,43 +14,45 @@ use std::path::Path;
 
 pub const TESTS: &[Test] = &[
     Test::new("parameters.modinfo", modinfo).unloaded(),
-    Test::new("parameters.together", together).unloaded().complains(),
-    Test::new("parameters.refused_leaves_no_memory", refused_leaves_no_memory)
+    Test::new("parameters.together", together).unloaded().module_may_warn(),
+    Test::new("parameters.failed_load_leaves_no_memory", failed_load_leaves_no_memory)
         .unloaded()
-        .complains(),
+        .module_may_warn(),
     Test::new("parameters.last_wins", last_wins).unloaded(),
-    Test::new("parameters.unknown", unknown).unloaded().complains(),
+    Test::new("parameters.unknown", unknown).unloaded().module_may_warn(),
     Test::new("parameters.quiet", quiet).unloaded(),
     Test::new("parameters.modprobe_d", modprobe_d).unloaded(),
     Test::new("parameters.command_line", command_line).unloaded(),
-    Test::new("parameters.too_much_memory", too_much_memory).unloaded().complains(),
+    Test::new("parameters.too_much_memory", too_much_memory).unloaded().module_may_warn(),
 ];
 
 const NAMES: [&str; 8] =
     ["capacity", "logs", "minor", "mode", "policy", "quiet", "record_max", "style"];
 
-/// What a parameter's file in sysfs shows, without its newline.
+/// Returns the value of a parameter in sysfs, without the newline.
 fn shown(name: &str) -> String {
     let path = format!("/sys/module/umsg/parameters/{name}");
     let text = std::fs::read_to_string(&path).expect(&path);
     text.strip_suffix('\n').expect("a newline").to_string()
 }
 
-/// Loads with `parameters`, which must be taken, and returns what sysfs shows for `name`.
-fn taken(parameters: &str, name: &str) -> String {
+/// Loads the module with `parameters`, which must be valid, and returns the value of `name` in
+/// sysfs.
+fn load_and_show(parameters: &str, name: &str) -> String {
     crate::kmod::command("insmod", &["umsg.ko", parameters]).expect(parameters);
     let text = shown(name);
     rmmod().expect("rmmod");
     text
 }
 
-/// What a load that was refused leaves behind: nothing but one line that says why.
+/// Checks that a load with `parameters` fails with `error`, logs one line that contains `line`, and
+/// leaves nothing behind.
 pub fn assert_refused(parameters: &[&str], error: &str, line: &str) {
     let mut log = Messages::from_now();
     let mut arguments = vec!["umsg.ko"];
     arguments.extend(parameters);
-    let said = command("insmod", &arguments).expect_err(parameters.first().unwrap_or(&""));
-    assert!(said.contains(error), "{parameters:?}: {said}");
+    let output = command("insmod", &arguments).expect_err(parameters.first().unwrap_or(&""));
+    assert!(output.contains(error), "{parameters:?}: {output}");
     let lines = log.of_umsg();
     assert_eq!(lines.len(), 1, "{parameters:?}: {lines:?}");
     assert!(lines[0].contains(line), "{parameters:?}: {lines:?}");
@@ -63,10 +65,10 @@ fn assert_nothing_left() {
         assert!(!Path::new(path).exists(), "{path}");
     }
     let areas = std::fs::read_to_string("/proc/vmallocinfo").expect("vmallocinfo");
-    assert!(!areas.contains("[umsg]"), "memory of the module is left");
+    assert!(!areas.contains("[umsg]"), "the module's memory is not freed");
 }
 
-/// kmod's words for EINVAL.
+/// The text of kmod for EINVAL.
 const INVALID: &str = "Invalid parameters";
 
 fn modinfo() {
@@ -88,7 +90,7 @@ fn modinfo() {
     }
 }
 
-/// Each is good by itself, but not with the other.
+/// Checks that the load fails if valid values do not go together.
 fn together() {
     assert_refused(
         &["capacity=64K", "record_max=64K"],
@@ -100,25 +102,24 @@ fn together() {
         INVALID,
         "record_max=8192: a record of this size needs 8248 bytes, /dev/umsg-small has 4096",
     );
-    // Several bad ones: one line, and nothing is half done.
+    // Several invalid values: one line.
     assert_refused(&["capacity=1", "mode=9", "policy=none"], INVALID, ": must be ");
 }
 
-/// A load that is refused late, over and over: the slab does not grow by what it had allocated.
-fn refused_leaves_no_memory() {
+/// Checks that no slab memory is leaked if a load fails after it allocated memory.
+fn failed_load_leaves_no_memory() {
     let slab = || -> i64 {
         let memory = std::fs::read_to_string("/proc/meminfo").expect("meminfo");
         let line = memory.lines().find(|line| line.starts_with("SUnreclaim:")).expect("SUnreclaim");
         line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
     };
-    // A hundred and fifty names and their list, some 16 KiB, before the one that is refused.
+    // The valid names before the invalid one take about 16 KiB.
     let names: Vec<String> = (0..150).map(|i| format!("a_long_enough_name_{i}")).collect();
     let parameter = format!("logs={},a/b", names.join(","));
     let refuse = |times| {
         (0..times).for_each(|_| assert_eq!(finit_module(&parameter), Err(Errno::EINVAL)));
     };
-    // The line about it is one, however long the value is: what printk() cuts has no end, and shows
-    // only when something else is printed.
+    // Each failure logs one complete line although the value is longer than printk() allows.
     let mut log = Messages::from_now();
     refuse(20);
     let lines = log.of_umsg();
@@ -128,8 +129,8 @@ fn refused_leaves_no_memory() {
     let rounds = i64::from(rounds());
     refuse(rounds);
     let grown = slab() - before;
-    println!("{rounds} refused loads: the slab grew by {grown} KiB");
-    // Where kmemleak watches, freed memory stays in quarantine for a while, and `leaks.none` looks.
+    println!("{rounds} failed loads: the slab grew by {grown} KiB");
+    // KASAN keeps freed memory in quarantine. On that kernel, `leaks.none` finds leaks.
     let watched = crate::kmod::finds_leaks();
     assert!(
         watched || grown < 8 * rounds,
@@ -142,7 +143,7 @@ fn refused_leaves_no_memory() {
 fn last_wins() {
     for (parameters, name, want) in [
         (&["capacity=64K", "capacity=128K"][..], "capacity", "128K"),
-        // A good one after a bad one, as when a modprobe.d option is overridden.
+        // An invalid value is overridden, as if it were in modprobe.d.
         (&["capacity=nonsense", "capacity=128K"], "capacity", "128K"),
         (&["quiet", "quiet=n"], "quiet", "N"),
         (&["logs=a,b", "logs=c"], "logs", "c"),
@@ -156,7 +157,7 @@ fn last_wins() {
     assert!(!Path::new("/dev/umsg-a").exists());
 }
 
-/// The kernel warns of a parameter that no module has, and loads it all the same.
+/// Checks that the module is loaded if a parameter is unknown, and that the kernel warns.
 fn unknown() {
     let mut log = Messages::from_now();
     modprobe("nonesuch=1").expect("modprobe");
@@ -180,16 +181,16 @@ fn modprobe_d() {
         ("64K".into(), "0640".into(), "one".into())
     );
     rmmod().expect("rmmod");
-    // The command line overrides what the file says.
+    // The command line overrides the file.
     modprobe("capacity=128K").expect("modprobe");
     assert_eq!((shown("capacity"), shown("mode")), ("128K".into(), "0640".into()));
     rmmod().expect("rmmod");
     std::fs::remove_file("/etc/modprobe.d/umsg.conf").expect("umsg.conf");
 }
 
-/// modprobe takes `umsg.NAME=` from the kernel's command line.
+/// Checks that modprobe passes `umsg.NAME=` from the kernel's command line.
 fn command_line() {
-    // Another /proc/cmdline, for this process and its children.
+    // Replace /proc/cmdline for this process and its children.
     child(|| {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("unshare");
         std::fs::write("/tmp/cmdline", "quiet umsg.capacity=256K umsg.policy=stop\n")
@@ -215,7 +216,7 @@ fn too_much_memory() {
             "capacity: not enough memory: the logs need ",
         );
     }
-    // The machine is none the worse for it.
+    // A load without parameters still works.
     modprobe("").expect("modprobe");
     rmmod().expect("rmmod");
 }

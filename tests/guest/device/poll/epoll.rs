@@ -24,7 +24,7 @@ pub fn epoll(file: &Umsg, flags: EpollFlags) -> Epoll {
     epoll
 }
 
-/// How many events there are now.
+/// Returns the number of current events.
 fn ready(epoll: &Epoll) -> usize {
     epoll.wait(&mut [EpollEvent::empty(); 4], EpollTimeout::ZERO).expect("epoll_wait")
 }
@@ -45,7 +45,7 @@ fn epoll_edge() {
     let epoll = epoll(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
     assert_eq!(ready(&epoll), 0);
     for _ in 0..10 {
-        // Every append is an edge, read or not.
+        // Every append is an edge, whether the record is read or not.
         writer.log("x");
         assert_eq!(ready(&epoll), 1);
         assert_eq!(ready(&epoll), 0);
@@ -53,13 +53,13 @@ fn epoll_edge() {
     assert_eq!(reader.rest().len(), 10);
     writer.log("x");
     assert_eq!(ready(&epoll), 1);
-    // A file that is ready when it is added is reported once.
+    // A file that is ready when it is added causes one event.
     let second = self::epoll(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
     assert_eq!((ready(&second), ready(&second)), (1, 0));
 }
 
-/// An epoll set in another one: of two files that are ready the outer one asks the first alone, and
-/// still every append to the second is an edge.
+/// Checks that every append is an edge for a nested epoll instance, which polls only the first of
+/// two ready files.
 fn epoll_nested() {
     let second = |flags| Umsg::open_at("/dev/umsg-second", flags).expect("open").style(KMSG);
     let writers = [Umsg::writer(), second(libc::O_WRONLY)];
@@ -73,7 +73,7 @@ fn epoll_nested() {
     for round in 0..10 {
         writers.iter().for_each(|writer| writer.log("for both"));
         assert_eq!(ready(&outer), 1, "round {round}");
-        // Read without asking the inner set, as whoever knows its files may do.
+        // Read without epoll_wait() on the inner instance.
         assert!(readers.iter().all(|reader| reader.rest().len() == 1));
         writers[1].log("again");
         assert_eq!(ready(&outer), 1, "round {round}");
@@ -81,8 +81,9 @@ fn epoll_nested() {
     }
 }
 
-/// A wake-up says what happened: a record is no edge for a file that waits until it can write, nor
-/// for one that cannot read, and a loss wakes a caller that waits for nothing else.
+/// Checks that wake-ups carry their events: a record is no edge for a caller that waits for
+/// EPOLLOUT or for a file that is not open for reading, and a loss wakes a caller that waits for
+/// POLLPRI only.
 fn wakes_by_event() {
     let writer = Umsg::writer();
     let both = Umsg::open(libc::O_RDWR).expect("open");
@@ -104,14 +105,14 @@ fn wakes_by_event() {
         assert_eq!(sets.each_ref().map(ready), [0, 0], "round {round}");
     }
     sleeper.join();
-    // In the style kmsg, a loss is an error, which no mask leaves out.
+    // In the style kmsg, a loss is EPOLLERR, which is part of every mask.
     both.set_style(KMSG).expect("style");
     writer.log("x");
     assert_eq!(sets.each_ref().map(ready), [1, 0]);
     assert!(now(&both).contains(PollFlags::POLLERR | PollFlags::POLLPRI));
 }
 
-/// A seek that meets a poller on its way to the wait queue is seen or wakes it, never neither.
+/// Checks that no seek is missed if it runs while epoll adds the file to the wait queue.
 fn seek_against_registration() {
     const ROUNDS: usize = 3000;
     let file = Umsg::both();
@@ -121,7 +122,7 @@ fn seek_against_registration() {
         scope.spawn(|| {
             for round in 0..ROUNDS {
                 start.wait();
-                // At any moment of what the other thread does meanwhile.
+                // Vary the time of the seek relative to the other thread.
                 (0..round * 7919 % 4000).for_each(|step| {
                     std::hint::black_box(step);
                 });
@@ -134,8 +135,8 @@ fn seek_against_registration() {
             file.seek(0, libc::SEEK_END).expect("seek");
             start.wait();
             let epoll = epoll(&file, EpollFlags::EPOLLIN);
-            // With the wake-up lost, this sleeps although there is a record: not for ever, so that
-            // all rounds run.
+            // If the wake-up is lost, this sleeps although there is a record. The timeout lets all
+            // rounds run.
             let events = epoll.wait(&mut [EpollEvent::empty()], 1000u16).expect("epoll_wait");
             missed += usize::from(events == 0);
             done.wait();

@@ -9,13 +9,13 @@ use nix::errno::Errno;
 pub const TESTS: &[Test] =
     &[Test::new("poll.rwf_nowait", rwf_nowait), Test::new("poll.io_uring", io_uring)];
 
-/// One operation that is asked not to wait does not, on a file that does.
+/// Checks that a read with `RWF_NOWAIT` fails with EAGAIN on a blocking file.
 fn rwf_nowait() {
     let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     let mut buffer = [0u8; 512];
     let mut read = || {
         let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        // SAFETY: `part` is ours.
+        // SAFETY: `part` and its buffer are valid.
         Errno::result(unsafe { libc::preadv2(file.raw(), &part, 1, -1, libc::RWF_NOWAIT) })
     };
     assert_eq!(read(), Err(Errno::EAGAIN));
@@ -24,8 +24,8 @@ fn rwf_nowait() {
     assert_eq!(read(), Err(Errno::EAGAIN));
 }
 
-/// Reads and polls through io_uring wait until a write through the same ring; one that must not
-/// wait does not; one that waits can be cancelled.
+/// Checks that reads and polls by io_uring wait for a write of the same ring, fail with EAGAIN if
+/// they must not wait, and can be cancelled.
 fn io_uring() {
     use io_uring::{opcode, squeue, types, IoUring};
     use std::collections::BTreeMap;
@@ -35,10 +35,10 @@ fn io_uring() {
     const CANCEL: u64 = 4;
 
     fn push(ring: &mut IoUring, entry: squeue::Entry, name: u64) {
-        // SAFETY: All that the test gives to the ring lives longer than it.
-        unsafe { ring.submission().push(&entry.user_data(name)) }.expect("room in the queue");
+        // SAFETY: The memory of all requests outlives the ring.
+        unsafe { ring.submission().push(&entry.user_data(name)) }.expect("space in the queue");
     }
-    /// Submits what was pushed, and returns the results of the next `count` that end.
+    /// Submits the queue, and returns the results of the next `count` completions.
     fn results(ring: &mut IoUring, count: usize) -> BTreeMap<u64, i32> {
         ring.submit_and_wait(count).expect("io_uring_enter");
         ring.completion().map(|entry| (entry.user_data(), entry.result())).collect()
@@ -53,28 +53,28 @@ fn io_uring() {
         }
         ring => ring.expect("io_uring_setup"),
     };
-    let (into, room) = (buffer.as_mut_ptr(), buffer.len() as u32);
-    let read = || opcode::Read::new(fd, into, room).offset(u64::MAX);
+    let (into, size) = (buffer.as_mut_ptr(), buffer.len() as u32);
+    let read = || opcode::Read::new(fd, into, size).offset(u64::MAX);
     for round in 0..50 {
         let text = format!("round {round}");
         poller.seek(0, libc::SEEK_END).expect("seek");
         push(&mut ring, read().build(), READ);
         push(&mut ring, opcode::PollAdd::new(poll_fd, libc::POLLIN as u32).build(), POLL);
         ring.submit().expect("io_uring_enter");
-        assert_eq!(ring.completion().len(), 0, "there is nothing to read yet");
+        assert_eq!(ring.completion().len(), 0, "completed without a record");
 
         let write = opcode::Write::new(fd, text.as_ptr(), text.len() as u32).offset(u64::MAX);
         push(&mut ring, write.build(), WRITE);
-        let ended = results(&mut ring, 3);
-        assert_eq!(ended[&WRITE], text.len() as i32);
-        assert_eq!(ended[&POLL], libc::POLLIN.into());
-        // SAFETY: The read that writes there has ended, with so many bytes of it.
-        let got = unsafe { std::slice::from_raw_parts(into, ended[&READ] as usize) };
+        let completed = results(&mut ring, 3);
+        assert_eq!(completed[&WRITE], text.len() as i32);
+        assert_eq!(completed[&POLL], libc::POLLIN.into());
+        // SAFETY: The read has completed and has initialised these bytes.
+        let got = unsafe { std::slice::from_raw_parts(into, completed[&READ] as usize) };
         let got = String::from_utf8_lossy(got);
         assert!(got.contains(&format!(",{round},")) && got.contains(&text), "{got}");
     }
 
-    // A file that can only be written is ready for that, and waits for all else.
+    // A file that is open for writing only is writable, and a poll for POLLIN waits.
     let writer = Umsg::writer();
     let poll = |events| opcode::PollAdd::new(types::Fd(writer.raw()), events as u32).build();
     push(&mut ring, poll(libc::POLLIN | libc::POLLOUT), POLL);
@@ -91,5 +91,5 @@ fn io_uring() {
     assert_eq!(results(&mut ring, 2), BTreeMap::from([(READ, -libc::ECANCELED), (CANCEL, 0)]));
     file.log("for the next one");
     push(&mut ring, read().build(), READ);
-    assert!(results(&mut ring, 1)[&READ] > 0, "what was cancelled has taken a record");
+    assert!(results(&mut ring, 1)[&READ] > 0, "the cancelled read has consumed a record");
 }

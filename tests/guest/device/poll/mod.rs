@@ -20,20 +20,20 @@ pub const TESTS: &[Test] = &[
     Test::new("poll.wakes_poller", wakes_poller),
     Test::new("poll.no_lost_wakeup", no_lost_wakeup),
     Test::new("poll.seek_wakes", seek_wakes),
-    Test::new("poll.seek_disturbs_nobody", seek_disturbs_nobody),
+    Test::new("poll.seek_wakes_no_other_file", seek_wakes_no_other_file),
 ];
 
 const OUT: PollFlags = PollFlags::POLLOUT.union(PollFlags::POLLWRNORM);
 const IN: PollFlags = PollFlags::POLLIN.union(PollFlags::POLLRDNORM);
 
-/// What poll says now.
+/// Returns the current events of a file.
 fn now(file: &Umsg) -> PollFlags {
     let mut fds = [PollFd::new(file.as_fd(), PollFlags::all())];
     nix::poll::poll(&mut fds, PollTimeout::ZERO).expect("poll");
     fds[0].revents().expect("known events")
 }
 
-/// A file reports what it was opened for: records and losses to read, and that it can be written.
+/// Checks the events of files that are open for reading, for writing and for both.
 fn events() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
     let both = Umsg::both();
@@ -51,7 +51,7 @@ fn events() {
         file.next().expect("a record");
     }
     check(none);
-    // Loss is a priority event, until the reader was told.
+    // A loss is a priority event until the reader has read the next record.
     for _ in 0..1000 {
         writer.log("x");
     }
@@ -99,7 +99,7 @@ fn blocking_read() {
     sleeper.join();
 }
 
-/// One record wakes all who wait for it.
+/// Checks that one record wakes all readers and poll callers.
 fn many_sleepers() {
     let writer = Umsg::writer();
     let sleepers: Vec<_> = (0..16)
@@ -136,8 +136,8 @@ fn wakes_poller() {
     poller.join();
 }
 
-/// Writers that write one record and wait until every kind of waiter has seen it, so that a single
-/// lost wake-up stops everything.
+/// Checks that no wake-up is lost: the writer waits for every kind of waiter after each record, so
+/// that a lost wake-up blocks the test.
 fn no_lost_wakeup() {
     const ROUNDS: u64 = 3000;
     let (writer, acknowledged) = (Umsg::writer(), std::sync::atomic::AtomicU64::new(0));
@@ -166,7 +166,7 @@ fn no_lost_wakeup() {
                 let mut seq = 0;
                 while seq < ROUNDS {
                     epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE).expect("epoll_wait");
-                    // Until EAGAIN, as the edge demands.
+                    // Read until EAGAIN, as an edge-triggered caller must.
                     while let Ok(record) = file.next() {
                         assert_eq!(record.seq, seq);
                         seq += 1;
@@ -187,7 +187,7 @@ fn no_lost_wakeup() {
     });
 }
 
-/// A seek moves a reader that sleeps in the same file.
+/// Checks that a seek wakes a reader that sleeps in the same file.
 fn seek_wakes() {
     let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     file.log("first");
@@ -210,9 +210,9 @@ fn seek_wakes() {
     });
 }
 
-/// Seeks wake no reader and no caller of poll with an open file of its own, not even if the file
-/// that is sought has waiters.
-fn seek_disturbs_nobody() {
+/// Checks that a seek wakes no reader or poll caller of another open file, even if the seeking file
+/// has waiters.
+fn seek_wakes_no_other_file() {
     let switches = |child: &Child| -> u64 {
         let path = format!("/proc/{}/status", child.pid());
         let status = std::fs::read_to_string(&path).expect(&path);

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text form of a record, against the same written a second time. The input is the header as it
-//! is stored, then how many were lost, then the text; the sink fails at a piece that it chooses.
+//! The text format: compares it with its reference model. The input is the stored header, the
+//! number of lost records, the chunk at which the sink fails, and the text.
 
 #![no_main]
 
-#[path = "../model/mod.rs"]
-#[allow(dead_code, reason = "a target need not use all of it")]
-mod model;
-#[path = "../../../src/pure/mod.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
-mod pure;
-#[path = "../sys.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
-mod sys;
+include!("modules.rs");
 
 use libfuzzer_sys::fuzz_target;
 use pure::kmsg_format::{Keys, KmsgFormat};
@@ -46,20 +38,20 @@ fuzz_target!(|data: &[u8]| {
     let number = if number < 8 { number + 8 } else { number };
     assert_eq!(Header::decode(&header.encode()), header);
 
-    // Every other one without keys.
+    // Without keys if the number is odd.
     let lost = (lost % 2 == 0).then_some(u64::from(lost));
-    let form = KmsgFormat::new(&header, text, lost.map_or(Keys::None, Keys::All));
+    let format = KmsgFormat::new(&header, text, lost.map_or(Keys::None, Keys::All));
     let mut out = Vec::new();
-    let mut pieces = 0;
-    assert!(form.write(|piece| {
-        pieces += 1;
-        out.extend_from_slice(piece);
+    let mut chunks = 0;
+    assert!(format.write(|chunk| {
+        chunks += 1;
+        out.extend_from_slice(chunk);
         true
     }));
-    assert_eq!(out.len(), form.len());
-    assert_eq!(String::from_utf8(out).unwrap(), model::text_form(number, &header, text, lost));
+    assert_eq!(out.len(), format.len());
+    assert_eq!(String::from_utf8(out).unwrap(), model::text_format(number, &header, text, lost));
 
-    // The model tries each place to cut at.
+    // Short, because the model tries every length.
     let text = &text[..text.len().min(200)];
     let room = usize::from(stored[17]) * 4;
     let mut fitted = KmsgFormat::new(&header, text, lost.map_or(Keys::None, Keys::All));
@@ -67,8 +59,8 @@ fuzz_target!(|data: &[u8]| {
     let fits = fitted.fit(room);
     assert!(
         !fits
-            || fitted.write(|piece| {
-                out.extend_from_slice(piece);
+            || fitted.write(|chunk| {
+                out.extend_from_slice(chunk);
                 true
             })
     );
@@ -77,10 +69,10 @@ fuzz_target!(|data: &[u8]| {
 
     let fail_at = usize::from(fail_at);
     let mut calls = 0;
-    let complete = form.write(|_| {
+    let complete = format.write(|_| {
         calls += 1;
         calls <= fail_at
     });
-    assert_eq!(complete, pieces <= fail_at);
-    assert_eq!(calls, pieces.min(fail_at + 1));
+    assert_eq!(complete, chunks <= fail_at);
+    assert_eq!(calls, chunks.min(fail_at + 1));
 });
