@@ -260,8 +260,9 @@ impl Log {
         }
     }
 
-    /// Calls `f` with the first record at or after `from` and returns its result, or `None` if there
-    /// is no such record. The lock is held during the call: `f` must not sleep and must be short.
+    /// Calls `f` with the first record at or after `from` and returns its result, or `None` if
+    /// there is no such record. The lock is held during the call: `f` must not sleep and must be
+    /// short.
     ///
     /// Always inlined, because the result of a text read is large: without it a text read takes 3 %
     /// more instructions.

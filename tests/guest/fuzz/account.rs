@@ -14,8 +14,8 @@ use nix::errno::Errno;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Compares what all calls together did to the log `tag` with what the log says, and reads what is
-/// left of it by `observer`, which has read nothing yet. It is the only open file of the log: nothing
-/// will be stored any more. `writes`: the account, and what it had before this round.
+/// left of it by `observer`, which has read nothing yet. It is the only open file of the log:
+/// nothing will be stored any more. `writes`: the account, and what it had before this round.
 pub fn account(
     tag: u16,
     parameters: &Parameters,

@@ -75,8 +75,8 @@ pub enum Value {
     Next(i32),
     /// So much more than the number or time of a record that the thread has read.
     Seen(u8, i32),
-    /// So much more than the number or time of a record that the log has: the oldest one, or as many
-    /// after it.
+    /// So much more than the number or time of a record that the log has: the oldest one, or as
+    /// many after it.
     Stored(u16, i32),
 }
 

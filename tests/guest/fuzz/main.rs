@@ -4,14 +4,14 @@
 //! folder and the module not loaded; prints TAP.
 //!
 //! Several processes of two threads each make calls drawn from the seed (`draw`): every operation
-//! that a file of the device has, in text and in binary form, with wild arguments, on files of their
-//! own and shared ones. Some of them add and remove named logs while all have files of these open
-//! (`logs`). One process more is killed again and again. Every result is checked: errors against
-//! what each call may return (`rules.rs`), records against their seal (`seal.rs`), what entries
-//! should become (`entries.rs`), cursors, losses and counters against what must hold (`audit.rs`),
-//! seeks by time against the times of all records (`times.rs`), and after each round the accounts of
-//! all calls against the log's own (`round.rs`). In the end nothing may have leaked, on a kernel
-//! that looks for it.
+//! that a file of the device has, in text and in binary form, with wild arguments, on files of
+//! their own and shared ones. Some of them add and remove named logs while all have files of these
+//! open (`logs`). One process more is killed again and again. Every result is checked: errors
+//! against what each call may return (`rules.rs`), records against their seal (`seal.rs`), what
+//! entries should become (`entries.rs`), cursors, losses and counters against what must hold
+//! (`audit.rs`), seeks by time against the times of all records (`times.rs`), and after each round
+//! the accounts of all calls against the log's own (`round.rs`). In the end nothing may have
+//! leaked, on a kernel that looks for it.
 //!
 //! The same seed makes every thread do the same calls in the same order; only how they interleave
 //! is the machine's. A failure prints the seed and the last calls of each thread.

@@ -11,8 +11,8 @@ use libc::*;
 /// Memory for the control message of one descriptor.
 type Control = [u64; 4];
 
-/// Sends `number` with the file `fd` through `socket`. Returns the result of `sendmsg`, or the error
-/// number below zero.
+/// Sends `number` with the file `fd` through `socket`. Returns the result of `sendmsg`, or the
+/// error number below zero.
 pub fn send_file(socket: i32, fd: i32, number: u16) -> i64 {
     let mut bytes = number.to_ne_bytes();
     let mut piece = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
@@ -38,9 +38,9 @@ pub fn receive_file(socket: i32) -> Result<(u16, i32), i64> {
     let mut bytes = [0; 2];
     let mut piece = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     let mut control: Control = Default::default();
-    // SAFETY: The message refers to local memory that outlives the call. `CMSG_FIRSTHDR` returns the
-    // control message that the kernel has written, which holds one descriptor. A `msghdr` may be
-    // all zeros.
+    // SAFETY: The message refers to local memory that outlives the call. `CMSG_FIRSTHDR` returns
+    // the control message that the kernel has written, which holds one descriptor. A `msghdr` may
+    // be all zeros.
     unsafe {
         let mut message: msghdr = std::mem::zeroed();
         (message.msg_iov, message.msg_iovlen) = (&mut piece, 1);

@@ -40,8 +40,8 @@ impl Times {
 }
 
 impl Thread {
-    /// Reads the records from `from` up to but not including `to` by the checker. Overwritten records
-    /// are skipped.
+    /// Reads the records from `from` up to but not including `to` by the checker. Overwritten
+    /// records are skipped.
     pub fn look_through(&self, from: u64, to: u64, mut take: impl FnMut(Frame)) {
         // SAFETY: `from` is what the command reads.
         unsafe { ioctl_seek_seq(self.target.checker, &from) }.expect("UMSG_IOC_SEEK_SEQ");
@@ -91,9 +91,9 @@ impl Thread {
         times
     }
 
-    /// Checks the position of the audited file after a seek to `time_ns` between these two states of
-    /// the log. `usec`: a lower bound of the times of the records after the position, except those
-    /// that were stored later than they were written.
+    /// Checks the position of the audited file after a seek to `time_ns` between these two states
+    /// of the log. `usec`: a lower bound of the times of the records after the position, except
+    /// those that were stored later than they were written.
     pub fn sought_time(&mut self, time_ns: u64, before: &Info, after: &Info, usec: u64) {
         self.target.audit.moved(before.oldest_seq, after.next_seq, usec);
         assert_eq!(self.fdinfo(AUDITED), 0, "fdinfo of the audited file");
@@ -114,8 +114,8 @@ impl Thread {
         };
         assert!(
             (low..=high).contains(&at),
-            "a seek to {time_ns} went to record {at}, not to {low}..={high}: {before:?}, {after:?}, \
-             exact: {exact}, times from {}: {:?}",
+            "a seek to {time_ns} went to record {at}, not to {low}..={high}: {before:?}, \
+             {after:?}, exact: {exact}, times from {}: {:?}",
             times.first,
             times.around(at)
         );

@@ -87,8 +87,8 @@ pub fn lines(stream: &[u8], record_max: usize) -> Vec<Line> {
     records
 }
 
-/// Returns the records that [`LineParser`] makes of a stream in these writes. The rest of one write is
-/// passed again together with the next one.
+/// Returns the records that [`LineParser`] makes of a stream in these writes. The rest of one write
+/// is passed again together with the next one.
 pub fn split_lines(writes: &[&[u8]], record_max: usize) -> Vec<Line> {
     let mut lines = LineParser { record_max, continued: None };
     let mut records = Vec::new();

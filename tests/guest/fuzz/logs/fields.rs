@@ -6,8 +6,8 @@ use super::{Log, NAMES};
 use crate::module::STYLES;
 use fastrand::Rng;
 
-/// Capacities: the text, and the bytes in whole pages. A text with a leading 0 is a mode, except for
-/// hexadecimal numbers.
+/// Capacities: the text, and the bytes in whole pages. A text with a leading 0 is a mode, except
+/// for hexadecimal numbers.
 const CAPACITIES: [(&str, usize); 10] = [
     ("4K", 4096),
     ("4096", 4096),

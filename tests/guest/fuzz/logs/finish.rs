@@ -63,8 +63,8 @@ impl Observers {
         self.files.iter().map(|(tag, file)| (*tag, *logs.lock().log(*tag), file.as_raw_fd()))
     }
 
-    /// Compares the counters of each log with the account of all writes to the log. No other file of
-    /// the logs may be open.
+    /// Compares the counters of each log with the account of all writes to the log. No other file
+    /// of the logs may be open.
     pub fn account(&self, parameters: &Parameters, shared: &Shared, seed: u64) {
         for (tag, log, fd) in self.logs(&shared.logs) {
             assert_eq!(info_of(fd).log_id, log.id, "{log:?}");

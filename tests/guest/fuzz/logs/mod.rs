@@ -261,8 +261,8 @@ impl Table {
         (tag > 0).then_some(tag)
     }
 
-    /// Returns the index of a name. `is_there`: whether a log should have the name, if `name` leaves
-    /// a choice.
+    /// Returns the index of a name. `is_there`: whether a log should have the name, if `name`
+    /// leaves a choice.
     pub fn name(&self, name: Name, is_there: bool) -> u8 {
         match name {
             Name::Exact(name) => name,

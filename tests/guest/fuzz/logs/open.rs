@@ -205,8 +205,8 @@ impl Thread {
         0
     }
 
-    /// Makes `fd` the file of `slot`. It is a file of the log `tag`, which exists because `table` is
-    /// locked. `before`: the state of the log before the file was opened.
+    /// Makes `fd` the file of `slot`. It is a file of the log `tag`, which exists because `table`
+    /// is locked. `before`: the state of the log before the file was opened.
     fn use_log(&mut self, slot: Slot, fd: i32, tag: u16, table: &Table, before: Info, flags: i32) {
         let log = table.log(tag);
         let parameters = log.parameters(&self.round.parameters);
