@@ -48,6 +48,9 @@ lint_refuses() {
     refused width append_to src/pure/ring/mod.rs "// $(printf '%098d' 0)\n"
     refused unsafe append_to src/pure/ring/mod.rs 'fn f() {\n    unsafe { g() }\n}\n'
     refused unsafe sed -i 's/# Safety/# Danger/' src/sys/miscdevice.rs
+    refused folders append_to src/log.rs 'use kernel::bindings;\n'
+    refused folders sed -i '1s/$/\nuse kernel::prelude::*;/' src/pure/record.rs
+    refused folders append_to src/umsg.rs '#[path = "x.rs"]\nmod x;\n'
     refused hosts append_to README.md 'See https:/''/example.org\n'
     refused hosts append_to scripts/build '# deb.''example.org\n'
     refused paths append_to README.md 'See /home''/me\n'
