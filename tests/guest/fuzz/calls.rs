@@ -115,6 +115,8 @@ pub enum Name {
 pub enum Change {
     /// Adds a log with fields drawn from this.
     Add(Name, u32),
+    /// Adds the smallest log that holds a record of `record_max`, or one that is a page smaller.
+    AddSmall(Name, bool),
     /// Adds a log with so many empty fields that the list is this much longer than it may be.
     AddLong(Name, i8),
     Remove(Name),

@@ -209,7 +209,7 @@ impl Shared {
         }
         line + &format!(
             "; {} records checked, {} of them frames; {} stored, {} of them as entries; {} unsure; \
-             {} logs added, {} opened, {} removed",
+             {} logs added, {} opened, {} removed, {} threads killed in a change",
             self.records_read.load(Relaxed),
             self.frames_read.load(Relaxed),
             self.writes.stored.load(Relaxed),
@@ -217,7 +217,8 @@ impl Shared {
             self.unsure.load(Relaxed),
             self.logs.added.load(Relaxed),
             self.logs.opened.load(Relaxed),
-            self.logs.removed.load(Relaxed)
+            self.logs.removed.load(Relaxed),
+            self.logs.recovered.load(Relaxed)
         )
     }
 }

@@ -49,7 +49,8 @@ impl Draw {
     fn change(&mut self) -> Change {
         let name = self.name();
         match self.rng.u32(..32) {
-            0..=13 => Change::Add(name, self.rng.u32(..)),
+            0..=11 => Change::Add(name, self.rng.u32(..)),
+            12 | 13 => Change::AddSmall(name, self.rng.bool()),
             14 => Change::AddLong(name, self.of(&[-1, 0, 1, 1, 2, 2])),
             15..=24 => Change::Remove(name),
             25..=28 => Change::Refused(self.rng.u8(..), name),
@@ -60,9 +61,13 @@ impl Draw {
 
     /// Draws a change that is made while no other thread is running.
     pub fn last_change(&mut self) -> (Change, Writing) {
-        let change = match self.rng.bool() {
-            true => Change::RecordMax(self.rng.u8(..)),
-            false => self.change(),
+        let name = self.name();
+        let change = match self.rng.u8(..8) {
+            // The longest record that the logs hold, or one byte more.
+            0..=3 => Change::RecordMax(self.of(&[1, 1, 2])),
+            4 => Change::AddSmall(name, self.rng.bool()),
+            5 | 6 => Change::Remove(name),
+            _ => self.change(),
         };
         let around = self.rng.u8(..);
         (change, Writing { around, bad_address: None, fail: 0, nobody: false, last: true })

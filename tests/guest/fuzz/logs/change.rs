@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The longest `record_max`.
 const RECORD_MAX: usize = 65536;
 
-/// The kernel takes at most this many bytes from one write to a sysfs file.
+/// The unit of capacities, and the most bytes that the kernel takes from one write to a sysfs file.
 const PAGE: usize = 4096;
 
 /// Returns how many bytes a record with `text` bytes of text takes in a log.
@@ -69,6 +69,16 @@ impl Table {
             Change::Add(name, fields) => {
                 let (item, log) = fields::item(self.name(name, false), fields, &self.all[0]);
                 (format!("+{item}").into(), self.plan_add(&item, log))
+            }
+            Change::AddSmall(name, smaller) => {
+                let name = self.name(name, false);
+                let least = stored_size(self.record_max).next_multiple_of(PAGE);
+                // A log of less than a page is never good.
+                let capacity = if smaller { (least - PAGE).max(PAGE - 1) } else { least };
+                let item = format!("{}:{capacity}", word(name));
+                let log = Log { name, capacity, minor: None, id: 0, ..self.all[0] };
+                let effect = self.plan_add(&item, log).filter(|_| capacity >= PAGE);
+                (format!("+{item}").into(), effect)
             }
             Change::AddLong(name, over) => {
                 let name = self.name(name, false);
@@ -241,15 +251,20 @@ pub fn change(
         (None, false) => -i64::from(EINVAL),
     };
     let no_memory = failed && [-i64::from(ENOMEM), -i64::from(EFAULT)].contains(&done);
-    let text = text.escape_ascii();
-    assert!(done == expected || no_memory, "{parameter}={text}: {done}, not {expected}");
+    let shown = text[..text.len().min(200)].escape_ascii();
+    assert!(
+        done == expected || no_memory,
+        "{parameter}={shown} ({} bytes): {done}, not {expected}",
+        text.len()
+    );
     if done >= 0 {
         table.make(logs);
     }
     table.begun = Effect::Nothing;
     table.check();
     table.check_record_max();
-    let is_added = matches!(change, Change::Add(..) | Change::AddLong(..)) && done >= 0;
+    let is_added =
+        matches!(change, Change::Add(..) | Change::AddSmall(..) | Change::AddLong(..)) && done >= 0;
     if is_added {
         let tag = table.count as u16 - 1;
         if let Some(file) = table.identify(tag) {

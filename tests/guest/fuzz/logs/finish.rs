@@ -77,7 +77,7 @@ impl Observers {
     /// `record_max` of each log. `observer`: a reader of the default log.
     pub fn change(&mut self, shared: &Shared, draw: &mut Draw, observer: i32) {
         let logs = &shared.logs;
-        for _ in 0..16 {
+        for _ in 0..24 {
             let (next, writing) = draw.last_change();
             let mut new = None;
             change(logs, next, &writing, |tag, file| {

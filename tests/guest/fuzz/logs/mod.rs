@@ -132,6 +132,8 @@ pub struct Logs {
     pub removed: AtomicU64,
     /// Files of named logs that were opened.
     pub opened: AtomicU64,
+    /// How often the owner of the lock was killed.
+    pub recovered: AtomicU64,
     /// Processes that have begun to change logs at the end of a round.
     pub racers: AtomicU64,
 }
@@ -219,6 +221,7 @@ impl Logs {
             // SAFETY: This thread has it locked.
             unsafe { libc::pthread_mutex_consistent(self.mutex.get()) };
             table.recover();
+            self.recovered.fetch_add(1, Relaxed);
         } else {
             assert_eq!(error, 0, "pthread_mutex_lock");
         }
