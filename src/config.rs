@@ -35,8 +35,8 @@ use crate::{
             AsciiStr,
             Minor,
             Mode,
-            ParamValue, //
-            Size,
+            ParamValue,
+            Size, //
         }, //
     },
     sys::{

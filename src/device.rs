@@ -21,8 +21,8 @@ use kernel::{
 
 use crate::{
     file::{
-        LogFile, //
-        Options,
+        LogFile,
+        Options, //
     },
     log::{
         Log,

@@ -28,11 +28,6 @@
 
 #![deny(unsafe_code)]
 
-use core::ops::{
-    Deref,
-    DerefMut, //
-};
-
 use kernel::{
     alloc::{
         flags::__GFP_NOWARN,
@@ -56,8 +51,8 @@ use crate::{
     log_config::LogConfig,
     pure::{
         entry::{
-            EntryError, //
-            EntryParser,
+            EntryError,
+            EntryParser, //
         },
         record::{
             stored_size,
@@ -72,11 +67,12 @@ use crate::{
             IndexEntry,
             Policy,
             Position,
-            RecordRef, //
-            Ring,
+            RecordRef,
+            Ring, //
         },
         style::Style, //
     },
+    ring_memory::RingMemory,
     sys::{
         random,
         wait::{
@@ -111,7 +107,7 @@ pub(crate) struct Log {
 }
 
 struct State {
-    ring: Ring<Memory, KVVec<IndexEntry>>,
+    ring: Ring<RingMemory, KVVec<IndexEntry>>,
 }
 
 /// The reason why [`Log::append_entries`] stopped.
@@ -149,7 +145,7 @@ impl Log {
         let capacity = config.capacity;
         let log_error =
             |_: &AllocError| pr_err!("capacity={capacity}: cannot allocate this much memory\n");
-        let memory = Memory::new(capacity).inspect_err(log_error)?;
+        let memory = RingMemory::new(capacity).inspect_err(log_error)?;
         let flags = GFP_KERNEL | __GFP_NOWARN;
         let index = KVVec::from_elem(IndexEntry::default(), index_len(capacity), flags)
             .inspect_err(log_error)?;
@@ -379,35 +375,4 @@ impl HasQueue for Log {
 /// Returns the timestamp of a record that is written now, in nanoseconds of `CLOCK_MONOTONIC`.
 pub(crate) fn now() -> u64 {
     Monotonic::ktime_get() as u64
-}
-
-/// Size of the elements of [`Memory`] in bytes.
-const ELEMENT: usize = 64;
-
-/// The memory of a ring.
-///
-/// The elements are larger than a byte, because the kernel crate initialises a vector element by
-/// element. They are much smaller than a page, because it copies the element on the stack.
-struct Memory(VVec<[u8; ELEMENT]>);
-
-impl Memory {
-    /// Allocates `capacity` bytes, a multiple of the page size, and fills them with zeros.
-    fn new(capacity: usize) -> Result<Self, AllocError> {
-        let flags = GFP_KERNEL | __GFP_NOWARN;
-        VVec::from_elem([0; ELEMENT], capacity / ELEMENT, flags).map(Self)
-    }
-}
-
-impl Deref for Memory {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.0.as_flattened()
-    }
-}
-
-impl DerefMut for Memory {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        self.0.as_flattened_mut()
-    }
 }

@@ -19,8 +19,8 @@ use crate::{
         value::{
             Minor,
             Mode,
-            ParamValue, //
-            Size,
+            ParamValue,
+            Size, //
         }, //
     }, //
 };

@@ -13,6 +13,7 @@ mod file;
 mod log;
 mod log_config;
 mod logs;
+mod ring_memory;
 mod uapi;
 
 use kernel::{

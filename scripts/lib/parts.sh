@@ -101,8 +101,8 @@ test_lint() {
 run_guest() {
     name=$1
     shift
-    if [ ! -e "$module_dir/tests/guest" ]; then
-        skip "$name" 'the module has no tests/guest'
+    if [ ! -f "$module_dir/tests/guest" ]; then
+        skip "$name" 'the module has no script tests/guest'
         return
     fi
     run_part "$name" "$top/scripts/vm" "$@" --file "$module_dir/tests/guest" -- ./guest

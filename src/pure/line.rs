@@ -6,8 +6,8 @@
 use crate::pure::{
     entry::{
         Entry,
-        EntryError, //
-        EntryParser,
+        EntryError,
+        EntryParser, //
     },
     record::{
         array,

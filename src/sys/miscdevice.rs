@@ -42,7 +42,7 @@ use crate::sys::{
         self,
         THIS_MODULE, //
     },
-    user_buf::Dest,
+    user_buf::Dest, //
 };
 
 /// Whether `init` of the module can no longer fail.
