@@ -15,7 +15,7 @@ cargo() {
 # build_guest NAME: builds the program NAME of tests/guest in the folder $guest_programs. It is linked
 # statically, because the guest has no libraries for it.
 build_guest() {
-    RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --package umsg-tests-guest \
-        --bin "$1" --target x86_64-unknown-linux-gnu
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --release \
+        --package "$("$lib/host/module-name")-tests-guest" --bin "$1" --target x86_64-unknown-linux-gnu
 }
 guest_programs=$module_dir/build/cargo/x86_64-unknown-linux-gnu/release

@@ -70,7 +70,7 @@ lint_refuses() {
     refused links append_to README.md 'See `src/pure/nowhere.rs`.\n'
     refused links append_to dist/man/umsg.4 '.Pa src/nowhere.h\n'
     # Without the first doc comment, and without the first SAFETY comment.
-    refused clippy sed -i '0,/^    \/\/\/ /{//d}' src/pure/style.rs
+    refused clippy sed -i '0,/^    \/\/\/ /{//d}' src/pure/record.rs
     refused clippy sed -i '0,/^ *\/\/ SAFETY/{//d}' src/sys/miscdevice.rs
     refused parameters sed -i 's/default: "1M"/default: "2M"/' src/config.rs
     refused parameters sed -i 's/^\.It Cm quiet Pq bool/.It Cm quiet Pq word/' dist/man/umsg.4

@@ -28,7 +28,7 @@ commands() {
         grep -qE "^    $part +[^ ]" "$work/stdout"
     done <"$work/parts"
     expect 0 scripts/lint --list
-    [ "$(wc -l <"$work/stdout")" -eq 13 ]
+    [ "$(wc -l <"$work/stdout")" -eq 16 ]
 }
 
 # Each script in scripts/lib prints its usage text and says where it runs. One that needs arguments, or
