@@ -117,7 +117,7 @@ pub enum Change {
     Add(Name, u32),
     /// Adds the smallest log that holds a record of `record_max`, or one that is a page smaller.
     AddSmall(Name, bool),
-    /// Adds a log with so many empty fields that the list is this much longer than it may be.
+    /// Adds a log with empty fields, so that the list is longer than its limit by this many bytes.
     AddLong(Name, i8),
     Remove(Name),
     /// One of the texts that are never good.

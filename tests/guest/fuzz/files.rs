@@ -8,7 +8,7 @@
 
 use crate::calls::Slot;
 
-/// The thread's own reader, which nobody else shares: what it gets is checked to the record.
+/// The thread's own reader. No other thread shares it, so that each record from it is checked.
 pub const AUDITED: Slot = 0;
 /// The first of the thread's other files, which may be duplicates, received or sent.
 pub const OWN: Slot = 1;
@@ -22,7 +22,7 @@ const COMMON: Slot = 7;
 pub const LAST: Slot = 10;
 /// A slot that never has one.
 pub const NONE: Slot = 11;
-/// The first of those of the thread's files of named logs, which nobody else shares either.
+/// The first slot of the thread's files of named logs. No other thread shares them.
 pub const NAMED: Slot = 12;
 /// How many of these there are.
 pub const NAMED_SLOTS: usize = 2;

@@ -214,8 +214,8 @@ pub fn unload() -> Result<(), Errno> {
     delete_module(c"umsg", DeleteModuleFlags::O_NONBLOCK)
 }
 
-/// Waits until so many open files and others use the module. A worker of the kernel may let go of
-/// some files later than their last user ended.
+/// Waits until the reference count of the module is `count`. A worker of the kernel can release a
+/// file later than the exit of its last user.
 pub fn wait_for_users(count: u32) {
     let start = Instant::now();
     loop {

@@ -183,7 +183,7 @@ pub struct Writing {
     /// The attempt to allocate memory or to copy user memory that fails, on a kernel with fault
     /// injection; 0: none.
     pub fail: u8,
-    /// The writer has the effective user id of nobody.
+    /// The writer has the effective user id of the user `nobody`.
     pub nobody: bool,
     /// No other thread is running.
     pub last: bool,
@@ -236,6 +236,7 @@ pub fn change(
         table.begun = effect.unwrap_or(Effect::Nothing);
     }
     logs.complaints_open.fetch_add(has_lines.into(), Relaxed);
+    logs.failures.fetch_add((writing.fail > 0).into(), Relaxed);
     let (address, len) = (bad_address.unwrap_or(bytes.as_ptr() as usize), bytes.len());
     let (done, failed) = with_failure(writing.fail, || {
         // SAFETY: The kernel checks a bad address, and the other one is that of `bytes`.
@@ -243,6 +244,7 @@ pub fn change(
     });
     let refused = done == -i64::from(EINVAL);
     logs.complaints.fetch_add((has_lines && refused).into(), Relaxed);
+    logs.failures.fetch_sub((writing.fail > 0 && !failed).into(), Relaxed);
     // A change that failed for lack of memory may have printed a line.
     logs.complaints_open.fetch_sub((has_lines && !failed).into(), Relaxed);
     let expected = match (bad_address, is_good) {

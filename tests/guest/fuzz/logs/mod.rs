@@ -127,6 +127,8 @@ pub struct Logs {
     pub complaints: AtomicU64,
     /// Further lines that it may have printed.
     pub complaints_open: AtomicU64,
+    /// Changes of this round whose allocations were made to fail.
+    pub failures: AtomicU64,
     /// Logs that were added and removed in all rounds.
     pub added: AtomicU64,
     pub removed: AtomicU64,
@@ -244,6 +246,13 @@ impl Logs {
         let most = sure + self.complaints_open.swap(0, Relaxed);
         let good = (sure..=most).contains(&count);
         assert!(good, "{count} lines about changes of the logs, not {sure}..={most}");
+    }
+
+    /// Checks how many device nodes the kernel said that it had no memory for in this round: at most
+    /// one for each change whose allocations were made to fail.
+    pub fn check_failed_nodes(&self, count: u64) {
+        let most = self.failures.swap(0, Relaxed);
+        assert!(count <= most, "{count} device nodes failed, {most} changes were made to fail");
     }
 }
 
