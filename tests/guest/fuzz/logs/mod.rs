@@ -248,11 +248,11 @@ impl Logs {
         assert!(good, "{count} lines about changes of the logs, not {sure}..={most}");
     }
 
-    /// Checks how many device nodes the kernel said that it had no memory for in this round: at most
-    /// one for each change whose allocations were made to fail.
-    pub fn check_failed_nodes(&self, count: u64) {
+    /// Checks how many lines the kernel printed about failed allocations in this round: at most one
+    /// for each change whose allocations were made to fail.
+    pub fn check_failures(&self, count: u64) {
         let most = self.failures.swap(0, Relaxed);
-        assert!(count <= most, "{count} device nodes failed, {most} changes were made to fail");
+        assert!(count <= most, "{count} failed allocations, {most} changes were made to fail");
     }
 }
 
