@@ -65,6 +65,10 @@ impl LogConfig {
                 "a name must be 1 to 32 letters, digits, '_', '-' or '.'",
             ));
         }
+        // A list that begins with `-` is a change of the logs and not a list of them.
+        if name.starts_with('-') {
+            return Err(LogConfigError::Invalid("a name must not begin with '-'"));
+        }
         let node =
             CString::try_from_fmt(fmt!("umsg-{name}")).map_err(|_| LogConfigError::Memory)?;
         let (mut capacity, mut policy, mut mode, mut style) = (None, None, None, None);
@@ -199,6 +203,9 @@ mod tests {
             ("", false),
             ("a", true),
             ("A.b-c_9", true),
+            ("_.-", true),
+            ("-", false),
+            ("-a", false),
             ("a/b", false),
             ("a b", false),
             ("\u{e9}", false),

@@ -68,8 +68,8 @@ impl Parameters {
         let (mut items, mut logs) = (Vec::new(), Vec::new());
         for name in names.into_iter().take(count) {
             let (item, log) = fields::item(name, rng.u32(..), &default);
-            // Each must hold a record, and a list that begins with a sign is a change.
-            if log.capacity >= least && !(items.is_empty() && item.starts_with('-')) {
+            // Each must hold a record.
+            if log.capacity >= least {
                 items.push(item);
                 logs.push(log);
             }
@@ -96,7 +96,7 @@ impl Parameters {
 pub const STYLES: [&str; 3] = ["lines", "kmsg", "plain"];
 
 /// Parameters that refuse the load, and with which error.
-const REFUSED: [(&str, Errno); 38] = [
+const REFUSED: [(&str, Errno); 39] = [
     ("capacity=0", Errno::EINVAL),
     ("capacity=4095", Errno::EINVAL),
     ("capacity=18446744073709551615", Errno::EINVAL),
@@ -126,6 +126,7 @@ const REFUSED: [(&str, Errno); 38] = [
     ("policy", Errno::EINVAL),
     ("logs=+a", Errno::EINVAL),
     ("logs=-a", Errno::EINVAL),
+    ("logs=b,-a", Errno::EINVAL),
     ("minor=242", Errno::EINVAL),
     ("minor=255", Errno::EINVAL),
     ("minor=499", Errno::EINVAL),

@@ -70,7 +70,7 @@ pub fn item(name: u8, seed: u32, default: &Log) -> (String, Log) {
 }
 
 /// Texts that the parameter `logs` rejects, whichever logs exist. `@` is replaced by a name.
-pub const REFUSED: [&[u8]; 40] = [
+pub const REFUSED: [&[u8]; 41] = [
     b"@",
     b"@:64K",
     b"?",
@@ -80,6 +80,7 @@ pub const REFUSED: [&[u8]; 40] = [
     b"-",
     b"++@",
     b"--@",
+    b"+-@",
     b"+ @",
     b"- @",
     b"-@:64K",

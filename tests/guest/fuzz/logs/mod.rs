@@ -25,7 +25,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The names that logs are given.
-pub const NAMES: [&str; 6] = ["a", "b", "umsg", "-x.Y_9", "d", "a-name-of-32-letters-0123456789-"];
+pub const NAMES: [&str; 6] = ["a", "b", "umsg", "_x.Y-9", "d", "a-name-of-32-letters-0123456789-"];
 
 /// The most logs of one round, without the default log.
 const MOST: usize = 4000;
