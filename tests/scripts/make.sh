@@ -54,12 +54,28 @@ make_compilers() {
 
 # An unsupported kernel is reported in one line, before anything is compiled.
 other_kernels() {
+    own_folder other_kernels
     kdir=$(scripts/lib/host/kernel stock)/kdir
     for option in CONFIG_64BIT= CONFIG_SYSFS=; do
         expect 2 scripts/lib/host/chroot scripts/lib/host/kbuild "$kdir" "MO=$work/other" $option modules
         grep -q 'umsg needs a 64-bit kernel with sysfs' "$work/stderr"
         [ ! -e "$work/other/umsg.ko" ]
     done
+    # A kernel crate without what the module needs.
+    small_module "$work/tree" small
+    cp -r Makefile scripts "$work/tree"
+    printf '%s\n' '//! Tested with: Linux 1.2' 'use kernel::{nonesuch::Thing, page::NONESUCH, prelude::*};' \
+        >"$work/tree/src/requires.rs"
+    expect 2 in_chroot make "KDIR=$kdir"
+    grep -qE '^check-crate: the kernel crate of Linux [^ ]+ lacks kernel::nonesuch, which the module needs\. Tested with: Linux 1\.2$' \
+        "$work/stderr"
+    not grep -q "^error" "$work/stderr"
+    release=$(cat "$(scripts/lib/host/kernel stock)/release")
+    expect 1 in_chroot scripts/doctor "$release"
+    grep -q '^FAIL  kernel crate .*kernel::nonesuch' "$work/stdout"
+    sed -i 's/nonesuch::Thing, //; s/NONESUCH/PAGE_SIZE/; 1i #![allow(unused_imports)]' "$work/tree/src/requires.rs"
+    expect 0 in_chroot make "KDIR=$kdir"
+    [ -e "$work/tree/small.ko" ]
 }
 
 # fake_kdir FOLDER: makes headers with only a Makefile, which prints how it was called.
