@@ -18,6 +18,8 @@
 #     kunit       the KUnit suites, in the debug kernel (scripts/kunit)
 #     detectors   the debug kernel's checks, by deliberate errors
 #     debug       the device again, in the debug kernel
+#     rt          the device again, and random system calls, in the real-time kernel,
+#                 which differs most from the stock kernel. make matrix does so in all
 #     fuzz-debug  random system calls in the debug kernel
 
 # The parts of umsg's test suite: see scripts/lib/parts.sh.
@@ -26,6 +28,7 @@
 
 parts='debug       cargo,crates,llvm,debug  -                  430
 device      cargo,crates             -                  200
+rt          cargo,crates,rt          -                  200
 host        cargo,crates             llvm               90
 scripts     -                        -                  120
 samples     cargo,lint,llvm,debug    -                  180
@@ -116,6 +119,16 @@ test_device() {
 
 test_debug() {
     run_device debug 50 --kernel debug --memory 1G --timeout 1800
+}
+
+# Fewer rounds and calls than on the stock kernel.
+test_on() {
+    run_device "on-$1" 50 --kernel "$1" --memory 1G --timeout 1800
+    run_fuzz "fuzz-on-$1" "$top/scripts/fuzz" --kernel "$1" --seed 3 --calls 20000
+}
+
+test_rt() {
+    test_on rt
 }
 
 # Linked statically, because the guest has no 32-bit libraries.

@@ -55,10 +55,12 @@ say() {
 }
 
 # die TEXT...: prints what failed and how to fix it, and ends the script. The file UMSG_CAUSE gets
-# the first line, for a caller that can continue without the script's result.
+# the first line, for a caller that can continue without the script's result, and the file UMSG_ERROR
+# the whole text of the first script that failed.
 die() {
     stop_step
     [ -z "${UMSG_CAUSE:-}" ] || printf '%s\n' "$*" | sed 1q >"$UMSG_CAUSE"
+    [ -z "${UMSG_ERROR:-}" ] || [ -s "$UMSG_ERROR" ] || printf '%s\n' "$*" >"$UMSG_ERROR"
     printf '%s: %s\n' "$prog" "$*" >&2
     exit "${die_status:-1}"
 }

@@ -6,10 +6,13 @@
 #     on LAYER                the layer below, of which this layer is an extended copy
 #     suite SUITE             instead of "on": a bare Debian of this release
 #     more SUITE              another suite in its list of sources
+#     apt OPTION              with "suite": an option of apt, also in the layers above
 #     packages NAME...        packages of the release
 #     newer SUITE NAME...     packages of another suite
 #     kernel SUITE NAME       the kernel that the package NAME of SUITE depends on:
 #                             headers, source and image of one version
+#     kernel SUITE NAME previous
+#                             the newest kernel in the archive whose X.Y is lower
 #     for TEXT                what fails without the layer, for messages
 #
 # A layer is a complete root file system. Its files in /usr are hard links to those of the layer

@@ -19,7 +19,7 @@ override RELEASE := $(or $(given),$(shell uname -r))
 # once, by the first target that needs them.
 KDIR ?= $(eval KDIR := $$(or $$(shell $(scripts)/kdir --find '$(RELEASE)'),/lib/modules/$(RELEASE)/build))$(KDIR)
 
-.PHONY: all modules install clean help test lint kunit vm doctor kdir distclean
+.PHONY: all modules install clean help test matrix lint kunit vm doctor kdir distclean
 
 modules: ## build the module against KDIR (default: the headers of the running kernel)
 	@$(scripts)/lib/host/check-kdir '$(KDIR)' '$(given)'
@@ -37,6 +37,9 @@ test: ## run the full test suite
 
 lint: ## run static checks only
 	@$(scripts)/lint
+
+matrix: ## test the module on each kernel that scripts/vm can boot, and print a table
+	@$(scripts)/matrix
 
 kunit: ## run the KUnit suites in the debug kernel
 	@$(scripts)/kunit
@@ -68,3 +71,5 @@ help: ## list the targets
 	@echo '  DESTDIR, INSTALL_MOD_PATH, INSTALL_MOD_DIR, INSTALL_MOD_STRIP'
 	@echo '                           for make install, see scripts/install --help; DESTDIR is'
 	@echo '                           put in front of INSTALL_MOD_PATH, for packages'
+	@echo '  XDG_CACHE_HOME           the folder of the cache (default: ~/.cache)'
+	@echo '  UMSG_MIRROR              a mirror to use instead of the archive of Debian'

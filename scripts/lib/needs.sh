@@ -24,7 +24,7 @@ obtain() {
             echo 'the toolchain of the build chroot has no cargo miri' >"$out/unavailable/miri"
         return
         ;;
-    debug) set -- kernel debug ;;
+    debug | rt) set -- kernel "$need" ;;
     crates) set -- crates fetch ;;
     *) set -- chroot --layer "$need" --path ;;
     esac
@@ -68,7 +68,7 @@ all_needs() {
         field "$name" 2
         field "$name" 3
     done | paste -sd ,),"
-    for need in cargo crates lint llvm multilib programs miri debug; do
+    for need in cargo crates lint llvm multilib programs miri debug rt; do
         case $wanted in
         *",$need,"*) printf '%s ' "$need" ;;
         esac
@@ -103,6 +103,7 @@ to_make() {
             "$lib/host/kernel" --find debug >/dev/null 2>&1 ||
                 echo "the debug kernel, $((22 / $(nproc) + 1))"
             ;;
+        rt) "$lib/host/kernel" --find rt >/dev/null 2>&1 || echo 'the kernel rt, 3' ;;
         esac
     done
 }

@@ -8,13 +8,13 @@
 
 # The parts of a module's test suite. Sourced by scripts/test and test-part. A part is a line in $parts
 # and a function test_NAME, which runs it and counts its results. A module's tests/parts.sh can replace
-# $parts and define more functions.
+# $parts and define more functions, and another function test_on for scripts/matrix.
 #
 # tests/guest is run as root in the VM, in a folder with NAME.ko, prints TAP and may do anything there.
 
 # The longest part first. Columns: name, what it needs, what it uses if available, seconds on 2 CPUs
 # (until the first run has measured them). Needs are layers of the build chroot, "crates" for those of
-# Cargo.lock, "debug" for the debug kernel, and "miri" for cargo miri.
+# Cargo.lock, "debug" and "rt" for these kernels, and "miri" for cargo miri.
 parts='debug  llvm,debug  -                  20
 kunit  llvm,debug  -                  20
 lint   -           cargo,crates,lint  20
@@ -111,6 +111,11 @@ run_guest() {
 
 test_guest() {
     run_guest guest
+}
+
+# test_on KERNEL: the tests that scripts/matrix runs on each kernel.
+test_on() {
+    run_guest "on-$1" --kernel "$1"
 }
 
 test_debug() {
