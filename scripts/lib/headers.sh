@@ -39,6 +39,16 @@ release_of() {
         sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$1/include/generated/utsrelease.h" 2>/dev/null
 }
 
+# Incremented when what kdir makes changes, so that folders of an older format are made again.
+kdir_format=4
+
+# headers_id: a hash of what kdir makes its folder from, except the source, because the folder remains
+# valid after the source was removed.
+headers_id() {
+    { echo "$kdir_format $release $headers"; cat "$headers/.config" "$headers/Module.symvers"; } |
+        fingerprint
+}
+
 # check_release FOLDER: FOLDER is for the kernel $release.
 check_release() {
     found=$(release_of "$1") || found=

@@ -19,7 +19,7 @@ override RELEASE := $(or $(given),$(shell uname -r))
 # once, by the first target that needs them.
 KDIR ?= $(eval KDIR := $$(or $$(shell $(scripts)/kdir --find '$(RELEASE)'),/lib/modules/$(RELEASE)/build))$(KDIR)
 
-.PHONY: all modules install clean help test matrix lint kunit vm doctor kdir distclean
+.PHONY: all modules install clean help test matrix lint kunit vm doctor kdir rust-analyzer distclean
 
 modules: ## build the module against KDIR (default: the headers of the running kernel)
 	@$(scripts)/lib/host/check-kdir '$(KDIR)' '$(given)'
@@ -53,16 +53,21 @@ doctor: ## check what this machine has for building and loading Rust modules
 kdir: ## add Rust metadata to the distribution's headers (once per kernel)
 	@folder=$$($(scripts)/kdir '$(RELEASE)') && echo "headers of $(RELEASE) with Rust metadata: $$folder"
 
+rust-analyzer: ## write rust-project.json, for editors
+	@$(scripts)/lib/host/check-kdir '$(KDIR)' '$(given)'
+	+@$(scripts)/rust-analyzer '$(KDIR)'
+
 clean: ## remove what was built, in the tree
 	@name=$$($(scripts)/lib/host/module-name) && rm -rf build $$name.ko
 	+@[ ! -e modules.order ] || $(scripts)/lib/host/kbuild '$(KDIR)' clean
 
 distclean: clean ## remove the cache too: chroots, kernels, prepared headers
+	@rm -f rust-project.json
 	@$(scripts)/lib/host/chroot --remove
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/umsg"
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' \
 		$(module-mk) $(filter-out $(module-mk),$(MAKEFILE_LIST))
 	@echo 'Variables, on the command line or, except for RELEASE, in the environment:'
 	@echo '  RELEASE, KERNELRELEASE   the kernel to build for (default: the running one)'

@@ -62,6 +62,14 @@ impl kernel::Module for Small {
 END
 }
 
+# probing_module FOLDER: has the module's Kbuild print whether the kernel's own script finds Rust support,
+# as the DKMS packages of modules that are partly in Rust do.
+probing_module() {
+    # shellcheck disable=SC2016 # for make
+    echo '$(info Rust: $(if $(shell $(CONFIG_SHELL) $(srctree)/scripts/rust_is_available.sh && echo y),y,n))' \
+        >>"$1/Kbuild"
+}
+
 # listing FOLDER: prints names, sizes, times and link targets, which a build must not change.
 listing() {
     find "$1" -printf '%P %y %s %T@ %l\n' | sort
@@ -79,9 +87,11 @@ kdir_copy() {
     cp -a "$work/one" "$work/two"
     ln -s two "$work/link"
     small_module "$work/module" small
+    probing_module "$work/module"
     listing "$work/one" >"$work/before"
     expect 0 scripts/lib/host/chroot make -C "$work/two" "M=$work/module" "MO=$work/output" modules
     [ -e "$work/output/small.ko" ]
+    grep -qx 'Rust: y' "$work/stdout"
     listing "$work/one" | cmp "$work/before" -
     rm -r "$work/one"
     expect 0 scripts/lib/host/chroot make -C "$work/link" "M=$work/module" modules
@@ -101,6 +111,86 @@ kdir_copy() {
     : >"$work/two/rust/libuapi.rmeta"
     expect 1 scripts/lib/host/chroot scripts/kdir --find --output "$work/two" "$release"
     [ ! -s "$work/stdout" ] && [ ! -s "$work/stderr" ]
+}
+
+# copy_headers: copies the header packages of the stock kernel to $work/usr, where they may be changed, and
+# kdir's folder for them to $work/out. Sets $release and $headers.
+copy_headers() {
+    kernel=$(scripts/lib/host/kernel stock)
+    read -r release <"$kernel/release"
+    headers=$work/usr/src/linux-headers-$release
+    # shellcheck disable=SC2016 # for the inner shell
+    scripts/lib/host/chroot sh -euc 'mkdir -p "$0/usr/src" "$0/usr/lib"
+        cp -a "/usr/src/linux-headers-$1" "/usr/src/linux-headers-${1%%-*}"-common "$0/usr/src/"
+        cp -a "/usr/lib/linux-kbuild-${1%%-*}" "$0/usr/lib/"' "$work" "$release"
+    sed -i "s,/usr/src/,$work/usr/src/,g" "$headers/Makefile"
+    cp -a "$kernel/kdir/" "$work/out"
+    id=$(sh -euc 'release=$1 headers=$2; . scripts/lib/common.sh; . "$lib/headers.sh"; headers_id' \
+        scripts/x "$release" "$headers")
+    sed -i "1s/.*/$id/" "$work/out/stamp"
+}
+
+# contents FOLDER: prints the names and sizes of its files, the hashes of small ones, and its folders and
+# links.
+contents() {
+    (cd "$1" && find . -type f -printf '%p %s\n' -o -printf '%p %l\n' | sort
+        find . -type f -size -100k -print0 | sort -z | xargs -0 sha256sum)
+}
+
+# kdir --in-place adds to the header packages what other build systems look for, and --remove takes out
+# exactly that. An upgrade, an interrupted run and changed files are noticed.
+kdir_in_place() {
+    own_folder kdir_in_place
+    copy_headers
+    contents "$work/usr" >"$work/before"
+    kdir="scripts/kdir --headers $headers --output $work/out"
+    # shellcheck disable=SC2086 # words
+    {
+        expect 1 scripts/lib/host/chroot $kdir --remove "$release"
+        one_line 'has nothing that kdir --in-place added'
+        expect 0 scripts/lib/host/chroot $kdir --in-place "$release"
+        [ "$(cat "$work/stdout")" = "$headers" ]
+        contents "$work/usr" >"$work/in-place"
+        expect 0 scripts/lib/host/chroot $kdir --find "$release"
+        [ "$(cat "$work/stdout")" = "$headers" ]
+        small_module "$work/module" small
+        probing_module "$work/module"
+        expect 0 scripts/lib/host/chroot make -C "$headers" "M=$work/module" "MO=$work/output" modules
+        [ -e "$work/output/small.ko" ]
+        grep -qx 'Rust: y' "$work/stdout"
+        # A lost file is put there again.
+        rm "$headers/rust/libkernel.rmeta"
+        expect 0 scripts/lib/host/chroot $kdir --in-place "$release"
+        contents "$work/usr" | cmp "$work/in-place" -
+        # An interrupted run.
+        sed -i '1s/.*/incomplete/' "$headers/.kdir-manifest"
+        expect 1 scripts/lib/host/chroot scripts/lib/host/check-kdir "$headers" "$release"
+        grep -q 'is incomplete or of an earlier version of the headers' "$work/stderr"
+        expect 1 scripts/lib/host/chroot $kdir "$release"
+        grep -qx "=> scripts/kdir --in-place $release" "$work/stderr"
+        expect 0 scripts/lib/host/chroot $kdir --in-place "$release"
+        contents "$work/usr" | cmp "$work/in-place" -
+        # An upgrade of the headers.
+        echo '# upgraded' >>"$headers/.config"
+        expect 1 scripts/lib/host/chroot scripts/lib/host/check-kdir "$headers" "$release"
+        grep -q 'is incomplete or of an earlier version of the headers' "$work/stderr"
+        sed -i '$d' "$headers/.config"
+        # Files of others are neither replaced nor removed.
+        expect 0 scripts/lib/host/chroot $kdir --remove "$release"
+        contents "$work/usr" | cmp "$work/before" -
+        mkdir "$headers/rust"
+        echo other >"$headers/rust/libkernel.rmeta"
+        expect 1 scripts/lib/host/chroot $kdir --in-place "$release"
+        one_line 'rust/libkernel.rmeta exists and is not from this script'
+        rm -r "$headers/rust"
+        contents "$work/usr" | cmp "$work/before" -
+        expect 0 scripts/lib/host/chroot $kdir --in-place "$release"
+        echo changed >>"$headers/rust/exports_core_generated.h"
+        expect 0 scripts/lib/host/chroot $kdir --remove "$release"
+        grep -q 'exports_core_generated.h was changed' "$work/stderr"
+        rm -r "$headers/rust"
+        contents "$work/usr" | cmp "$work/before" -
+    }
 }
 
 # one_line PATTERN: checks that standard error is one line that matches PATTERN.
