@@ -10,8 +10,23 @@ use crate::measure::{Unit, LOOP};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+/// The capacity of the log, with which scripts/bench loads umsg.
+const CAPACITY: usize = 16 << 20;
+
+/// Fills the log with records of `data`, so that each further one overwrites one of the same size.
+/// A write that overwrites shorter records, of cases before, must discard several of them.
+fn fill_log(data: &[u8]) {
+    let file = umsg(libc::O_WRONLY, BINARY_WRITE);
+    let batch = entry(data).repeat(BATCH);
+    // More records than fit, because the ring has a header with each.
+    for _ in 0..=CAPACITY / (data.len() * BATCH) {
+        write(file.as_raw_fd(), &batch);
+    }
+}
+
 pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     let mut buffer = vec![0; 65536];
+    fill_log(data);
     let text = umsg(libc::O_WRONLY, 0);
     let fd = text.as_raw_fd();
     line("umsg write", unit.one(|| (), || write(fd, data)));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Measures the cost of umsg and of its peers on the same kernel. Runs as root with umsg loaded
-//! with `record_max=4K` and a capacity of at least 4 MiB. Prints lines of name, size and cost of
-//! one record, separated by tabs, from which scripts/bench makes tables.
+//! with `capacity=16M record_max=4K`. Prints lines of name, size and cost of one record, separated
+//! by tabs, from which scripts/bench makes tables.
 //!
 //! The unit is a tick of the time stamp counter. In a kernel booted by `scripts/vm --icount`, one
 //! tick is one guest instruction, which is exact and repeatable. With `--time` the unit is a
