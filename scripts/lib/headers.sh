@@ -204,6 +204,12 @@ package_version() {
         awk -v v="$2" '(index($3, v "+") == 1 || index($3, v "-") == 1) && !n++ { print $3 }'
 }
 
+# without_revision: removes what the packager of a C compiler added to its version, as in
+# "gcc-14 (Debian 14.2.0-19) 14.2.0". Updates of a release change it.
+without_revision() {
+    sed 's/ *([^()]*)//g'
+}
+
 # check_version TOOL: TOOL has the version that the kernel was built with, if the configuration names
 # one.
 check_version() {
@@ -216,6 +222,8 @@ check_version() {
     esac
     here=$(version_of "$1")
     [ "$here" != "$wanted" ] || return 0
+    [ "$1" != compiler ] || [ "$(echo "$here" | without_revision)" != "$(echo "$wanted" | without_revision)" ] ||
+        return 0
     number=$(echo "$wanted" | cut -d' ' -f2)
     advice="install the $1 of that version, from the kernel's own Debian release"
     case $1 in

@@ -130,6 +130,25 @@ copy_headers() {
     sed -i "1s/.*/$id/" "$work/out/stamp"
 }
 
+# Another revision of the kernel's C compiler, which updates of a release bring, is accepted, but not
+# another version.
+kdir_compiler() {
+    own_folder kdir_compiler
+    release=$(cat "$(scripts/lib/host/kernel stock)/release")
+    scripts/lib/host/chroot cp -rL "/usr/src/linux-headers-$release" "$work/headers"
+    # shellcheck disable=SC2016 # for the inner shell
+    check='release=x headers=$1 config=$1/.config; . scripts/lib/common.sh; . "$lib/headers.sh"
+        check_version compiler || { echo "$problem"; exit 1; }'
+    for change in 's/(Debian [^)]*)/(Debian 99)/:0' 's/ [0-9.]*"$/ 99.1.0"/:1' 's/gcc/cc/:1'; do
+        sed "/^CONFIG_CC_VERSION_TEXT=/${change%:*}" "$work/headers/.config" >"$work/config"
+        not cmp -s "$work/config" "$work/headers/.config"
+        mkdir -p "$work/changed"
+        cp "$work/config" "$work/changed/.config"
+        expect "${change##*:}" scripts/lib/host/chroot sh -euc "$check" scripts/x "$work/changed"
+    done
+    grep -q '^the compiler here is not the one kernel x was built with' "$work/stdout"
+}
+
 # contents FOLDER: prints the names and sizes of its files, the hashes of small ones, and its folders and
 # links.
 contents() {
