@@ -47,8 +47,8 @@ kunit: ## run the KUnit suites in the debug kernel
 vm: ## boot Debian's kernel in a VM with the module and start a shell
 	@$(scripts)/vm
 
-doctor: ## check what this machine has for building and loading Rust modules
-	@$(scripts)/doctor $(RELEASE)
+doctor: ## check what this machine has for building and loading Rust modules, or the module FILE
+	@$(scripts)/doctor $(or $(FILE),$(RELEASE))
 
 kdir: ## add Rust metadata to the distribution's headers (once per kernel)
 	@folder=$$($(scripts)/kdir '$(RELEASE)') && echo "headers of $(RELEASE) with Rust metadata: $$folder"
@@ -72,6 +72,7 @@ help: ## list the targets
 	@echo 'Variables, on the command line or, except for RELEASE, in the environment:'
 	@echo '  RELEASE, KERNELRELEASE   the kernel to build for (default: the running one)'
 	@echo '  KDIR                     the headers with Rust metadata to build against'
+	@echo '  FILE                     for make doctor: the module that the kernel did not load'
 	@echo '  LLVM                     the clang to use (default: as the kernel was built)'
 	@echo '  DESTDIR, INSTALL_MOD_PATH, INSTALL_MOD_DIR, INSTALL_MOD_STRIP'
 	@echo '                           for make install, see scripts/install --help; DESTDIR is'

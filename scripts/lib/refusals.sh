@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154 # the variables of the caller
+#
+# Why the running kernel rejects a module file, for doctor, which sources it. The messages are those
+# of kernel/module/, kernel/bpf/btf.c and security/lockdown/ in the kernel's source.
+
+# kernel_log: the messages of the running kernel, without their times.
+kernel_log() {
+    dmesg 2>/dev/null | sed 's/^\[[^]]*\] *//'
+}
+
+# refusals NAME: what the kernel log says of attempts to load the module NAME, each cause once, the
+# last one last: lines "PROBLEM<tab>ADVICE".
+refusals() {
+    kernel_log | awk -v name="$1" -v running="$running" '
+        function found(cause, advice) {
+            delete last[cause]
+            last[cause] = ++n
+            text[cause] = advice
+        }
+        function rest(prefix) { return substr($0, length(prefix) + 1) }
+        index($0, name ": version magic ") == 1 {
+            split($0, part, "\047")
+            found("the kernel rejected it, because it was built for \"" part[2] "\" and the kernel is \"" part[4] "\"",
+                "make RELEASE=" running)
+        }
+        index($0, name ": Unknown symbol _R") == 1 {
+            split(rest(name ": Unknown symbol "), part, " ")
+            found("the kernel has no Rust symbol " part[1] ": it has no Rust support, or its kernel crate is from another source or compiler",
+                "make kdir and make for this kernel; if it has no CONFIG_RUST, boot another")
+            next
+        }
+        index($0, name ": Unknown symbol ") == 1 {
+            split(rest(name ": Unknown symbol "), part, " ")
+            found("the kernel has no symbol " part[1], "build it against the headers of kernel " running)
+        }
+        index($0, name ": disagrees about version of symbol ") == 1 {
+            found("the kernel has another version of the symbol " rest(name ": disagrees about version of symbol "),
+                "build it against the headers of kernel " running)
+        }
+        /^Loading of (unsigned module|module with .*) is rejected$/ {
+            found("the kernel loads only signed modules: \"" $0 "\"",
+                "sign it with a key that the kernel trusts, or boot without module.sig_enforce")
+        }
+        /^Lockdown: .*: unsigned module loading is restricted/ {
+            found("the kernel is locked down and loads only signed modules",
+                "sign it with a key that the kernel trusts, or disable lockdown and Secure Boot")
+        }
+        index($0, "failed to validate module [" name "] BTF: ") == 1 {
+            found("its BTF does not match the kernel, as if it was built with the vmlinux of another build",
+                "build it against the headers of kernel " running)
+        }
+        index($0, "module " name ": .gnu.linkonce.this_module section size must match") == 1 {
+            found("it was built with another configuration or other compiler options than the kernel",
+                "build it against the headers of kernel " running)
+        }
+        END { for (cause in last) print last[cause] "\t" cause "\t" text[cause] }' |
+        sort -n | cut -f2-
+}
+
+# check_file: whether the running kernel can load the module file $ko, and why it did not.
+check_file() {
+    file_name=$(modinfo -F name "$ko" 2>/dev/null) || file_name=
+    magic=$(modinfo -F vermagic "$ko" 2>/dev/null) || magic=
+    if [ -z "$file_name" ] || [ -z "$magic" ]; then
+        fail loads file "$ko is not a kernel module, or is damaged" 'build it again'
+        return
+    fi
+    if [ "${magic%% *}" = "$running" ]; then
+        row ok file "$file_name, built for the running kernel, $running"
+    else
+        fail loads file "$file_name was built for kernel ${magic%% *}, and the running kernel is $running" \
+            "make RELEASE=$running, or boot kernel ${magic%% *}"
+    fi
+    if [ -d "/sys/module/$(echo "$file_name" | tr - _)" ]; then
+        row ok loaded "the kernel has loaded $file_name"
+        return
+    fi
+    tab=$(printf '\t')
+    list=$(refusals "$(echo "$file_name" | tr - _)")
+    if [ -n "$list" ]; then
+        while IFS=$tab read -r problem advice; do
+            fail loads 'kernel log' "$problem" "$advice"
+        done <<END_OF_LIST
+$list
+END_OF_LIST
+    elif [ -z "$(kernel_log | head -n 1)" ]; then
+        row note 'kernel log' 'cannot be read: run this as root'
+    else
+        row ok 'kernel log' "nothing about $file_name"
+    fi
+}
