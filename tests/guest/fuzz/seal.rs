@@ -95,6 +95,9 @@ pub fn effective(given: Option<u16>) -> u16 {
     }
 }
 
+/// A text begins with the mark of a sealed text, but not with its head.
+struct Damaged;
+
 impl Head {
     /// Fills `out`, which is as long as the text.
     fn fill(&self, out: &mut [u8]) {
@@ -120,25 +123,27 @@ impl Head {
         sum.copy_from_slice(format!("{:016x}", checksum(body)).as_bytes());
     }
 
-    /// The head at the beginning of `text`, if there is one.
-    fn parse(text: &[u8]) -> Option<Self> {
+    /// The head at the beginning of `text`, if there is one. Fails if it is damaged.
+    fn parse(text: &[u8]) -> Result<Option<Self>, Damaged> {
         if !text.starts_with(MARK) || text.len() < HEAD {
-            return None;
+            return Ok(None);
         }
         let mut at = MARK.len();
         let mut number = |digits: usize| {
             at += digits;
-            let word = std::str::from_utf8(&text[at - digits..at]).expect("a head");
-            u32::from_str_radix(word, 16).expect("a number")
+            let word = std::str::from_utf8(&text[at - digits..at]).map_err(|_| Damaged)?;
+            u32::from_str_radix(word, 16).map_err(|_| Damaged)
         };
-        let priority = number(3) as u16;
-        let (tid, pid) = (number(6), number(6));
-        let nobody = number(1) == 1;
-        let opener = [Some(false), Some(true), None][number(1) as usize];
-        let (kind, prefixed) = (KINDS[number(1) as usize], number(1) == 1);
-        let (len, sure) = (number(5) as usize, number(5) as usize);
-        let author = Author { tid, pid, nobody, opener, log: number(3) as u16 };
-        Some(Self { priority, author, kind, prefixed, len, sure })
+        let priority = number(3)? as u16;
+        let (tid, pid) = (number(6)?, number(6)?);
+        let nobody = number(1)? == 1;
+        let openers = [Some(false), Some(true), None];
+        let opener = *openers.get(number(1)? as usize).ok_or(Damaged)?;
+        let kind = *KINDS.get(number(1)? as usize).ok_or(Damaged)?;
+        let prefixed = number(1)? == 1;
+        let (len, sure) = (number(5)? as usize, number(5)? as usize);
+        let author = Author { tid, pid, nobody, opener, log: number(3)? as u16 };
+        Ok(Some(Self { priority, author, kind, prefixed, len, sure }))
     }
 
     /// Whether the record was stored by the write that ended it, with the time of that moment.
@@ -242,8 +247,16 @@ pub fn check(record: &Record, form: Form, record_max: usize, log: u16) -> bool {
             assert!([0, NOBODY].contains(&user), "written by user {user}");
         }
     }
-    let Some(head) = Head::parse(&record.text) else {
-        return false;
+    let head = match Head::parse(&record.text) {
+        Ok(Some(head)) => head,
+        Ok(None) => return false,
+        Err(Damaged) => {
+            // A sealed text in the middle of a line, at whose mark the record before was full by
+            // chance, and after whose first bytes another thread wrote.
+            let text = record.text.escape_ascii();
+            assert!(record.continues, "the head in record {} is damaged: {text}", record.seq);
+            return false;
+        }
     };
     assert_eq!(head.author.log, log, "record {} was written to another log: {head:?}", record.seq);
     if head.kind == Kind::Entry && record.continues {
