@@ -31,58 +31,66 @@ in_place_files() {
     find "$1/source/rust" -type f -printf "%p\t$common/rust/%P\n"
 }
 
-# is_ours FILE: a manifest, of this or of another flavour, lists FILE.
-is_ours() {
-    cat "${headers%/*}"/*/.kdir-manifest 2>/dev/null | grep -qF -- "  $1"
+# ours: the files that the manifests list, this one and those of other flavours.
+ours() {
+    cat "${headers%/*}"/*/.kdir-manifest 2>/dev/null | sed -n 's/^[0-9a-f]\{64\}  //p'
 }
 
-# put_in_place FOLDER: copies the files, each whole or not at all.
+# put_in_place FOLDER: copies the files.
 put_in_place() {
     for folder in "$headers" "$common"; do
         [ -w "$folder" ] || die "cannot write to $folder: run kdir --in-place as root"
     done
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    in_place_files "$1" >"$work/list"
+    ours >"$work/ours"
+    # Files that exist and belong to a package or to somebody else are not ours to replace or remove.
     tab=$(printf '\t')
-    list=$(in_place_files "$1") || die "cannot read $1"
-    printf '%s\n' "$list" | while IFS=$tab read -r from to; do
-        [ ! -e "$to" ] || is_ours "$to" || cmp -s "$from" "$to" ||
-            die "$to exists and is not from this script: remove it, or use kdir without --in-place"
-    done || exit
+    awk -F '\t' 'FILENAME == ARGV[1] { ours[$0]; next } !($2 in ours)' "$work/ours" "$work/list" |
+        while IFS=$tab read -r from to; do
+            [ -e "$to" ] || continue
+            cmp -s "$from" "$to" ||
+                die "$to exists and is not from this script: remove it, or use kdir without --in-place"
+            echo "$to"
+        done >"$work/theirs" || exit
+    awk -F '\t' 'FILENAME == ARGV[1] { theirs[$0]; next } !($2 in theirs)' "$work/theirs" "$work/list" >"$work/new"
     {
         echo incomplete
-        printf '%s\n' "$list" | while IFS=$tab read -r from to; do
-            # What a package has already is not ours to remove.
-            { [ -e "$to" ] && ! is_ours "$to"; } ||
-                printf '%s  %s\n' "$(sha256sum <"$from" | cut -d' ' -f1)" "$to"
-        done
+        cut -f 1 "$work/new" | xargs -d '\n' sha256sum | cut -c 1-64 >"$work/hashes"
+        cut -f 2 "$work/new" | paste -d ' ' "$work/hashes" - | sed 's/ /  /'
     } >"$(manifest).new"
     [ ! -e "$(manifest)" ] || take_out
     mv "$(manifest).new" "$(manifest)"
-    printf '%s\n' "$list" | while IFS=$tab read -r from to; do
-        mkdir -p "${to%/*}"
-        cp "$from" "$to.kdir-new"
-        mv "$to.kdir-new" "$to"
-    done || die "cannot copy all files: run the same command again, or kdir --remove $release"
+    cut -f 2 "$work/new" | sed 's,/[^/]*$,,' | sort -u | xargs -d '\n' mkdir -p
+    while IFS=$tab read -r from to; do
+        cp "$from" "$to"
+    done <"$work/new" ||
+        die "cannot copy all files: run the same command again, or kdir --remove $release"
     sed -i "1s/.*/$(headers_id)/" "$(manifest)"
 }
 
 # take_out: removes what the manifest lists, unless another flavour needs it or somebody changed it, and
-# the folders that are then empty.
+# the folders that are then empty. An incomplete file of an interrupted run is removed too.
 take_out() {
+    incomplete=
+    [ "$(sed -n 1p "$(manifest)")" != incomplete ] || incomplete=yes
     mv "$(manifest)" "$(manifest).old"
-    while read -r hash file; do
-        [ -n "$file" ] || continue
-        rm -f "$file.kdir-new"
-        [ -e "$file" ] || continue
-        if is_ours "$file"; then
-            :
-        elif [ "$(sha256sum <"$file" | cut -d' ' -f1)" = "$hash" ]; then
-            rm -f "$file"
-        else
+    ours >"$(manifest).others"
+    sed 1d "$(manifest).old" |
+        awk 'FILENAME == ARGV[1] { others[$0]; next } { name = substr($0, 67) } !(name in others)' "$(manifest).others" - \
+            >"$(manifest).mine"
+    sha256sum --check "$(manifest).mine" 2>/dev/null | sed -n 's/: FAILED$//p' |
+        while read -r file; do
+            if [ -n "$incomplete" ] || [ ! -e "$file" ]; then
+                continue
+            fi
             say "$file was changed since it was added, and stays"
-        fi
-    done <"$(manifest).old"
+            echo "$file"
+        done >"$(manifest).changed"
+    cut -c 67- "$(manifest).mine" | grep -vxF -f "$(manifest).changed" | xargs -r -d '\n' rm -f
     for folder in "$headers/rust" "$common/rust"; do
         [ ! -d "$folder" ] || find "$folder" -depth -type d -empty -delete
     done
-    rm -f "$(manifest).old"
+    rm -f "$(manifest).old" "$(manifest).others" "$(manifest).mine" "$(manifest).changed"
 }

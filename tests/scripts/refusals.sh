@@ -3,13 +3,25 @@
 #
 # Tests of doctor with a module file that the kernel rejects. Sourced by run.
 
-# refused APPEND FILE: in a guest with these words on the kernel's command line, loads FILE, which must
-# fail, and has doctor explain it.
+# refused APPEND FILE...: in a guest with these words on the kernel's command line, loads each FILE,
+# a name in $work, which must fail, and has doctor explain it. The output is in $work/FILE.out.
 refused() {
-    # shellcheck disable=SC2016 # for the guest
-    expect 1 scripts/vm --append "$1" --file "$2" --file scripts -- \
-        sh -c 'insmod "$0" && exit 99; scripts/doctor "$0"' "${2##*/}"
-    grep -q "^cannot load ${2##*/} into kernel " "$work/stdout"
+    append=$1
+    shift
+    for file; do
+        printf -- '--file\n%s\n' "$work/$file"
+    done >"$work/options"
+    # shellcheck disable=SC2016,SC2046 # for the guest; words
+    expect 0 scripts/vm --append "$append" $(cat "$work/options") --file scripts -- sh -c 'for file; do
+            ! insmod "$file" || exit 99
+            echo "== $file"
+            ! scripts/doctor "$file" || exit 98
+            dmesg --clear
+        done' sh "$@"
+    for file; do
+        awk -v file="$file" '/^== / { on = $2 == file } on' "$work/stdout" >"$work/$file.out"
+        grep -q "^cannot load $file into kernel " "$work/$file.out"
+    done
 }
 
 # Each way in which a kernel rejects a module, provoked, and explained from the kernel log.
@@ -17,27 +29,22 @@ doctor_file() {
     own_folder doctor_file
     scripts/build stock
     scripts/lib/host/chroot strip --strip-debug -o "$work/plain.ko" "$PWD/build/stock/umsg.ko"
-
     sed 's/vermagic=[0-9]*/vermagic=9/' "$work/plain.ko" >"$work/magic.ko"
-    refused quiet "$work/magic.ko"
-    grep -q '^FAIL  kernel log .*rejected it, because it was built for "9\..*" and the kernel is "[0-9]' "$work/stdout"
-    grep -q '^FAIL  file .*built for kernel 9\.' "$work/stdout"
-
     # As on a kernel without Rust support.
     sed 's/_RNv/_RXv/g' "$work/plain.ko" >"$work/symbol.ko"
-    refused quiet "$work/symbol.ko"
-    grep -q '^FAIL  kernel log .*has no Rust symbol _RXv' "$work/stdout"
-
-    refused module.sig_enforce=1 "$work/plain.ko"
-    grep -q '^FAIL  kernel log .*loads only signed modules' "$work/stdout"
-    grep -q '^FAIL  signing .*sig_enforce is on' "$work/stdout"
-
-    refused lockdown=integrity "$work/plain.ko"
-    grep -q '^FAIL  kernel log .*is locked down' "$work/stdout"
-
     echo text >"$work/text.ko"
-    refused quiet "$work/text.ko"
-    grep -q '^FAIL  file .*is not a kernel module' "$work/stdout"
+    refused quiet magic.ko symbol.ko text.ko
+    grep -q '^FAIL  kernel log .*rejected it, because it was built for "9\..*" and the kernel is "[0-9]' "$work/magic.ko.out"
+    grep -q '^FAIL  file .*built for kernel 9\.' "$work/magic.ko.out"
+    grep -q '^FAIL  kernel log .*has no Rust symbol _RXv' "$work/symbol.ko.out"
+    grep -q '^FAIL  file .*is not a kernel module' "$work/text.ko.out"
+
+    refused module.sig_enforce=1 plain.ko
+    grep -q '^FAIL  kernel log .*loads only signed modules' "$work/plain.ko.out"
+    grep -q '^FAIL  signing .*sig_enforce is on' "$work/plain.ko.out"
+
+    refused lockdown=integrity plain.ko
+    grep -q '^FAIL  kernel log .*is locked down' "$work/plain.ko.out"
 
     # A module that loads, and one that was not loaded.
     expect 0 scripts/vm --file scripts -- sh -c 'scripts/doctor umsg.ko && insmod umsg.ko && scripts/doctor umsg.ko'
