@@ -14,6 +14,7 @@ row() {
 matrix() {
     own_folder matrix
     cp -r samples/hello "$work/hello"
+    rm -rf "$work/hello/build"
     export "MODULE_DIR=$work/hello"
     cp -r scripts/lib/layers "$work/layers"
     export "UMSG_LAYERS=$work/layers"

@@ -3,9 +3,9 @@
 #
 # Tests of doctor with a module file that the kernel rejects. Sourced by run.
 
-# refused APPEND FILE...: in a guest with these words on the kernel's command line, loads each FILE,
+# rejected APPEND FILE...: in a guest with these words on the kernel's command line, loads each FILE,
 # a name in $work, which must fail, and has doctor explain it. The output is in $work/FILE.out.
-refused() {
+rejected() {
     append=$1
     shift
     for file; do
@@ -33,17 +33,17 @@ doctor_file() {
     # As on a kernel without Rust support.
     sed 's/_RNv/_RXv/g' "$work/plain.ko" >"$work/symbol.ko"
     echo text >"$work/text.ko"
-    refused quiet magic.ko symbol.ko text.ko
+    rejected quiet magic.ko symbol.ko text.ko
     grep -q '^FAIL  kernel log .*rejected it, because it was built for "9\..*" and the kernel is "[0-9]' "$work/magic.ko.out"
     grep -q '^FAIL  file .*built for kernel 9\.' "$work/magic.ko.out"
     grep -q '^FAIL  kernel log .*has no Rust symbol _RXv' "$work/symbol.ko.out"
     grep -q '^FAIL  file .*is not a kernel module' "$work/text.ko.out"
 
-    refused module.sig_enforce=1 plain.ko
+    rejected module.sig_enforce=1 plain.ko
     grep -q '^FAIL  kernel log .*loads only signed modules' "$work/plain.ko.out"
     grep -q '^FAIL  signing .*sig_enforce is on' "$work/plain.ko.out"
 
-    refused lockdown=integrity plain.ko
+    rejected lockdown=integrity plain.ko
     grep -q '^FAIL  kernel log .*is locked down' "$work/plain.ko.out"
 
     # A module that loads, and one that was not loaded.
