@@ -210,6 +210,13 @@ without_revision() {
     sed 's/ *([^()]*)//g'
 }
 
+# without_revision_warning: removes kbuild's warning about another C compiler, three lines, from its output
+# if the two compilers differ in the revision only.
+without_revision_warning() {
+    sed -e '/^warning: the compiler differs from the one used to build the kernel$/{' -e 'N;N;h' \
+        -e 's/ *([^()]*)//g' -e '/built by: *\([^\n]*\)\n *You are using: *\1$/d' -e g -e '}'
+}
+
 # check_version TOOL: TOOL has the version that the kernel was built with, if the configuration names
 # one.
 check_version() {

@@ -7,7 +7,8 @@
 #
 # The manifest, a file in $headers, lists what was added: a line with the hash of the headers
 # (headers_id), and lines with the SHA-256 and the path of each file. The first line is "incomplete"
-# until all files are there, so that an interrupted run can be repeated or taken back.
+# while files are added and "removing" while they are removed, so that an interrupted run can be repeated
+# or taken back.
 
 # manifest: the name of the file.
 manifest() {
@@ -31,66 +32,73 @@ in_place_files() {
     find "$1/source/rust" -type f -printf "%p\t$common/rust/%P\n"
 }
 
-# ours: the files that the manifests list, this one and those of other flavours.
-ours() {
-    cat "${headers%/*}"/*/.kdir-manifest 2>/dev/null | sed -n 's/^[0-9a-f]\{64\}  //p'
+# files_of MANIFEST...: the files that they list.
+files_of() {
+    cat "$@" 2>/dev/null | sed -n 's/^[0-9a-f]\{64\}  //p'
+}
+
+# lock_headers: waits until no other process adds or removes files in these headers.
+lock_headers() {
+    for folder in "$headers" "$common"; do
+        [ -w "$folder" ] || die "cannot write to $folder: run this as root"
+    done
+    exec 8<"$common"
+    flock 8
+    lists=$(mktemp -d)
+    trap 'rm -rf "$lists"' EXIT
 }
 
 # put_in_place FOLDER: copies the files.
 put_in_place() {
-    for folder in "$headers" "$common"; do
-        [ -w "$folder" ] || die "cannot write to $folder: run kdir --in-place as root"
-    done
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    in_place_files "$1" >"$work/list"
-    ours >"$work/ours"
-    # Files that exist and belong to a package or to somebody else are not ours to replace or remove.
+    lock_headers
+    in_place_files "$1" >"$lists/all"
+    files_of "${headers%/*}"/*/.kdir-manifest >"$lists/ours"
+    # A file that exists and that no manifest lists belongs to a package or to the user.
     tab=$(printf '\t')
-    awk -F '\t' 'FILENAME == ARGV[1] { ours[$0]; next } !($2 in ours)' "$work/ours" "$work/list" |
+    awk -F '\t' 'FILENAME == ARGV[1] { ours[$0]; next } !($2 in ours)' "$lists/ours" "$lists/all" |
         while IFS=$tab read -r from to; do
             [ -e "$to" ] || continue
             cmp -s "$from" "$to" ||
                 die "$to exists and is not from this script: remove it, or use kdir without --in-place"
             echo "$to"
-        done >"$work/theirs" || exit
-    awk -F '\t' 'FILENAME == ARGV[1] { theirs[$0]; next } !($2 in theirs)' "$work/theirs" "$work/list" >"$work/new"
+        done >"$lists/theirs" || exit
+    awk -F '\t' 'FILENAME == ARGV[1] { theirs[$0]; next } !($2 in theirs)' "$lists/theirs" "$lists/all" >"$lists/new"
+    [ ! -e "$(manifest)" ] || take_out
     {
         echo incomplete
-        cut -f 1 "$work/new" | xargs -d '\n' sha256sum | cut -c 1-64 >"$work/hashes"
-        cut -f 2 "$work/new" | paste -d ' ' "$work/hashes" - | sed 's/ /  /'
+        cut -f 1 "$lists/new" | xargs -d '\n' sha256sum | cut -c 1-64 >"$lists/hashes"
+        cut -f 2 "$lists/new" | paste -d ' ' "$lists/hashes" - | sed 's/ /  /'
     } >"$(manifest).new"
-    [ ! -e "$(manifest)" ] || take_out
     mv "$(manifest).new" "$(manifest)"
-    cut -f 2 "$work/new" | sed 's,/[^/]*$,,' | sort -u | xargs -d '\n' mkdir -p
+    cut -f 2 "$lists/new" | sed 's,/[^/]*$,,' | sort -u | xargs -d '\n' mkdir -p
     while IFS=$tab read -r from to; do
-        cp "$from" "$to"
-    done <"$work/new" ||
-        die "cannot copy all files: run the same command again, or kdir --remove $release"
+        cp "$from" "$to" ||
+            die "cannot copy all files: run the same command again, or kdir --remove $release"
+    done <"$lists/new"
     sed -i "1s/.*/$(headers_id)/" "$(manifest)"
 }
 
-# take_out: removes what the manifest lists, unless another flavour needs it or somebody changed it, and
-# the folders that are then empty. An incomplete file of an interrupted run is removed too.
+# take_out: removes the files in the manifest, and the folders that are then empty. Does not remove files
+# that another flavour needs or that were changed. A file with another hash is removed if the run that
+# added it was interrupted. The caller has called lock_headers.
 take_out() {
-    incomplete=
-    [ "$(sed -n 1p "$(manifest)")" != incomplete ] || incomplete=yes
-    mv "$(manifest)" "$(manifest).old"
-    ours >"$(manifest).others"
-    sed 1d "$(manifest).old" |
-        awk 'FILENAME == ARGV[1] { others[$0]; next } { name = substr($0, 67) } !(name in others)' "$(manifest).others" - \
-            >"$(manifest).mine"
-    sha256sum --check "$(manifest).mine" 2>/dev/null | sed -n 's/: FAILED$//p' |
-        while read -r file; do
-            if [ -n "$incomplete" ] || [ ! -e "$file" ]; then
-                continue
-            fi
-            say "$file was changed since it was added, and stays"
-            echo "$file"
-        done >"$(manifest).changed"
-    cut -c 67- "$(manifest).mine" | grep -vxF -f "$(manifest).changed" | xargs -r -d '\n' rm -f
+    state=$(sed -n 1p "$(manifest)")
+    [ "$state" = incomplete ] || sed -i '1s/.*/removing/' "$(manifest)"
+    for other in "${headers%/*}"/*/.kdir-manifest; do
+        [ "$other" = "$(manifest)" ] || files_of "$other"
+    done >"$lists/others"
+    awk 'FILENAME == ARGV[1] { others[$0]; next } FNR > 1 && !(substr($0, 67) in others)' \
+        "$lists/others" "$(manifest)" >"$lists/mine"
+    sha256sum --check --ignore-missing "$lists/mine" 2>/dev/null | sed -n 's/: FAILED$//p' >"$lists/changed" || :
+    if [ "$state" = incomplete ]; then
+        : >"$lists/changed"
+    fi
+    while read -r file; do
+        say "$file was changed since it was added, and stays"
+    done <"$lists/changed"
+    cut -c 67- "$lists/mine" | grep -vxF -f "$lists/changed" | xargs -r -d '\n' rm -f
     for folder in "$headers/rust" "$common/rust"; do
         [ ! -d "$folder" ] || find "$folder" -depth -type d -empty -delete
     done
-    rm -f "$(manifest).old" "$(manifest).others" "$(manifest).mine" "$(manifest).changed"
+    rm -f "$(manifest)" "$(manifest).new"
 }

@@ -48,7 +48,7 @@ vm: ## boot Debian's kernel in a VM with the module and start a shell
 	@$(scripts)/vm
 
 doctor: ## check what this machine has for building and loading Rust modules, or the module FILE
-	@$(scripts)/doctor $(or $(FILE),$(RELEASE))
+	@$(scripts)/doctor '$(or $(FILE),$(RELEASE))'
 
 kdir: ## add Rust metadata to the distribution's headers (once per kernel)
 	@folder=$$($(scripts)/kdir '$(RELEASE)') && echo "headers of $(RELEASE) with Rust metadata: $$folder"

@@ -4,15 +4,22 @@
 # Why the running kernel rejects a module file, for doctor, which sources it. The messages are those
 # of kernel/module/, kernel/bpf/btf.c and security/lockdown/ in the kernel's source.
 
-# kernel_log: the messages of the running kernel, without their times.
-kernel_log() {
-    dmesg 2>/dev/null | sed 's/^\[[^]]*\] *//'
+# messages_since FILE: the messages of the running kernel, without their times, since FILE was changed: the
+# older ones are about an earlier file.
+messages_since() {
+    booted=$(sed -n 's/^btime //p' /proc/stat)
+    dmesg 2>/dev/null | awk -v since="$(($(stat -c %Y "$1") - booted))" '
+        match($0, /^\[ *[0-9.]+\] /) {
+            if (substr($0, 2) + 0 < since) next
+            $0 = substr($0, RLENGTH + 1)
+        }
+        { print }'
 }
 
-# refusals NAME: what the kernel log says of attempts to load the module NAME, each cause once, the
-# last one last: lines "PROBLEM<tab>ADVICE".
+# refusals NAME: what the messages on standard input say of attempts to load the module NAME, each cause
+# once, the last one last: lines "PROBLEM<tab>ADVICE". $signed is set if the module is signed.
 refusals() {
-    kernel_log | awk -v name="$1" -v running="$running" '
+    awk -v name="$1" -v running="$running" -v signed="$signed" '
         function found(cause, advice) {
             delete last[cause]
             last[cause] = ++n
@@ -38,11 +45,11 @@ refusals() {
             found("the kernel has another version of the symbol " rest(name ": disagrees about version of symbol "),
                 "build it against the headers of kernel " running)
         }
-        /^Loading of (unsigned module|module with .*) is rejected$/ {
+        !signed && /^Loading of (unsigned module|module with .*) is rejected$/ {
             found("the kernel loads only signed modules: \"" $0 "\"",
                 "sign it with a key that the kernel trusts, or boot without module.sig_enforce")
         }
-        /^Lockdown: .*: unsigned module loading is restricted/ {
+        !signed && /^Lockdown: .*: unsigned module loading is restricted/ {
             found("the kernel is locked down and loads only signed modules",
                 "sign it with a key that the kernel trusts, or disable lockdown and Secure Boot")
         }
@@ -58,7 +65,8 @@ refusals() {
         sort -n | cut -f2-
 }
 
-# check_file: whether the running kernel can load the module file $ko, and why it did not.
+# check_file: whether the running kernel can load the module file $ko, and why it did not. Called after
+# check_signing, which sets $signed.
 check_file() {
     file_name=$(modinfo -F name "$ko" 2>/dev/null) || file_name=
     magic=$(modinfo -F vermagic "$ko" 2>/dev/null) || magic=
@@ -77,16 +85,16 @@ check_file() {
         return
     fi
     tab=$(printf '\t')
-    list=$(refusals "$(echo "$file_name" | tr - _)")
+    list=$(messages_since "$ko" | refusals "$(echo "$file_name" | tr - _)")
     if [ -n "$list" ]; then
         while IFS=$tab read -r problem advice; do
             fail loads 'kernel log' "$problem" "$advice"
         done <<END_OF_LIST
 $list
 END_OF_LIST
-    elif [ -z "$(kernel_log | head -n 1)" ]; then
+    elif ! dmesg >/dev/null 2>&1; then
         row note 'kernel log' 'cannot be read: run this as root'
     else
-        row ok 'kernel log' "nothing about $file_name"
+        row ok 'kernel log' "nothing about this $file_name"
     fi
 }

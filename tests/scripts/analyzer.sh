@@ -20,5 +20,5 @@ rust_analyzer() {
     grep -q '^definition SpinLockGuard file://.*/source/rust/kernel/sync/lock/spinlock.rs$' "$work/stdout"
     grep -q '^definition pin_data file://.*/source/rust/pin-init/' "$work/stdout"
     grep -qx 'diagnostic 1 no such field' "$work/stdout"
-    not grep "^diagnostic [^1]" "$work/stdout"
+    [ "$(grep -c '^diagnostic' "$work/stdout")" = "$(grep -c '^diagnostic 1 ' "$work/stdout")" ]
 }

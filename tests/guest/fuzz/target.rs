@@ -35,7 +35,7 @@ pub struct Target {
     pub stream: Option<Stream>,
     /// The counted records that the stream has not stored yet.
     pub pending: Tally,
-    /// The thread that opened the audited file had the effective user id of the user `nobody`.
+    /// The effective user id of the thread that opened the audited file was 65534.
     pub opener_nobody: bool,
     /// A reader of the log in binary format, for checks.
     pub checker: i32,
@@ -68,8 +68,8 @@ impl Target {
         }
     }
 
-    /// Records that the audited file was opened after `before` and before `after`. `nobody`: the
-    /// thread had the effective user id of the user `nobody`.
+    /// Records that the audited file was opened after `before` and before `after`. `nobody` is true
+    /// if the effective user id of the thread was 65534.
     pub fn opened(&mut self, before: &Info, after: &Info, flags: i32, nobody: bool) {
         let nonblocking = flags & libc::O_NONBLOCK != 0;
         self.audit = Audit::opened(before, after, nonblocking, self.parameters.style);

@@ -183,7 +183,7 @@ pub struct Writing {
     /// The attempt to allocate memory or to copy user memory that fails, on a kernel with fault
     /// injection; 0: none.
     pub fail: u8,
-    /// The writer has the effective user id of the user `nobody`.
+    /// The effective user id of the writer is 65534.
     pub nobody: bool,
     /// No other thread is running.
     pub last: bool,
