@@ -205,16 +205,10 @@ package_version() {
 }
 
 # without_revision: removes what the packager of a C compiler added to its version, as in
-# "gcc-14 (Debian 14.2.0-19) 14.2.0". Updates of a release change it.
+# "gcc-14 (Debian 14.2.0-19) 14.2.0". Updates of a release change it, and Debian's headers switch kbuild's
+# warning about it off (DEBIAN_KERNEL_NO_CC_VERSION_CHECK).
 without_revision() {
     sed 's/ *([^()]*)//g'
-}
-
-# without_revision_warning: removes kbuild's warning about another C compiler, three lines, from its output
-# if the two compilers differ in the revision only.
-without_revision_warning() {
-    sed -e '/^warning: the compiler differs from the one used to build the kernel$/{' -e 'N;N;h' \
-        -e 's/ *([^()]*)//g' -e '/built by: *\([^\n]*\)\n *You are using: *\1$/d' -e g -e '}'
 }
 
 # check_version TOOL: TOOL has the version that the kernel was built with, if the configuration names

@@ -147,19 +147,6 @@ kdir_compiler() {
         expect "${change##*:}" scripts/lib/host/chroot sh -euc "$check" scripts/x "$work/changed"
     done
     grep -q '^the compiler here is not the one kernel x was built with' "$work/stdout"
-    # Kbuild's own warning in the same cases.
-    for here in '99) 14.2.0:0' '19) 14.2.1:3'; do
-        {
-            echo 'warning: the compiler differs from the one used to build the kernel'
-            echo '  The kernel was built by: gcc-14 (Debian 14.2.0-19) 14.2.0'
-            echo "  You are using:           gcc-14 (Debian 14.2.0-${here%:*}"
-        } >"$work/warning"
-        # shellcheck disable=SC2016 # for the inner shell
-        expect 0 sh -euc '. scripts/lib/common.sh; . "$lib/headers.sh"; without_revision_warning <"$1"' \
-            scripts/x "$work/warning"
-        [ "$(wc -l <"$work/stdout")" = "${here##*:}" ]
-    done
-    cmp "$work/warning" "$work/stdout"
 }
 
 # contents FOLDER: prints the names and sizes of its files, the hashes of small ones, and its folders and
