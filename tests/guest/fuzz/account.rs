@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The accounts at the end of a round: all calls together against the log.
+//! The accounts at the end of a round: the effect of all calls on a log is compared with the log.
 
 use crate::abi::{
     ioctl_set_options, ioctl_set_style, Frame, Record, BINARY_READ, KMSG, LINES, PLAIN,
@@ -13,9 +13,10 @@ use crate::target::info_of;
 use nix::errno::Errno;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Compares what all calls together did to the log `tag` with what the log says, and reads what is
-/// left of it by `observer`, which has read nothing yet. It is the only open file of the log:
-/// nothing will be stored any more. `writes`: the account, and what it had before this round.
+/// Compares the effect of all calls on the log `tag` with its counters, and reads the records that
+/// are left through `observer`. `observer` is the only open file of the log, so that no more
+/// records are stored, and has not been read from yet. `writes`: the account, and its counts before
+/// this round.
 pub fn account(
     tag: u16,
     parameters: &Parameters,
@@ -42,15 +43,15 @@ pub fn account(
     let mut next = 0;
     let mut first = info.next_seq;
     let (mut bytes, mut lost) = (0, 0);
-    // In all styles and both formats by turns.
+    // Read in all styles and in both formats in turn.
     for turn in seed % 6.. {
         let (style, binary) = ([LINES, KMSG, PLAIN][turn as usize % 3], turn % 2 == 1);
         let options = if binary { BINARY_READ } else { 0 };
-        // SAFETY: `options` is what the command reads.
+        // SAFETY: The command reads `options`.
         unsafe { ioctl_set_options(observer, &options) }.expect("UMSG_IOC_SET_OPTIONS");
-        // SAFETY: `style` is what the command reads.
+        // SAFETY: The command reads `style`.
         unsafe { ioctl_set_style(observer, &style) }.expect("UMSG_IOC_SET_STYLE");
-        // SAFETY: Into what is ours.
+        // SAFETY: The call writes at most `buffer.len()` bytes to `buffer`.
         let len = unsafe { libc::read(observer, buffer.as_mut_ptr().cast(), buffer.len()) };
         if len < 0 && Errno::last() == Errno::EPIPE {
             let gap = next == 0 && info.oldest_seq > 0 && style != LINES;
@@ -73,9 +74,9 @@ pub fn account(
         for record in records {
             seal::check(&record, form, parameters.record_max, tag);
             assert_eq!(record.seq, next + record.lost, "received + lost");
-            assert_eq!(record.cut, 0, "cut, where there is room");
+            assert_eq!(record.cut, 0, "cut although the buffer is large enough");
             let may_lose = next == 0 && style == LINES;
-            assert!(record.lost == 0 || may_lose, "lost, while nobody wrote or by an error");
+            assert!(record.lost == 0 || may_lose, "an unexpected loss in style {style}");
             first = first.min(record.seq);
             next = record.seq + 1;
             lost += record.lost;

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory of one thread that its calls read from and write to, with what surrounds it.
+//! The memory that the calls of one thread read from and write to, with inaccessible pages around
+//! it.
 
 use crate::calls::{Memory, Place};
 use std::cell::Cell;
 use std::sync::OnceLock;
 
 const PAGE: usize = 4096;
-/// The text form of the largest record, all of it escaped, with room around it.
+/// Enough for the text format of the largest record with all bytes escaped.
 const READ_PAGES: usize = 72;
-/// The largest record and what else a write may hold, with room around it.
+/// Enough for the longest write that becomes one record.
 const WRITE_PAGES: usize = 20;
-/// What a read must not touch holds this.
+/// The value of bytes that a read must not change.
 const POISON: u8 = 0xa5;
 
-/// Which part of the arena a call uses.
+/// A part of the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Area {
-    /// For the audited file: poison, but for what a read has returned.
+    /// For reads of the audited file. Filled with `POISON` before each read.
     Audited,
     /// For reads of all other files.
     Read,
@@ -25,7 +26,8 @@ pub enum Area {
     Write,
 }
 
-// In pages. Between the areas and the single pages lie pages that nobody can use.
+// The first page and the number of pages of each area. Inaccessible pages separate the areas and
+// the single pages after them.
 const AREAS: [(usize, usize); 3] =
     [(1, READ_PAGES), (2 + READ_PAGES, READ_PAGES), (3 + 2 * READ_PAGES, WRITE_PAGES)];
 const READ_ONLY: usize = 4 + 2 * READ_PAGES + WRITE_PAGES;
@@ -35,24 +37,24 @@ const PAGES: usize = STALL + 2;
 
 pub struct Arena {
     start: usize,
-    /// The protection of the shifty page.
+    /// The current protection of the shifty page.
     shifty: Cell<i32>,
 }
 
-/// The pieces of one read or write.
+/// The segments of one read or write.
 pub struct Pieces {
     pub list: Vec<libc::iovec>,
-    /// Their lengths together; `None` when that is more than a call can take.
+    /// The total length; `None` if it is more than a call accepts.
     pub total: Option<usize>,
-    /// The bad piece is among them and not empty.
+    /// The place of the bad segment, if there is one with a length above 0.
     pub bad: Option<Place>,
-    /// Bytes before that one.
+    /// The number of bytes before the bad segment.
     pub before_bad: usize,
 }
 
 impl Arena {
     pub fn new() -> Self {
-        // SAFETY: A new mapping, which only this arena uses.
+        // SAFETY: The mapping is new, and only this arena uses it.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -83,7 +85,7 @@ impl Arena {
 
     fn protect(&self, first: usize, pages: usize, protection: i32) {
         let at = self.page(first) as *mut libc::c_void;
-        // SAFETY: Pages of the arena, of which nobody holds a reference.
+        // SAFETY: The pages belong to the arena, and there is no reference to them.
         assert_eq!(unsafe { libc::mprotect(at, pages * PAGE, protection) }, 0);
     }
 
@@ -93,24 +95,26 @@ impl Arena {
         self.shifty.set(protection);
     }
 
-    /// Makes sure that the shifty page holds no sealed text that a read has left there: written as
-    /// a part of other text, it would be taken for a torn one.
+    /// Clears the shifty page. A sealed text that a read has left there would look torn if it were
+    /// written as a part of another text.
     fn unseal(&self) {
         self.protect(SHIFTY, 1, libc::PROT_READ | libc::PROT_WRITE);
-        // SAFETY: A page of the arena, just made writable, of which nobody holds a reference.
+        // SAFETY: The page belongs to the arena and has just been made writable, and there is no
+        // reference to it.
         unsafe { std::ptr::write_bytes(self.page(SHIFTY) as *mut u8, 0, PAGE) };
         self.protect(SHIFTY, 1, self.shifty.get());
     }
 
-    /// The bytes of an area.
+    /// Returns the bytes of an area.
     #[expect(clippy::mut_from_ref, reason = "one thread at a time, and no two at once")]
     pub fn area(&self, area: Area) -> &mut [u8] {
         let (first, pages) = AREAS[area as usize];
-        // SAFETY: Mapped, writable, and used by this thread alone while it is in no call.
+        // SAFETY: The area is mapped and writable. Only this thread uses it, and only while it is
+        // in no call.
         unsafe { std::slice::from_raw_parts_mut(self.page(first) as *mut u8, pages * PAGE) }
     }
 
-    /// The address of a place; the good one is that of `area` and `offset`.
+    /// Returns the address of a place. The good place is at `offset` in `area`.
     pub fn address(&self, place: Place, area: Area, offset: usize) -> usize {
         let (first, pages) = AREAS[area as usize];
         match place {
@@ -125,7 +129,7 @@ impl Arena {
             }
             Place::Stall => {
                 let page = self.page(STALL);
-                // SAFETY: The page is the arena's; its contents may go.
+                // SAFETY: The page belongs to the arena, and its contents are not used.
                 unsafe { libc::madvise(page as *mut libc::c_void, PAGE, libc::MADV_DONTNEED) };
                 page
             }
@@ -138,7 +142,7 @@ impl Arena {
         }
     }
 
-    /// The pieces of `memory`: one, or as many as it has where the call takes a vector.
+    /// Returns the segments of `memory`: all of them if the call takes a vector, otherwise one.
     pub fn pieces(&self, memory: &Memory, area: Area, vector: bool) -> Pieces {
         let mut list = Vec::with_capacity(5);
         let mut bad = None;
@@ -176,7 +180,8 @@ impl Arena {
         Pieces { total: total(&list), list, bad, before_bad }
     }
 
-    /// The first `len` bytes that a read has put into `pieces`; `None` where they cannot be read.
+    /// Returns the first `len` bytes of `pieces`, after a call that transferred them; `None` if
+    /// some of them are in the shifty page, which may not be readable.
     pub fn gather(&self, pieces: &Pieces, len: usize) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(len);
         for piece in &pieces.list {
@@ -184,15 +189,16 @@ impl Arena {
             if part > 0 && piece.iov_base as usize / PAGE == self.page(SHIFTY) / PAGE {
                 return None;
             }
-            // SAFETY: The kernel has just written these bytes, and their pages stay as they are.
+            // SAFETY: The kernel has just accessed these bytes, and the protection of their pages
+            // does not change.
             bytes.extend(unsafe { std::slice::from_raw_parts(piece.iov_base.cast::<u8>(), part) });
         }
         assert_eq!(bytes.len(), len, "more was read than there is room");
         Some(bytes)
     }
 
-    /// Checks that a read has left alone what is behind the `len` bytes that it returned at
-    /// `offset` of the audited area, and poisons those again.
+    /// Checks that a read did not change the bytes after the `len` bytes that it returned at
+    /// `offset` of the audited area, and poisons the returned bytes again.
     pub fn check_poison(&self, offset: usize, len: usize) {
         let area = self.area(Area::Audited);
         let behind = area[offset + len..].iter().take(64);
@@ -200,13 +206,13 @@ impl Arena {
         area[offset..offset + len].fill(POISON);
     }
 
-    /// Poisons all of the audited area again, after a read that may have written anywhere.
+    /// Poisons the whole audited area again, after a read that may have written anywhere.
     pub fn poison(&self) {
         self.area(Area::Audited).fill(POISON);
     }
 }
 
-/// The length of all pieces together, unless the kernel refuses it.
+/// Returns the total length of the segments, unless the kernel rejects it.
 fn total(list: &[libc::iovec]) -> Option<usize> {
     list.iter()
         .try_fold(0usize, |sum, piece| sum.checked_add(piece.iov_len))
@@ -240,13 +246,13 @@ nix::ioctl_readwrite!(uffdio_api, 0xaa, 0x3f, UffdioApi);
 nix::ioctl_readwrite!(uffdio_register, 0xaa, 0x00, UffdioRegister);
 nix::ioctl_readwrite!(uffdio_zeropage, 0xaa, 0x04, UffdioZeropage);
 
-/// From now on a missing page at `start` stays missing for a while: its faults are resolved by a
-/// thread of this process. Without userfaultfd it is a page like any other.
+/// Registers the page at `start` with userfaultfd. From then on, a thread of this process resolves
+/// each fault of the page after a delay. Without userfaultfd there is no delay.
 fn stall_faults_at(start: usize) {
     static FAULTS: OnceLock<i32> = OnceLock::new();
     let fd = *FAULTS.get_or_init(|| {
         let mut api = UffdioApi { api: 0xaa, features: 0, ioctls: 0 };
-        // SAFETY: A new descriptor, and a structure of the documented layout.
+        // SAFETY: The descriptor is new, and `api` has the documented layout.
         let fd = unsafe {
             let fd = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) as i32;
             if fd < 0 || uffdio_api(fd, &mut api).is_err() {
@@ -259,7 +265,7 @@ fn stall_faults_at(start: usize) {
     });
     let mut register = UffdioRegister { start: start as u64, len: PAGE as u64, mode: 1, ioctls: 0 };
     if fd >= 0 {
-        // SAFETY: A structure of the documented layout; the page is the caller's.
+        // SAFETY: `register` has the documented layout, and the page belongs to the caller.
         unsafe { uffdio_register(fd, &mut register) }.expect("UFFDIO_REGISTER");
     }
 }
@@ -269,7 +275,7 @@ fn resolve_faults(fd: i32) {
     loop {
         // `struct uffd_msg`: the address is the third word.
         let mut message = [0u64; 4];
-        // SAFETY: Into what is ours.
+        // SAFETY: The call writes at most the size of `message` to `message`.
         let len = unsafe { libc::read(fd, message.as_mut_ptr().cast(), size_of_val(&message)) };
         if len != size_of_val(&message) as isize {
             continue;
@@ -277,7 +283,7 @@ fn resolve_faults(fd: i32) {
         std::thread::sleep(std::time::Duration::from_micros(300));
         let start = message[2] & !(PAGE as u64 - 1);
         let mut zero = UffdioZeropage { start, len: PAGE as u64, mode: 0, zeropage: 0 };
-        // SAFETY: A structure of the documented layout. It may fail: the page may be there by now.
+        // SAFETY: `zero` has the documented layout. The call fails if the page is present by now.
         let _ = unsafe { uffdio_zeropage(fd, &mut zero) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What must hold for a reader that nobody shares, and for the counters of the log.
+//! Invariants of a file that no other thread shares, and of the counters of the log.
 
 use crate::abi::{frame_size, Info, Record, BINARY_READ, BINARY_WRITE, LINES};
 use crate::model::escaped;
@@ -8,35 +8,38 @@ use crate::module::Parameters;
 use crate::seal::{text_len, Form};
 use crate::transfer::Seen;
 
-/// What is known of the audited file of a thread.
+/// The known state of the audited file of a thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Audit {
-    /// The cursor's sequence number lies between these, both included.
+    /// The read position is between `low` and `high`, both included.
     low: u64,
     high: u64,
-    /// What it was told it had lost since it was opened lies between these, both included.
+    /// The number of losses that were reported since the file was opened is between `told_low` and
+    /// `told_high`, both included.
     told_low: u64,
     told_high: u64,
-    /// No record is older from here on that was stored when it was written.
+    /// No record from the read position on is older, except records that were stored later than
+    /// they were written.
     usec: u64,
     pub nonblocking: bool,
     /// `UMSG_OPTION_*`
     pub options: u32,
     /// `UMSG_STYLE_*`
     pub style: u32,
-    /// `poll` said that there is a record.
+    /// A call reported that there is a record at the read position.
     ready: bool,
-    /// `poll` said that records were lost.
+    /// `poll` reported that records were lost.
     lost: bool,
-    /// The last read found its room of so many bytes too small.
+    /// The largest buffer size that was too small for the next record.
     too_small: Option<usize>,
-    /// The record of this number did not fit into so many bytes that a binary read has left.
+    /// The sequence number of a record, and the number of bytes that a binary read left unused
+    /// although this was the next record.
     unfit: Option<(u64, usize)>,
-    /// The record of this number needs room for so many bytes, as `UMSG_IOC_NEXT_SIZE` says.
+    /// The sequence number of a record, and its size that `UMSG_IOC_NEXT_SIZE` returned.
     next_size: Option<(u64, usize)>,
 }
 
-/// What a file tells of itself in `/proc/PID/fdinfo/FD`.
+/// The lines of the device in `/proc/PID/fdinfo/FD`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Standing {
     pub seq: u64,
@@ -49,7 +52,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Takes the lines apart; `None` when the file is none of the device.
+    /// Parses the lines; `None` if the file is not one of the device.
     pub fn parse(text: &str) -> Option<Self> {
         let at = text.find("next-seq:\t")?;
         let mut lines = text[at..].lines();
@@ -76,7 +79,7 @@ impl Standing {
 }
 
 impl Audit {
-    /// Of a file that was opened between these two states of the log.
+    /// Returns the state of a file that was opened between these two states of the log.
     pub fn opened(before: &Info, after: &Info, nonblocking: bool, style: u32) -> Self {
         Self {
             low: before.oldest_seq,
@@ -95,8 +98,8 @@ impl Audit {
         }
     }
 
-    /// It has moved to between these, where no record is older than `usec` that was stored when it
-    /// was written.
+    /// Sets the bounds of the read position. No record from there on is older than `usec`, except
+    /// records that were stored later than they were written.
     pub fn moved(&mut self, low: u64, high: u64, usec: u64) {
         assert!(low <= high, "moved to {low}..={high}: {self:?}");
         (self.low, self.high, self.usec) = (low, high, usec);
@@ -108,19 +111,19 @@ impl Audit {
         (self.low == self.high).then_some(self.low)
     }
 
-    /// Forgets what was known of the next record.
+    /// Removes all facts about the next record.
     fn forget(&mut self) {
         (self.ready, self.lost) = (false, false);
         (self.too_small, self.unfit, self.next_size) = (None, None, None);
     }
 
-    /// It has other options now.
+    /// Sets the options of the file.
     pub fn set_options(&mut self, options: u32) {
         self.options = options;
         (self.too_small, self.unfit, self.next_size) = (None, None, None);
     }
 
-    /// It has another style now.
+    /// Sets the style of the file.
     pub fn set_style(&mut self, style: u32) {
         self.style = style;
         (self.too_small, self.unfit, self.next_size) = (None, None, None);
@@ -130,7 +133,7 @@ impl Audit {
         self.options & option != 0
     }
 
-    /// A read into `room` bytes has returned this record.
+    /// Checks a record that a read into `room` bytes returned.
     pub fn received(&mut self, seen: &Seen, room: usize) {
         let &Seen { ref record, size: len, form, live } = seen;
         let at = record.seq.checked_sub(record.lost).expect("more lost than there were");
@@ -146,9 +149,9 @@ impl Audit {
         assert!(in_order, "time fell from {} to {}: {record:?}", self.usec, record.usec);
         let by_error = self.style != LINES;
         assert!(!self.lost || record.lost > 0, "EPOLLPRI, but nothing was lost");
-        assert!(record.lost == 0 || !by_error, "a loss that was not told by EPIPE");
+        assert!(record.lost == 0 || !by_error, "a loss that was not reported by EPIPE");
         if record.lost == 0 {
-            // It is the record that did not fit.
+            // This is the record that did not fit.
             if let Some(room) = self.too_small {
                 let cut = !self.has(BINARY_READ) && least_room(record, len) <= room;
                 assert!(len > room && !cut, "EINVAL for {room} bytes of room, but {record:?}");
@@ -161,7 +164,7 @@ impl Audit {
         if let Some((seq, size)) = self.next_size.filter(|(seq, _)| *seq == record.seq) {
             let cut = record.cut > 0 || form == Form::PlainCut && len != size;
             let good = if cut { size > room } else { len == size };
-            assert!(good, "record {seq} was to need {size} bytes, but is {len} of {room}");
+            assert!(good, "record {seq} needs {size} bytes, but a read of {room} bytes got {len}");
         }
         self.usec = self.usec.max(record.usec);
         (self.low, self.high) = (record.seq + 1, record.seq + 1);
@@ -170,7 +173,8 @@ impl Audit {
         self.forget();
     }
 
-    /// A read has returned records into memory that nobody can look at; `after`: the log since.
+    /// Accounts for a read that returned records into memory that cannot be checked. `after`: the
+    /// state of the log after the read.
     pub fn received_unseen(&mut self, after: &Info) {
         self.told_high += after.next_seq - self.low;
         self.low += 1;
@@ -178,14 +182,16 @@ impl Audit {
         self.forget();
     }
 
-    /// A binary read has left room for `room` bytes more, though there was another record.
+    /// Accounts for a binary read that left `room` bytes unused. If there was another record, it
+    /// did not fit.
     pub fn left_room(&mut self, before: &Info, room: usize) {
         if before.next_seq > self.high {
             self.unfit = Some((self.high, room));
         }
     }
 
-    /// A read said that records were lost, and nothing else; `after`: the log since.
+    /// Checks a read that failed with `EPIPE`. `before` and `after`: the states of the log before
+    /// and after the read.
     pub fn told_of_loss(&mut self, before: Option<&Info>, after: &Info) {
         assert!(after.oldest_seq > self.low, "EPIPE, but nothing was lost: {after:?}, {self:?}");
         let low = before.map_or(0, |info| info.oldest_seq).max(self.low + 1);
@@ -193,20 +199,20 @@ impl Audit {
         self.told_low += low.saturating_sub(self.high).max(1);
         self.told_high += high - self.low;
         self.moved(low, high, self.usec);
-        // The one that was there, or what was written over it.
+        // Either the oldest record still exists, or newer records have overwritten it.
         self.ready = true;
     }
 
-    /// A read into `room` bytes has failed with EINVAL in a style that consumes the record then.
-    /// `certain`: it was the device that said so.
+    /// Checks a read into `room` bytes that failed with `EINVAL` in a style that consumes the
+    /// record then. `certain`: the device returned the error, not another part of the kernel.
     pub fn skipped(&mut self, certain: bool, room: usize, after: &Info) {
         let by = u64::from(certain);
         if certain {
-            assert!(after.next_seq > self.low, "no room for no record: {after:?}, {self:?}");
-            assert!(!self.lost, "EPOLLPRI, but a record was skipped before the loss was told");
+            assert!(after.next_seq > self.low, "EINVAL without a record: {after:?}, {self:?}");
+            assert!(!self.lost, "EPOLLPRI, but a record was skipped before EPIPE");
             if let Some((seq, size)) = self.next_size.filter(|_| self.low == self.high) {
                 let fits = seq == self.low && size <= room;
-                assert!(!fits, "record {seq} needs {size} bytes, but {room} were no room");
+                assert!(!fits, "record {seq} needs {size} bytes, but EINVAL for {room} bytes");
             }
         }
         let (low, high) = (self.low + by, self.high + 1);
@@ -215,9 +221,10 @@ impl Audit {
         self.moved(low, high.min(after.next_seq), self.usec);
     }
 
-    /// `UMSG_IOC_NEXT_SIZE` has said this, between these two states of the log.
+    /// Checks the result of `UMSG_IOC_NEXT_SIZE`, which was called between these two states of the
+    /// log.
     pub fn said_size(&mut self, size: usize, before: &Info, after: &Info, record_max: usize) {
-        assert!(after.next_seq > self.low, "the size of no record: {after:?}, {self:?}");
+        assert!(after.next_seq > self.low, "a size without a record: {after:?}, {self:?}");
         if self.has(BINARY_READ) {
             let good = size % 8 == 0 && (64..=frame_size(record_max)).contains(&size);
             assert!(good, "a frame of {size} bytes");
@@ -230,7 +237,7 @@ impl Audit {
         }
     }
 
-    /// What the file tells of itself, between these two states of the log.
+    /// Checks the fdinfo of the file, which was read between these two states of the log.
     pub fn stands(&mut self, standing: &Standing, before: &Info, after: &Info) {
         let &Standing { seq, lag, lost, options, style } = standing;
         let both = BINARY_READ | BINARY_WRITE;
@@ -250,12 +257,13 @@ impl Audit {
         self.told_high = self.told_high.min(lost - gone(before));
     }
 
-    /// A read of `room` bytes in good memory was refused, in the style `lines`.
+    /// Accounts for a read of `room` bytes into good memory that failed with `EINVAL` in the style
+    /// `lines`.
     pub fn too_small(&mut self, room: usize) {
         self.too_small = Some(self.too_small.map_or(room, |before| before.max(room)));
     }
 
-    /// A read said that there is nothing; `before`: the log before it.
+    /// Checks a call that found no record. `before`: the state of the log before the call.
     pub fn nothing(&self, before: Option<&Info>) {
         assert!(!self.ready, "EPOLLIN, but nothing to read");
         if let Some(info) = before {
@@ -263,7 +271,8 @@ impl Audit {
         }
     }
 
-    /// `poll` asked for everything and got this; `before` and `after`: the log around it.
+    /// Checks the result of `poll` for all events. `before` and `after`: the states of the log
+    /// before and after the call.
     pub fn polled(&mut self, readable: bool, lost: bool, before: &Info, after: &Info) {
         assert!(readable || before.next_seq <= self.high, "no EPOLLIN: {before:?}, {self:?}");
         assert!(lost || before.oldest_seq <= self.high, "no EPOLLPRI: {before:?}, {self:?}");
@@ -274,7 +283,8 @@ impl Audit {
     }
 }
 
-/// Checks one state of the log by itself, and against one that the same thread has seen before.
+/// Checks one state of the log, and compares it with an earlier state that the same thread has
+/// read.
 pub fn check_info(info: &Info, before: &Info, parameters: &Parameters) {
     let records = info.next_seq - info.oldest_seq;
     let bytes = info.bytes_written - info.bytes_dropped;
@@ -302,8 +312,9 @@ pub fn check_info(info: &Info, before: &Info, parameters: &Parameters) {
     assert!(grew, "a counter fell: {before:?}, then {info:?}");
 }
 
-/// How many bytes a read needs at least for a record that it returned in `len` bytes of text
-/// format: what is around the text, and the key CUT with as many digits as the length of the text.
+/// Returns the smallest buffer size that a read needs for a record that it returned in `len` bytes
+/// of text format: the size of the head and the keys, including a key CUT with as many digits as
+/// the length of the text.
 fn least_room(record: &Record, len: usize) -> usize {
     let key = |number: usize| " CUT=\n".len() + number.to_string().len();
     let cut_key = if record.cut > 0 { key(record.cut) } else { 0 };
@@ -311,8 +322,8 @@ fn least_room(record: &Record, len: usize) -> usize {
     around + key(record.text.len() + record.cut)
 }
 
-/// What a write of `data` in the style `kmsg`, all of it in good memory, must return when nothing
-/// else is in its way.
+/// Returns the result of a write of `data` in the style `kmsg` from good memory, if nothing else
+/// makes the write fail.
 pub fn expected(data: &[u8], parameters: &Parameters) -> Result<i64, i32> {
     if !data.is_empty() && text_len(data) > parameters.record_max {
         Err(libc::EMSGSIZE)

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the fuzzer can do: one [`Call`], plain numbers from the seed alone.
+//! The calls of the fuzzer. A [`Call`] consists of numbers that depend only on the seed.
 //!
 //! A call names its file by a slot, not by a descriptor, and its memory by a [`Place`], not by an
-//! address, so that the same seed gives the same calls whatever the kernel hands out.
+//! address. Therefore a seed always gives the same calls, whichever descriptors and addresses the
+//! kernel returns.
 
 use crate::abi::{Info, MAGIC};
 
-/// A file of the device, by the thread's table of them (`files.rs`).
+/// An index into the thread's table of files (`files.rs`).
 pub type Slot = u8;
 
-/// Memory to read from or write to (`arena.rs`).
+/// A place in memory to read from or write to (`arena.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Ours, readable and writable.
+    /// Memory of the arena that is readable and writable.
     Good,
-    /// So many bytes before a page that is not there.
+    /// This number of bytes before an inaccessible page.
     End(u16),
     ReadOnly,
     /// A page whose protection another thread may be changing.
@@ -26,24 +27,24 @@ pub enum Place {
     /// Below the lowest address that can be mapped.
     Low,
     NonCanonical,
-    /// The kernel's own memory.
+    /// A kernel address.
     Kernel,
-    /// So many bytes before the end of a program's range.
+    /// This number of bytes before the end of the user address range.
     TaskEnd(u8),
     Max,
 }
 
-/// One piece of memory that is not part of the good rest.
+/// A segment that is inserted among the good ones, or replaces a single good one.
 #[derive(Clone, Copy, Debug)]
 pub struct Bad {
     pub place: Place,
     pub len: usize,
-    /// How many of the good pieces stand before it.
+    /// The number of good segments before it.
     pub at: u8,
 }
 
-/// The memory of one read or write: `len` good bytes, cut into `1 + cuts` pieces where the call
-/// takes a vector, and perhaps a bad piece among them.
+/// The memory of one read or write: `len` good bytes, in `1 + cuts` segments if the call takes a
+/// vector, and perhaps a bad segment.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     pub len: usize,
@@ -52,31 +53,31 @@ pub struct Memory {
     pub bad: Option<Bad>,
 }
 
-/// What is written.
+/// The content of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Text that a reader can check (`seal.rs`), with a priority and a newline or without.
     Sealed { priority: Option<u16>, newline: bool },
-    /// Any bytes, after this prefix.
+    /// Any bytes, after the prefix that this number selects.
     Raw { prefix: u8 },
-    /// Lines drawn from this (`lines.rs`).
+    /// Lines drawn from this seed (`lines.rs`).
     Lines { seed: u32 },
-    /// The binary format: entries drawn from this (`entries.rs`).
+    /// The binary format: entries drawn from this seed (`entries.rs`).
     Entries { seed: u32 },
 }
 
-/// What an ioctl is given in good memory.
+/// The argument of an ioctl, if it is in good memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
     Exact(u64),
-    /// So much more than the oldest record's number, or the time that the machine was booted at.
+    /// The sequence number of the oldest record, or the time 0, plus this number.
     Oldest(i32),
-    /// So much more than the next record's number, or the time of now.
+    /// The next sequence number, or the current time, plus this number.
     Next(i32),
-    /// So much more than the number or time of a record that the thread has read.
+    /// The sequence number or time of a record that the thread has read, plus this number.
     Seen(u8, i32),
-    /// So much more than the number or time of a record that the log has: the oldest one, or as
-    /// many after it.
+    /// The sequence number or time of a record in the log, plus this number. The record is selected
+    /// by its distance from the oldest one.
     Stored(u16, i32),
 }
 
@@ -90,7 +91,7 @@ pub enum How {
     VectorAtFlags,
     /// A vector whose own address is bad.
     VectorFrom(Place),
-    /// A vector with this number of pieces.
+    /// A vector with this number of segments.
     Count(i32),
 }
 
@@ -106,36 +107,37 @@ pub enum Path {
 pub enum Name {
     /// This one of `logs::NAMES`.
     Exact(u8),
-    /// This one or the next one that a log has or, if one is to be added, that no log has.
+    /// This one of `logs::NAMES` or the next one that a log has or, if a log is to be added, that
+    /// no log has.
     From(u8),
 }
 
 /// A write to the parameter `logs`, or to `record_max`.
 #[derive(Clone, Copy, Debug)]
 pub enum Change {
-    /// Adds a log with fields drawn from this.
+    /// Adds a log with fields drawn from this seed.
     Add(Name, u32),
     /// Adds the smallest log that holds a record of `record_max`, or one that is a page smaller.
     AddSmall(Name, bool),
     /// Adds a log with empty fields, so that the list is longer than its limit by this many bytes.
     AddLong(Name, i8),
     Remove(Name),
-    /// One of the texts that are never good.
+    /// A text that is always rejected.
     Refused(u8, Name),
-    /// So many bytes.
+    /// This number of bytes.
     Endless(u16),
-    /// One of the values of `record_max` that are good, or not, with the logs that there are.
+    /// A value of `record_max`, which is valid or invalid with the current logs.
     RecordMax(u8),
 }
 
-/// How a named log is opened.
+/// The way in which a named log is opened.
 #[derive(Clone, Copy, Debug)]
 pub enum Way {
-    /// While logs may come and go.
+    /// While logs may be added and removed.
     Racing,
-    /// While none does.
+    /// While no log is added or removed.
     Still,
-    /// While none does, by the number that a log of this round has or had.
+    /// By the minor number that a log of this round has or had, while no log is added or removed.
     Number(u16),
 }
 
@@ -208,7 +210,7 @@ pub enum Call {
     Change { change: Change, around: u8, address: Place, fail: u8, as_root: bool },
 }
 
-/// The operations by name, for the counts; the order is that of [`Call::operation`].
+/// The names of the operations, in the order of [`Call::operation`].
 pub const OPERATIONS: [&str; 25] = [
     "open",
     "close",
@@ -238,7 +240,7 @@ pub const OPERATIONS: [&str; 25] = [
 ];
 
 impl Call {
-    /// The index of its operation in [`OPERATIONS`].
+    /// Returns the index of the operation in [`OPERATIONS`].
     pub fn operation(&self) -> usize {
         match self {
             Self::Open { .. } => 0,
@@ -269,13 +271,13 @@ impl Call {
         }
     }
 
-    /// The slot of the file that it is about, the first one of several.
+    /// Returns the slot of the file that the call uses, or the first of several.
     pub fn slot(&self) -> Option<Slot> {
         let mut call = *self;
         call.slot_mut().map(|slot| *slot)
     }
 
-    /// The same call on the file of another slot.
+    /// Returns the call with another slot.
     pub fn on(mut self, slot: Slot) -> Self {
         *self.slot_mut().expect("a slot") = slot;
         self
@@ -324,6 +326,6 @@ pub const SEEK_SEQ: u32 = nix::request_code_write!(MAGIC, 6, size_of::<u64>()) a
 pub const SEEK_TIME: u32 = nix::request_code_write!(MAGIC, 7, size_of::<u64>()) as u32;
 /// `UMSG_IOC_NEXT_SIZE`
 pub const NEXT_SIZE: u32 = nix::request_code_read!(MAGIC, 8, size_of::<u32>()) as u32;
-/// All that the device knows.
+/// All commands of the device.
 pub const COMMANDS: [u32; 9] =
     [INFO, CLEAR, GET_OPTIONS, SET_OPTIONS, GET_STYLE, SET_STYLE, SEEK_SEQ, SEEK_TIME, NEXT_SIZE];

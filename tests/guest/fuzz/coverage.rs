@@ -1,40 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which places of the module's code ran, on a kernel that can say so (KCOV, the kernel's
+//! The coverage of the module's code, on a kernel with KCOV (the kernel's
 //! `Documentation/dev-tools/kcov.rst`).
 //!
-//! The compiler puts a call at each edge of the module's code; the kernel notes where it came from,
-//! for each thread that asks. `scripts/lib/chroot/kcov` makes files and lines of what
-//! [`Covered::print`] prints.
+//! The compiler inserts a call at each edge of the module's code. The kernel records the addresses
+//! of these calls for each thread that enables KCOV. `scripts/lib/chroot/kcov` summarises the
+//! output of [`Covered::print`] by file and line.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
 
-/// Places that one call can reach before the next ones are not noted.
+/// The number of words in a trace: a count, and the addresses. Further addresses of a call are not
+/// recorded.
 const ENTRIES: usize = 1 << 14;
-/// Most bytes of code that the module can have.
+/// The maximum size of the module's code in bytes.
 const CODE_MAX: usize = 1 << 20;
 
 nix::ioctl_write_int_bad!(kcov_init, nix::request_code_read!(b'c', 1, size_of::<u64>()));
 nix::ioctl_write_int_bad!(kcov_enable, nix::request_code_none!(b'c', 100));
 
-/// The places that ran in any thread, in memory that all processes share.
+/// The addresses that any thread has executed, in memory that all processes share.
 pub struct Covered {
-    /// Where the code of the module begins; 0 before the first load.
+    /// The address of the module's code; 0 before the first load.
     code: AtomicU64,
     ran: [AtomicU8; CODE_MAX],
 }
 
 impl Covered {
-    /// Notes that the module has been loaded.
+    /// Reads the address of the code after the module was loaded.
     pub fn loaded(&self) {
         let code = std::fs::read_to_string("/sys/module/umsg/sections/.text").unwrap_or_default();
         let code = code.trim().trim_start_matches("0x");
         self.code.store(u64::from_str_radix(code, 16).unwrap_or(0), Relaxed);
     }
 
-    /// Prints the places, as offsets into the module's code; nothing on a kernel without KCOV.
+    /// Prints the executed addresses, as offsets into the module's code. Prints nothing on a kernel
+    /// without KCOV.
     pub fn print(&self) {
         let ran = self.ran.iter().enumerate().filter(|(_, ran)| ran.load(Relaxed) != 0);
         let ran: Vec<String> = ran.map(|(offset, _)| format!("{offset:x}")).collect();
@@ -44,18 +46,19 @@ impl Covered {
     }
 }
 
-/// What the kernel notes of one thread.
+/// The KCOV trace of one thread.
 pub struct Trace {
     _file: File,
-    /// How many places there are, and the places.
+    /// The number of recorded addresses, and the addresses.
     area: &'static [AtomicU64],
 }
 
 impl Trace {
-    /// Begins with the thread that calls this; `None` on a kernel without KCOV.
+    /// Starts the trace of the calling thread; `None` on a kernel without KCOV.
     pub fn start() -> Option<Self> {
         let file = OpenOptions::new().read(true).write(true).open("/sys/kernel/debug/kcov").ok()?;
-        // SAFETY: The sizes are the same; the mapping is shared with the kernel and never unmapped.
+        // SAFETY: KCOV and the mapping have the same size. The mapping is shared with the kernel
+        // and never unmapped.
         unsafe {
             kcov_init(file.as_raw_fd(), ENTRIES as i32).expect("KCOV_INIT_TRACE");
             let area = libc::mmap(
@@ -73,12 +76,12 @@ impl Trace {
         }
     }
 
-    /// Forgets what was noted since the last time.
+    /// Removes the recorded addresses from the trace.
     pub fn forget(&self) {
         self.area[0].store(0, Relaxed);
     }
 
-    /// Adds what was noted since the last time.
+    /// Moves the recorded addresses to `covered`.
     pub fn add_to(&self, covered: &Covered) {
         let (count, places) = self.area.split_first().expect("a count");
         let code = covered.code.load(Relaxed);

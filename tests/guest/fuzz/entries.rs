@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is written in binary format: entries, most of them good, and what must become of them.
+//! The content of writes in binary format: entries, most of them valid, and the results that such
+//! writes may have.
 
 use crate::abi::raw_entry;
 use crate::module::Parameters;
@@ -8,11 +9,11 @@ use crate::seal::{self, Author, AT_ONCE};
 use fastrand::Rng;
 use libc::{EINVAL, EMSGSIZE};
 
-/// Size of the header of an entry that has no more than it must.
+/// The size of the smallest header of an entry.
 const HEADER: usize = 8;
 
-/// Fills `out` with entries drawn from `seed`. Their texts are sealed if they
-/// are going to be written as they are. `certain`: they can be taken in binary format alone.
+/// Fills `out` with entries drawn from `seed`. `sealed`: the module gets `out` unchanged, so that
+/// texts can be sealed. `certain`: the file is certainly in binary format.
 pub fn fill(
     out: &mut [u8],
     seed: u32,
@@ -21,7 +22,7 @@ pub fn fill(
     (sealed, certain): (bool, bool),
 ) {
     let mut rng = Rng::with_seed(seed.into());
-    // Half of the writes have no entry that is wrong.
+    // Half of the writes have no invalid entry.
     let wrong_one_in = [0, 0, 30, 5][rng.usize(..4)];
     let mut at = 0;
     while out.len() - at >= HEADER {
@@ -38,7 +39,7 @@ pub fn fill(
             header_size + text_len.next_multiple_of(8) <= room
         };
         if !fits(header_size, text_len) && room % 8 == 0 && room - HEADER <= record_max {
-            // Up to the end, where it is not better cut short.
+            // Mostly, let the entry end where `out` ends. Otherwise the entry is incomplete.
             if rng.u8(..4) > 0 {
                 header_size = HEADER;
                 text_len = (room - HEADER).saturating_sub(rng.usize(..8));
@@ -66,7 +67,7 @@ pub fn fill(
     out[at..].fill(HEADER as u8);
 }
 
-/// Makes something about an entry wrong.
+/// Makes an entry invalid.
 fn spoil(entry: &mut [u8], rng: &mut Rng, header_size: usize, record_max: usize) {
     let record_max = record_max as u32;
     match rng.u8(..5) {
@@ -79,28 +80,29 @@ fn spoil(entry: &mut [u8], rng: &mut Rng, header_size: usize, record_max: usize)
             let sizes = [record_max + 1, record_max + 8, 65537, 1 << 20, 1 << 31, u32::MAX];
             entry[4..8].copy_from_slice(&sizes[rng.usize(..6)].to_ne_bytes());
         }
-        // Those behind it become a part of its text, or it is cut short.
+        // An arbitrary text size: the next entry is then expected at a wrong offset, or this entry
+        // is incomplete.
         3 => entry[4..8].copy_from_slice(&rng.u32(..=record_max).to_ne_bytes()),
         _ if header_size > HEADER => entry[rng.usize(HEADER..header_size)] = 1,
         _ => entry[3] = 0xff,
     }
 }
 
-/// Why a write of entries goes no further.
+/// The reason why a write of entries ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// There are no more.
+    /// No bytes follow the last entry.
     End,
-    /// The next one is not all there.
+    /// The next entry is incomplete.
     Cut,
     Invalid,
     TooLong,
 }
 
-/// The entries at the beginning of what is written: the words of `umsg.h`.
+/// The valid entries at the beginning of a write, as defined in `umsg.h`.
 #[derive(Debug)]
 pub struct Walk {
-    /// Where each of them ends.
+    /// The offset of the end of each entry.
     pub ends: Vec<usize>,
     pub why: Why,
 }
@@ -139,13 +141,13 @@ impl Walk {
         Self { ends, why }
     }
 
-    /// How many entries have `done` bytes.
+    /// Returns the number of entries in the first `done` bytes; `None` if no entry ends there.
     pub fn count(&self, done: usize) -> Option<u64> {
         self.ends.iter().position(|end| *end == done).map(|index| index as u64 + 1)
     }
 
-    /// Whether a write of `total` bytes, all of them in good memory, may return `done` in binary
-    /// format.
+    /// Returns whether a write of `total` bytes, all of them in good memory, may return `done` in
+    /// binary format.
     pub fn allows(&self, done: i64, total: usize, parameters: &Parameters) -> bool {
         let best = match (self.ends.last(), self.why) {
             (Some(end), _) => *end as i64,
@@ -154,15 +156,16 @@ impl Walk {
             (None, Why::TooLong) => -i64::from(EMSGSIZE),
         };
         let full = parameters.policy == 1;
-        // Which of them it was that did not go in any more, only the log knows.
+        // A full log, or a signal in a long write, can end the write after any entry.
         let part = (full || total > AT_ONCE) && self.ends.iter().any(|end| *end as i64 == done);
         let none = full && !self.ends.is_empty() && done == -i64::from(libc::ENOSPC);
         done == best || part || none
     }
 }
 
-/// Makes sure that the result of a write of `data` tells whether it was taken as text, all of it,
-/// or in binary format: the last entry of several good ones becomes a wrong one.
+/// Makes the last of several valid entries invalid. Then the result of a write of `data` shows its
+/// format: a write of text consumes all bytes, and a binary write only the entries before the last
+/// one.
 pub fn tell_apart(data: &mut [u8], record_max: usize) {
     let walk = Walk::new(data, record_max);
     if let (Why::End, [.., last, _]) = (walk.why, &walk.ends[..]) {

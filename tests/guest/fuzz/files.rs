@@ -1,35 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files a thread works on: slots, each with a descriptor of a fixed number.
+//! The files of a thread: slots, each with a descriptor of a fixed number.
 //!
-//! A file that is opened is moved to the number of its slot. So the number of a slot never stands
-//! for anything but a file of the device or for nothing, also while another thread closes or
-//! replaces it in the middle of a call.
+//! A new file is moved to the descriptor number of its slot. Therefore this number always belongs
+//! to a file of the device or is unused, even if another thread closes or replaces the file during
+//! a call.
 
 use crate::calls::Slot;
 
-/// The thread's own reader. No other thread shares it, so that each record from it is checked.
+/// The slot of the thread's audited file. No other thread shares this file, so that each record
+/// from it is checked.
 pub const AUDITED: Slot = 0;
-/// The first of the thread's other files, which may be duplicates, received or sent.
+/// The first slot of the thread's other files, which may be duplicated, received or sent.
 pub const OWN: Slot = 1;
-/// The first of those that all threads of the process use, replace and close.
+/// The first slot of the files that all threads of the process use, replace and close.
 const PROCESS: Slot = 5;
 /// The last slot that is ever closed.
 pub const SWAPPED: Slot = 6;
-/// The first of those that all processes inherit; they stay open.
+/// The first slot of the files that all processes inherit. These files stay open.
 const COMMON: Slot = 7;
 /// The last slot with a file.
 pub const LAST: Slot = 10;
-/// A slot that never has one.
+/// A slot that never has a file.
 pub const NONE: Slot = 11;
 /// The first slot of the thread's files of named logs. No other thread shares them.
 pub const NAMED: Slot = 12;
-/// How many of these there are.
+/// The number of slots for files of named logs.
 pub const NAMED_SLOTS: usize = 2;
-/// How many slots there are.
+/// The number of slots.
 const SLOTS: usize = NAMED as usize + NAMED_SLOTS;
 
-/// How the common files are opened, in the order of their slots.
+/// The flags that the common files are opened with, in the order of their slots.
 pub const COMMON_FLAGS: [i32; 4] = [
     libc::O_RDWR | libc::O_NONBLOCK,
     libc::O_RDWR | libc::O_NONBLOCK,
@@ -37,16 +38,17 @@ pub const COMMON_FLAGS: [i32; 4] = [
     libc::O_WRONLY,
 ];
 
-/// The descriptor of the first common file; a program's other descriptors are far below it.
+/// The descriptor of the first common file. The descriptors that the kernel chooses are far below
+/// it.
 pub const COMMON_FD: i32 = 180;
 
-/// What is known of a slot's file.
+/// The known state of the file of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
     Closed,
-    /// Open with these flags, but for those that `F_SETFL` changes.
+    /// Open with these flags, except for flags that `F_SETFL` changes.
     Open(i32),
-    /// Whatever another thread or process has put there.
+    /// Any file or none: another thread or process may have replaced, closed or sent it.
     Unknown,
 }
 
@@ -60,17 +62,17 @@ impl Known {
         }
     }
 
-    /// Whether it is open for reading, if that is known.
+    /// Returns whether the file is open for reading, if that is known.
     pub fn may_read(self) -> Option<bool> {
         self.may([libc::O_RDONLY, libc::O_RDWR])
     }
 
-    /// Whether it is open for writing, if that is known.
+    /// Returns whether the file is open for writing, if that is known.
     pub fn may_write(self) -> Option<bool> {
         self.may([libc::O_WRONLY, libc::O_RDWR])
     }
 
-    /// Whether it is open, and not by `O_PATH`, if that is known.
+    /// Returns whether the file is open, and not with `O_PATH`, if that is known.
     pub fn is_file(self) -> Option<bool> {
         match self {
             Self::Closed => Some(false),
@@ -84,12 +86,12 @@ impl Known {
 pub struct Files {
     first: i32,
     known: [Known; SLOTS],
-    /// The slot that is meant by the audited one.
+    /// The slot that [`AUDITED`] refers to.
     audited: Slot,
 }
 
 impl Files {
-    /// Of the thread `index` of its process.
+    /// Creates the files of the thread `index` of its process.
     pub fn new(index: usize) -> Self {
         let mut known = [Known::Closed; SLOTS];
         known[PROCESS as usize..=SWAPPED as usize].fill(Known::Unknown);
@@ -99,7 +101,7 @@ impl Files {
         Self { first: 200 + 16 * index as i32, known, audited: AUDITED }
     }
 
-    /// From now on the audited file is the one of this slot.
+    /// Makes [`AUDITED`] refer to this slot.
     pub fn set_audited(&mut self, slot: Slot) {
         self.audited = slot;
     }
@@ -112,7 +114,7 @@ impl Files {
         }
     }
 
-    /// The number of the descriptor that the file of `slot` has.
+    /// Returns the descriptor number of `slot`.
     pub fn fd(&self, slot: Slot) -> i32 {
         match self.meant(slot) {
             slot @ AUDITED..PROCESS => self.first + i32::from(slot),
@@ -127,12 +129,12 @@ impl Files {
         self.known[self.meant(slot) as usize]
     }
 
-    /// Whether the file of `slot` is one that all processes inherit.
+    /// Returns whether all processes inherit the file of `slot`.
     pub fn is_common(&self, slot: Slot) -> bool {
         (COMMON..=LAST).contains(&slot)
     }
 
-    /// Notes what was put into `slot`.
+    /// Records the state of the file of `slot`.
     pub fn set(&mut self, slot: Slot, known: Known) {
         if !(PROCESS..COMMON).contains(&slot) {
             self.known[self.meant(slot) as usize] = known;
@@ -141,7 +143,7 @@ impl Files {
 
     /// Moves the new descriptor `fd` to the number of `slot`.
     pub fn put(&mut self, slot: Slot, fd: i32, known: Known) {
-        // SAFETY: Nothing but numbers; `fd` is ours.
+        // SAFETY: The calls take only numbers, and `fd` belongs to the caller.
         unsafe {
             assert!(fd < COMMON_FD, "a descriptor leaks: {fd}");
             assert_eq!(libc::dup3(fd, self.fd(slot), libc::O_CLOEXEC), self.fd(slot));

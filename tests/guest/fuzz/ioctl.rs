@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Performs ioctls, and checks what came of them.
+//! Performs ioctls, and checks their results.
 
 use crate::abi::{Info, BINARY_READ, BINARY_WRITE, PLAIN};
 use crate::arena::Area;
@@ -10,16 +10,17 @@ use crate::perform::result;
 use crate::worker::Thread;
 use libc::*;
 
-/// Nanoseconds of `CLOCK_MONOTONIC`.
+/// Returns the time of `CLOCK_MONOTONIC` in nanoseconds.
 pub fn now_ns() -> u64 {
     let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: What is local. By the system call, whose clock is that of the records.
+    // SAFETY: The call writes to `time`. It is a system call, not a call of the vDSO, so that the
+    // clock is that of the records.
     unsafe { syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 impl Thread {
-    /// The number that an ioctl is given.
+    /// Returns the argument of an ioctl.
     fn value(&self, command: u32, value: Value, info: &Info) -> u64 {
         let time = command == SEEK_TIME;
         let (near, more) = match value {
@@ -52,17 +53,17 @@ impl Thread {
             Place::Good => room.as_mut_ptr() as usize,
             place => self.arena.address(place, Area::Read, 0),
         };
-        // SAFETY: No command that the device knows writes more than there is room.
+        // SAFETY: No command of the device writes more bytes than `room` has.
         let done =
             result(unsafe { syscall(SYS_ioctl, self.files.fd(slot), command as c_ulong, address) });
         if done == 0 && [SEEK_SEQ, SEEK_TIME, NEXT_SIZE].contains(&command) {
-            assert_ne!(self.files.known(slot).may_read(), Some(false), "of a file not to be read");
+            assert_ne!(self.files.known(slot).may_read(), Some(false), "not open for reading");
         }
         let good = argument == Place::Good;
         let word = || u32::from_ne_bytes(room[..4].try_into().expect("4"));
         let written = match (command, done) {
             (INFO, 0) if good => {
-                // SAFETY: It is as large, and any bytes are one.
+                // SAFETY: `room` is large enough for an `Info`, and any bytes are a valid `Info`.
                 self.check_info(unsafe { std::ptr::read_unaligned(room.as_ptr().cast::<Info>()) });
                 size_of::<Info>()
             }
@@ -85,7 +86,8 @@ impl Thread {
                 let after = self.info();
                 let record_max = self.target.parameters.record_max;
                 if good {
-                    // As of a read with enough room; the shortest head and a newline.
+                    // From the shortest head and a newline to a long text with all bytes escaped,
+                    // with a head and keys.
                     let sizes = 10..4 * record_max + 256;
                     assert!(sizes.contains(&size), "the next record needs {size} bytes");
                 }
@@ -101,17 +103,17 @@ impl Thread {
             (SET_OPTIONS | SET_STYLE | SEEK_SEQ | SEEK_TIME, 0) => {
                 let mut value = [0; 8];
                 let len = if [SET_OPTIONS, SET_STYLE].contains(&command) { 4 } else { 8 };
-                // SAFETY: The kernel has just read so many bytes there, and none but this thread
-                // changes them or their protection.
+                // SAFETY: The kernel has just read `len` bytes at this address. Only this thread
+                // changes these bytes or the protection of their page.
                 let read = unsafe { std::slice::from_raw_parts(address as *const u8, len) };
                 value[..len].copy_from_slice(read);
                 self.check_set(slot, command, u64::from_ne_bytes(value), &before, begun_ns);
                 0
             }
             (INFO | CLEAR | GET_OPTIONS | GET_STYLE, 0) => 0,
-            // FIOASYNC that changes nothing.
+            // FIOASYNC succeeds if it changes nothing.
             (0x5452, 0) => 0,
-            // A command that the kernel answers for every file.
+            // No other command may succeed, and no command returns a positive value.
             (_, 0..) => panic!("ioctl {command:#x} returned {done}"),
             _ => {
                 self.check_not_done(slot, command, -done as i32, good.then_some(&given), &before);
@@ -122,7 +124,7 @@ impl Thread {
         done
     }
 
-    /// An ioctl that was given `value` has changed the file of `slot`.
+    /// Checks an ioctl on the file of `slot` that succeeded with the argument `value`.
     fn check_set(&mut self, slot: Slot, command: u32, value: u64, before: &Info, begun_ns: u64) {
         let after = self.info();
         let audited = slot == AUDITED;
@@ -154,7 +156,7 @@ impl Thread {
         }
     }
 
-    /// An ioctl has failed; `given`: its argument, where that was in good memory.
+    /// Checks an ioctl that failed. `given`: its argument, if it was in good memory.
     fn check_not_done(
         &self,
         slot: Slot,

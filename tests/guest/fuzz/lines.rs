@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is written as text: single records, and lines of a stream.
+//! The content of writes in text format: single records, and lines of a stream.
 
 use crate::calls::Content;
 use crate::seal::{seal_line, Author, Taken, AT_ONCE};
 use fastrand::Rng;
 
-/// Fills `out`, all of one write as text, with `content`. In binary format none of it is a good
-/// entry. `sealed`: it will be stored as it is, or not at all.
+/// Fills `out`, all bytes of one write in text format, with `content`. No part of it is a valid
+/// entry of the binary format. `sealed`: the module gets `out` unchanged, so that texts can be
+/// sealed.
 pub fn fill(out: &mut [u8], content: Content, author: Author, taken: Taken, sealed: bool) {
     let total = out.len();
     match content {
-        // Text that is not stored as it is filled in must not look sealed.
+        // Text that the module may not get unchanged must not look sealed.
         Content::Sealed { .. } if !sealed => raw(out, 7),
         Content::Sealed { priority, newline } => {
             if !seal_line(out, (0, total), priority, newline, author, taken) {
@@ -20,7 +21,7 @@ pub fn fill(out: &mut [u8], content: Content, author: Author, taken: Taken, seal
         }
         Content::Raw { prefix } => raw(out, prefix),
         Content::Lines { seed } => lines(out, seed, author, taken, sealed && total <= AT_ONCE),
-        // `entries.rs` writes these.
+        // `entries.rs` fills these.
         Content::Entries { .. } => unreachable!("not one text"),
     }
 }
@@ -38,7 +39,7 @@ fn raw(out: &mut [u8], prefix: u8) {
         8 => b"\0\xff\\",
         _ => b"<>",
     };
-    // Not too many lines, which would leave no other records in the log.
+    // Limit the number of lines, which would overwrite all other records in the log.
     let step = if out.len() <= 40 { 1 } else { 61 };
     for (i, byte) in out.iter_mut().enumerate() {
         *byte = match head.get(i) {
@@ -49,14 +50,15 @@ fn raw(out: &mut [u8], prefix: u8) {
     }
 }
 
-/// Lines of all kinds, of which the last one is cut where `out` ends.
+/// Fills `out` with lines of all kinds. The last line ends where `out` ends, with or without a
+/// newline.
 fn lines(out: &mut [u8], seed: u32, author: Author, taken: Taken, sealed: bool) {
     let mut rng = Rng::with_seed(seed.into());
     let total = out.len();
     let mut at = 0;
     while at < total {
         let rest = &mut out[at..];
-        // As one record in another style, all of it must not look like its first line.
+        // If `out` may become one record, that record must not begin with a sealed line.
         let may_seal = sealed && (at > 0 || taken == Taken::Lines);
         let len = match rng.u8(..16) {
             0..=1 => 1,

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A fuzzer of calls on `/dev/umsg`. Run as root in a booted kernel, with `umsg.ko` in the working
-//! folder and the module not loaded; prints TAP.
+//! A fuzzer of system calls on `/dev/umsg`. Run as root in a booted kernel, with `umsg.ko` in the
+//! working folder and the module not loaded; prints TAP.
 //!
-//! Several processes of two threads each make calls drawn from the seed (`draw`): every operation
-//! that a file of the device has, in text and in binary form, with wild arguments, on files of
-//! their own and shared ones. Some of them add and remove named logs while all have files of these
-//! open (`logs`). One process more is killed again and again. Every result is checked: errors
-//! against what each call may return (`rules.rs`), records against their seal (`seal.rs`), what
-//! entries should become (`entries.rs`), cursors, losses and counters against what must hold
-//! (`audit.rs`), seeks by time against the times of all records (`times.rs`), and after each round
-//! the accounts of all calls against the log's own (`round.rs`). In the end nothing may have
-//! leaked, on a kernel that looks for it.
+//! Several processes of two threads each make calls that are drawn from a seed (`draw`): all
+//! operations of the device, in text and in binary format, with valid and invalid arguments, on
+//! files of one thread and on shared files. Some calls add and remove named logs while other
+//! threads have files of these logs open (`logs`). One more process is killed and restarted all the
+//! time. Every result is checked: errors against the errors that the call may return (`rules.rs`),
+//! records against their seals (`seal.rs`), results of binary writes against their entries
+//! (`entries.rs`), read positions, losses and counters against their invariants (`audit.rs`), seeks
+//! by time against the times of all records (`times.rs`), and after each round the counters of the
+//! logs against the accounts of all calls (`account.rs`). At the end, kmemleak must not report a
+//! leak, if the kernel has it.
 //!
-//! The same seed makes every thread do the same calls in the same order; only how they interleave
-//! is the machine's. A failure prints the seed and the last calls of each thread.
+//! The same seed makes every thread make the same calls in the same order. Only the interleaving of
+//! the threads differs. A failure prints the seed and the last calls of each thread.
 
 #[path = "../device/client/mod.rs"]
 #[expect(dead_code, reason = "the tests of the device use all of it")]
@@ -67,14 +68,14 @@ use std::time::Instant;
 
 const USAGE: &str = "usage: fuzz [--seed N] [--calls N] [--threads N] [--reload] [--hang SECONDS]
 
-    --seed N        what the calls are drawn from (default: the time)
-    --calls N       calls in all (default: 100000); a killed process and the children of threads
-                    add theirs
-    --threads N     threads, two to a process (default: 6)
-    --reload        unload and reload the module with other parameters now and then, good and bad
-    --hang SECONDS  a call that takes as long has failed (default: 30)";
+    --seed N        seed of the random calls (default: the time)
+    --calls N       number of calls (default: 100000), without the calls of the process that is
+                    killed and of child processes
+    --threads N     number of threads, two in each process (default: 6)
+    --reload        reload the module now and then, with other valid and invalid parameters
+    --hang SECONDS  fail if a call takes this long (default: 30)";
 
-/// What the program was asked to do.
+/// The command line options.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub seed: u64,
@@ -118,11 +119,11 @@ fn main() -> ExitCode {
         }
     };
     let shared = Shared::new();
-    // A check that fails in any thread of any process ends that process; the supervisor sees it.
+    // A failed check ends the process of its thread. The supervisor notices that.
     std::panic::set_hook(Box::new(move |info| {
         shared.fail(&info.to_string());
         if LANE.get() != LANES {
-            // SAFETY: Ends the process.
+            // SAFETY: The call only ends the process.
             unsafe { libc::_exit(101) }
         }
     }));
@@ -133,7 +134,7 @@ fn main() -> ExitCode {
     let rounds = *done.as_ref().unwrap_or(&0);
     let mut failure = shared.failure();
     if done.is_err() || shared.total() < options.calls {
-        failure = failure.or(Some("it ended early".into()));
+        failure = failure.or(Some("ended before all calls were made".into()));
     }
     if failure.is_none() && kernel::finds_leaks() {
         failure = Some(kernel::leaks()).filter(|report| !report.is_empty());

@@ -10,10 +10,10 @@ use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags}
 use std::ffi::CString;
 use std::time::{Duration, Instant};
 
-/// What the module is loaded with.
+/// The parameters that the module is loaded with.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameters {
-    /// In whole pages, as the module rounds it.
+    /// The capacity in bytes, rounded up to whole pages as in the module.
     pub capacity: usize,
     pub record_max: usize,
     pub mode: u32,
@@ -68,15 +68,15 @@ impl Parameters {
         let (mut items, mut logs) = (Vec::new(), Vec::new());
         for name in names.into_iter().take(count) {
             let (item, log) = fields::item(name, rng.u32(..), &default);
-            // Each must hold a record.
+            // Each log must be able to hold a record of `record_max`.
             if log.capacity >= least {
                 items.push(item);
                 logs.push(log);
             }
         }
-        // All nodes must have a number.
+        // Each log needs a minor number.
         let minor = self.minor.map(|minor| minor.min(MINOR_MAX - logs.len() as u32));
-        // They are needed until the end.
+        // The parameters are used until the end of the program.
         let (list, named) = (Box::leak(items.join(",").into()), Box::leak(logs.into()));
         Self { logs: list, named, minor, ..self }
     }
@@ -95,7 +95,7 @@ impl Parameters {
 /// The styles by name.
 pub const STYLES: [&str; 3] = ["lines", "kmsg", "plain"];
 
-/// Parameters that refuse the load, and with which error.
+/// Invalid parameters, and the error that loading with them returns.
 const REFUSED: [(&str, Errno); 39] = [
     ("capacity=0", Errno::EINVAL),
     ("capacity=4095", Errno::EINVAL),
@@ -144,7 +144,7 @@ fn insert(words: &str) -> Result<(), Errno> {
     finit_module(&file, &words, ModuleInitFlags::empty())
 }
 
-/// Loads it, and checks the numbers of the nodes.
+/// Loads the module, and checks the minor numbers of its nodes.
 pub fn load(parameters: &Parameters) {
     insert(&parameters.words()).unwrap_or_else(|error| panic!("load {parameters:?}: {error}"));
     let word = parameters.minor.map_or("dynamic".into(), |minor| minor.to_string());
@@ -171,7 +171,7 @@ pub fn load(parameters: &Parameters) {
     }
 }
 
-/// What a parameter of the loaded module shows.
+/// Returns the value of a parameter of the loaded module, as sysfs shows it.
 pub fn shown(parameter: &str) -> String {
     std::fs::read_to_string(format!("/sys/module/umsg/parameters/{parameter}")).expect(parameter)
 }
@@ -183,7 +183,7 @@ pub struct Node {
     pub minor: u32,
 }
 
-/// Returns what is at `/dev/NAME`, which must be a node of a misc device if it is there.
+/// Returns the node `/dev/NAME`, if it exists. It must be a node of a misc device.
 pub fn node(name: &str) -> Option<Node> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     let found = match std::fs::symlink_metadata(format!("/dev/{name}")) {
@@ -198,25 +198,25 @@ pub fn node(name: &str) -> Option<Node> {
     Some(Node { mode: found.mode() & 0o7777, minor: libc::minor(found.rdev()) })
 }
 
-/// Tries to load it with parameters it must refuse, and says which.
+/// Tries to load the module with invalid parameters, which must fail, and returns the parameters.
 pub fn load_refused(rng: &mut Rng) -> &'static str {
     let (words, error) = REFUSED[rng.usize(..REFUSED.len())];
     assert_eq!(insert(words), Err(error), "load with {words}");
     words
 }
 
-/// Tries to load it a second time.
+/// Tries to load the module a second time.
 pub fn load_again() -> Result<(), Errno> {
     insert("")
 }
 
-/// Unloads it, unless it is in use.
+/// Unloads the module, unless it is in use.
 pub fn unload() -> Result<(), Errno> {
     delete_module(c"umsg", DeleteModuleFlags::O_NONBLOCK)
 }
 
-/// Waits until the reference count of the module is `count`. A worker of the kernel can release a
-/// file later than the exit of its last user.
+/// Waits until the reference count of the module is `count`. A kernel worker can release a file
+/// after its last user has exited.
 pub fn wait_for_users(count: u32) {
     let start = Instant::now();
     loop {

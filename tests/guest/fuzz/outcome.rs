@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a write to the audited file did: what it may have done by the model of the file's stream,
-//! and what it did by the records that the log has since then.
+//! The effect of a write to the audited file: the outcomes that the model of the file's stream
+//! allows, and the one of them that the records in the log show.
 
 use crate::abi::{Frame, Info};
 use crate::model;
@@ -11,27 +11,27 @@ use crate::tally::{Forms, Tally, Written};
 use crate::worker::Thread;
 use libc::*;
 
-/// What a write may have done.
+/// A possible outcome of a write.
 #[derive(Debug)]
 struct Outcome {
     records: Vec<Expected>,
-    /// The stream after it, if that is known.
+    /// The stream after the write, if that is known.
     after: Option<Stream>,
     refused: u64,
-    /// Perhaps one more was refused.
+    /// The number of further records that may have been rejected.
     unsure_refused: u64,
 }
 
-/// Records of a thread that the log has.
+/// The records of a thread that were found in the log.
 #[derive(Debug)]
 pub struct Found {
     pub frames: Vec<Frame>,
-    /// None of them has been overwritten. Otherwise there may have been more before these.
+    /// None of the records was overwritten. Otherwise earlier records may be missing.
     pub all: bool,
 }
 
 impl Found {
-    /// What is found where nobody looks.
+    /// Returns the result for a log that was not searched.
     pub fn nothing() -> Self {
         Self { frames: Vec::new(), all: false }
     }
@@ -47,7 +47,7 @@ impl Outcome {
     }
 }
 
-/// A record in a few words: priority, flag, length, end of the text and user.
+/// Describes a record: priority, flag, length, end of the text, user and time.
 fn brief(frame: &Frame) -> String {
     let Frame { priority, continues, ref text, uid, time_ns, .. } = *frame;
     short(priority, continues, text, uid == NOBODY) + &format!(" at {time_ns}")
@@ -64,7 +64,8 @@ fn short(priority: u16, continues: bool, text: &[u8], nobody: bool) -> String {
     format!("{priority},{flag}; {} bytes, ..{end}, nobody: {nobody}", text.len())
 }
 
-/// What a write may have done in the style `lines`, in the order of likelihood.
+/// Returns the possible outcomes of a write in the style `lines`; `None` if they are not known.
+/// `settle()` uses the first outcome that matches the log.
 fn lines(
     stream: &Stream,
     written: &Written<'_>,
@@ -78,10 +79,10 @@ fn lines(
         first = before.finish(record_max);
     }
     if written.done <= 0 {
-        // Another user's line may have been ended before there was no room for the next one.
+        // The partial line of another user may have been stored before the log was full.
         let full = written.done == -i64::from(ENOSPC);
         if full && first.is_empty() {
-            // If that line was stored already, it was ended all the same.
+            // The partial line is ended even if all of its bytes were stored already.
             return Some(vec![Outcome::new(first, before).refused(1)]);
         }
         let mut list = vec![Outcome::new(Vec::new(), stream.clone()).refused(full.into())];
@@ -99,14 +100,14 @@ fn lines(
     let all: Vec<_> = first.iter().cloned().chain(records).collect();
     let was_begun = !before.is_empty() || taken > AT_ONCE;
     if let (true, [but_one @ .., _]) = (stop && was_begun, &all[..]) {
-        // The end of a line was taken, but only the records before it were stored.
+        // The end of a line was consumed, but only the records before the last one were stored.
         let records = but_one.to_vec();
         list.push(Outcome { records, after: None, refused: 1, unsure_refused: 0 });
     }
     if !short {
         list.push(Outcome::new(all, after));
     } else if taken % AT_ONCE == 0 {
-        // A signal or a bad address; or there was no room.
+        // A signal or a bad address ended the write, or the log was full.
         let unsure_refused = stop.into();
         list.push(Outcome { unsure_refused, ..Outcome::new(all, after) });
     } else if stop && was_begun {
@@ -121,7 +122,8 @@ fn lines(
     Some(list)
 }
 
-/// What a write may have done in another style, or in binary format.
+/// Returns the possible outcomes of a write in another style, or in binary format; `None` if they
+/// are not known.
 fn others(
     stream: &Stream,
     written: &Written<'_>,
@@ -136,12 +138,12 @@ fn others(
         let full = written.done == -i64::from(ENOSPC);
         let unchanged = Outcome::new(Vec::new(), stream.clone()).refused(full.into());
         let ended = Outcome::new(records, after).refused(full.into());
-        // Only a write that has something to store ends the line before it.
+        // A write stores the partial line before it only if it has a record to store.
         return match full {
             false => Some(vec![unchanged]),
             true if stream.is_empty() => Some(vec![unchanged]),
             true if ended.records.is_empty() => Some(vec![ended]),
-            // There may have been room for a part of it.
+            // The log may have had space for some of the records.
             true if ended.records.len() > 1 => None,
             true => Some(vec![unchanged, ended]),
         };
@@ -167,7 +169,7 @@ fn others(
     }
     let mut outcome = Outcome::new(records, after);
     if stop && next_is_good {
-        // The log was full, or else a signal came.
+        // Either the log was full or a signal was pending.
         let certain = written.all && written.total <= AT_ONCE;
         (outcome.refused, outcome.unsure_refused) = (certain.into(), (!certain).into());
     }
@@ -175,12 +177,12 @@ fn others(
 }
 
 impl Thread {
-    /// The records that this thread wrote and that were stored since `before`: of the write `by`,
-    /// or kept since the write `left`.
+    /// Returns the records of this thread that were stored since `before`: those of the write `by`,
+    /// and those of a partial line that the write `left` added to.
     pub fn stored_since(&mut self, before: &Info, by: Left, left: Option<Left>) -> Found {
         let after = self.info();
         let mut found = Found { frames: Vec::new(), all: true };
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The calls take no arguments.
         let ids = unsafe { (getpid() as u32, gettid() as u32) };
         self.look_through(before.next_seq, after.next_seq, |frame| {
             if frame.lost > 0 {
@@ -194,14 +196,14 @@ impl Thread {
         found
     }
 
-    /// Finds out which of `outcomes` came about; `None` if that is not known.
+    /// Returns the one of `outcomes` that the log shows; `None` if that is not known.
     fn settle(&mut self, mut outcomes: Vec<Outcome>, before: &Info, by: Left) -> Option<Outcome> {
         let left = self.target.stream.as_ref().and_then(|stream| stream.left);
         let Found { frames: found, all } = self.stored_since(before, by, left);
         if all {
             for frame in &found {
                 let opener = frame.opener == NOBODY;
-                assert_eq!(opener, self.target.opener_nobody, "who opened the file: {frame:?}");
+                assert_eq!(opener, self.target.opener_nobody, "the opener in {frame:?}");
             }
             let is = |outcome: &Outcome| {
                 outcome.records.len() == found.len()
@@ -226,7 +228,7 @@ impl Thread {
         (outcomes.len() == 1).then(|| outcomes.swap_remove(0))
     }
 
-    /// What the write `by` to the audited file did to the log's counters.
+    /// Returns the effect of the write `by` to the audited file on the log's counters.
     pub fn tally_audited(&mut self, written: &Written<'_>, by: Left, before: &Info) -> Tally {
         let forms = self.forms(crate::files::AUDITED);
         let parameters = self.target.parameters;
@@ -254,7 +256,7 @@ impl Thread {
             let unsure = Tally { unsure: before, unsure_refused, ..Tally::default() };
             return Tally::of(written, forms, &parameters, Found::nothing).and(unsure);
         };
-        // A line of a few bytes at most.
+        // The unknown partial line has a few bytes at most.
         let unknown = Tally { unsure: 8, unsure_refused: 1, ..Tally::default() };
         self.target.pending = match &outcome.after {
             Some(stream) => Tally::pending(stream.pending(record_max), &parameters),
@@ -271,21 +273,21 @@ impl Thread {
         .and(kept)
     }
 
-    /// The audited file was replaced since `before`. `last`: nobody else had it, so that it is
-    /// released.
+    /// Checks the records that are stored because the audited file was closed or replaced since
+    /// `before`. `last`: no other process had the file open, so that it is released.
     pub fn released(&mut self, before: &Info, last: bool) {
         if let Some(stream) = &self.target.stream {
             let mut after = stream.clone();
             let records = after.finish(self.target.parameters.record_max);
             let stop = self.target.parameters.policy == 1;
-            // A full log may store a part of several.
+            // A full log may store only some of several records.
             let count = records.len();
             if count == 1 || count > 1 && !stop {
                 let mut outcomes = vec![Outcome::new(records, after)];
                 if stop || !last {
                     outcomes.push(Outcome::new(Vec::new(), Stream::default()));
                 }
-                // Only what was kept is stored.
+                // All of these records come from the last write to the partial line.
                 let by = stream.left.expect("the writer of the line");
                 self.settle(outcomes, before, by);
             }

@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use std::ffi::CString;
 use std::sync::atomic::Ordering;
 
-/// What a system call returned, or its error number below zero.
+/// Returns the return value of a system call, or its error number below zero.
 pub fn result(returned: i64) -> i64 {
     if returned == -1 {
         -i64::from(Errno::last_raw())
@@ -30,11 +30,11 @@ fn outcome(done: Result<(), Errno>) -> i64 {
 }
 
 impl Thread {
-    /// Performs one call, and checks all but its error.
+    /// Performs one call, and checks everything except its error.
     pub fn perform(&mut self, call: &Call) -> i64 {
         let fd = |slot| self.files.fd(slot);
-        // SAFETY: Every address is one of the arena's places or of something local; the kernel
-        // checks the others. No call changes memory that something else uses.
+        // SAFETY: Every address is that of a place of the arena or of a local variable. The kernel
+        // checks bad addresses. No call changes memory that other code uses.
         unsafe {
             match *call {
                 Call::Open { slot, path, flags } => self.open(slot, path, flags),
@@ -99,8 +99,8 @@ impl Thread {
                 Call::Receive { slot, across } => self.receive(slot, across),
                 Call::Uring { slot, ref operations } => self.uring(slot, operations),
                 Call::User { real, effective } => {
-                    // Of this thread alone: the C library's function would change all of them. The
-                    // saved user id remains 0.
+                    // A system call changes the ids of this thread only; the function of the C
+                    // library changes all threads. The saved user id remains 0.
                     let user = |nobody| if nobody { i64::from(NOBODY) } else { 0 };
                     let (now, then) = (user(real), user(effective));
                     let changed = result(syscall(SYS_setresuid, now, then, -1i64));
@@ -115,7 +115,7 @@ impl Thread {
                     let signal = if restart { SIGUSR1 } else { SIGALRM };
                     for peer in self.peers {
                         let tid = peer.load(Ordering::SeqCst);
-                        // In a child it is a number of the parent's process, and finds nobody.
+                        // In a child, `peers` contains threads of the parent.
                         if tid != 0 && tid != gettid() && !self.child {
                             syscall(SYS_tgkill, getpid(), tid, signal);
                         }
@@ -149,7 +149,7 @@ impl Thread {
             }
         };
         let before = self.info();
-        // SAFETY: A string, and numbers.
+        // SAFETY: The path is a NUL-terminated string.
         let fd = result(unsafe { libc::open(path.as_ptr(), flags | O_CLOEXEC, 0o600) }.into());
         if fd >= 0 {
             let opened = self.info();
@@ -167,14 +167,14 @@ impl Thread {
     fn dup(&mut self, from: Slot, to: Slot, how: u8) -> i64 {
         let fd = self.files.fd(from);
         let known = self.files.known(from);
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The calls take only numbers.
         let new = result(
             unsafe {
                 match how {
                     0 => libc::dup(fd),
                     1 => fcntl(fd, F_DUPFD_CLOEXEC, 20),
                     2 => fcntl(fd, F_DUPFD, 0),
-                    // Onto the number itself, or onto itself.
+                    // Duplicate to the number of the slot, which may be `fd` itself.
                     _ => {
                         let new = dup2(fd, self.files.fd(to));
                         if new >= 0 {
@@ -196,14 +196,14 @@ impl Thread {
 
     fn seek(&mut self, slot: Slot, offset: i64, whence: i32) -> i64 {
         let before = (slot == AUDITED).then(|| self.info());
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The call takes only numbers.
         let at = result(unsafe { lseek(self.files.fd(slot), offset, whence) });
         let place: fn(&Info) -> u64 = match (offset, whence) {
             (0, SEEK_SET) => |info| info.oldest_seq,
             (0, SEEK_DATA) => |info| info.cleared_seq,
             (0, SEEK_END) => |info| info.next_seq,
             _ => {
-                assert!(at < 0, "a seek that is not in the table went to {at}");
+                assert!(at < 0, "an invalid seek returned {at}");
                 return at;
             }
         };
@@ -219,7 +219,7 @@ impl Thread {
     fn transfer(&self, fd: i32, how: Transfer, len: usize, flags: u32) -> i64 {
         let null = std::ptr::null_mut();
         let ([from, to], plain) = (self.pipe, self.plain);
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The calls take only numbers and null pointers.
         let moved = result(unsafe {
             match how {
                 Transfer::SpliceIn => splice(from, null, fd, null, len, flags) as i64,
@@ -240,7 +240,7 @@ impl Thread {
         let done = result(unsafe { fcntl(self.files.fd(slot), command, argument) }.into());
         match command {
             F_DUPFD | F_DUPFD_CLOEXEC if done >= 0 => {
-                // SAFETY: It is ours.
+                // SAFETY: The descriptor is new and belongs to this thread.
                 unsafe { close(done as i32) };
                 return 0;
             }
@@ -261,13 +261,13 @@ impl Thread {
         flags: i32,
     ) -> i64 {
         let fd = self.files.fd(slot);
-        // SAFETY: What is local, and numbers.
+        // SAFETY: The calls take numbers and the address of a local variable.
         result(unsafe {
             match what {
                 Attribute::Stat => {
                     let mut stat: stat = std::mem::zeroed();
                     let done = fstat(fd, &mut stat);
-                    // The node of a removed log has lost its permissions (devtmpfs).
+                    // devtmpfs clears the permissions of the node of a removed log.
                     let removed = self.target.tag != 0 && stat.st_mode == S_IFCHR;
                     if done == 0 && !removed {
                         assert_eq!(stat.st_mode, S_IFCHR | self.target.parameters.mode, "the mode");
@@ -279,7 +279,7 @@ impl Thread {
                 Attribute::Truncate => ftruncate(fd, first).into(),
                 Attribute::Allocate => fallocate(fd, flags, first, second).into(),
                 Attribute::ReadAhead => readahead(fd, first, second as usize) as i64,
-                // The errors of this one are what it returns.
+                // `posix_fadvise` returns the error number.
                 Attribute::Advise => return -i64::from(posix_fadvise(fd, first, second, flags)),
                 Attribute::SyncRange => sync_file_range(fd, first, second, flags as u32).into(),
                 Attribute::Flock => libc::flock(fd, flags & 15).into(),
@@ -288,7 +288,7 @@ impl Thread {
         })
     }
 
-    /// Reads what the file of `slot` says of itself, and checks it.
+    /// Reads the fdinfo of the file of `slot`, and checks it.
     pub fn fdinfo(&mut self, slot: Slot) -> i64 {
         let before = self.info();
         let path = format!("/proc/self/fdinfo/{}", self.files.fd(slot));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Performs `poll`, `ppoll` and `select`, and checks what they report.
+//! Performs `poll`, `ppoll` and `select`, and checks their results.
 
 use crate::abi::LINES;
 use crate::calls::*;
@@ -14,7 +14,7 @@ impl Thread {
         let before = slots.contains(&AUDITED).then(|| self.info());
         let mut files = slots.map(|slot| pollfd { fd: self.files.fd(slot), events, revents: 0 });
         let time = timespec { tv_sec: 0, tv_nsec: i64::from(timeout_ms) * 1_000_000 };
-        // SAFETY: What is local.
+        // SAFETY: All addresses are those of local variables.
         let count = unsafe {
             match how {
                 Waiting::Poll => result(poll(files.as_mut_ptr(), 3, timeout_ms).into()),
@@ -53,12 +53,13 @@ impl Thread {
                 assert!(!in_vain, "poll reports {got:#x} of a file that cannot be read");
             }
             if let (AUDITED, Some(before), Some(after)) = (slot, &before, &after) {
-                // A loss is an error in the style `kmsg`, and errors are always reported.
+                // In the styles `kmsg` and `plain` a loss is an error, and errors are always
+                // reported.
                 let lost = self.target.audit.style != LINES && got & 2 != 0;
                 assert!(!lost || got & 8 != 0, "EPOLLPRI without EPOLLERR: {got:#x}");
                 let error = self.target.audit.style == LINES || asked & 2 != 0 && got & 2 == 0;
                 assert!(!good || !error || got & 8 == 0, "EPOLLERR: {got:#x} of {asked:#x}");
-                // What was not asked for is not known.
+                // An event that was not requested may be missing from the result.
                 if good && asked & 0x43 == 0x43 {
                     self.target.audit.polled(got & 1 != 0, got & 2 != 0, before, after);
                 }

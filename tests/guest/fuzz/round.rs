@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The supervisor: loads the module, starts the processes, watches them, and looks at what is left.
+//! The supervisor: loads the module, starts and watches the processes, and checks the logs after
+//! the processes have ended.
 
 use crate::abi::NODE;
 use crate::account::account;
@@ -20,23 +21,23 @@ use nix::errno::Errno;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// Calls of all threads in a round, where the module is reloaded.
+/// The number of calls in a round, if the module is reloaded after each round.
 const ROUND: u64 = 6_000;
 
 /// A process of the fuzzer.
 struct Process {
     pid: i32,
-    /// It is killed at this moment.
+    /// The time at which the process is killed; `None` for a process that ends by itself.
     doomed: Option<Instant>,
 }
 
-/// Does it all; returns how many rounds there were. A failure is a panic, or stands in `shared`.
+/// Runs all rounds, and returns their number. Panics if a check fails.
 pub fn all(options: &Options, shared: &'static Shared) -> u64 {
     let mut messages = Messages::from_now();
     prepare_failures();
-    // No program is started for a node whose log was removed (`misc_open()`).
+    // Disable modprobe, which `misc_open()` starts for the node of a removed log.
     std::fs::write("/proc/sys/kernel/modprobe", "\n").expect("no program for module requests");
-    // Of loading and unloading, which this thread does itself.
+    // Trace the load and the unload, which this thread does.
     let trace = Trace::start();
     let round_calls = if options.reload { ROUND } else { options.calls };
     let rounds = options.calls.div_ceil(round_calls);
@@ -46,7 +47,7 @@ pub fn all(options: &Options, shared: &'static Shared) -> u64 {
         let mut parameters = Parameters::USUAL;
         if options.reload {
             refuse_loads(&mut rng, &mut messages);
-            // Nobody knows where the module was.
+            // The address of the module in a rejected load is not known.
             if let Some(trace) = &trace {
                 trace.forget();
             }
@@ -71,7 +72,8 @@ pub fn all(options: &Options, shared: &'static Shared) -> u64 {
     rounds
 }
 
-/// Loads with bad parameters: each is refused, with at least one line that says why.
+/// Tries to load the module with invalid parameters. Each load must fail, and the module must log
+/// exactly one line at warning level or above.
 fn refuse_loads(rng: &mut Rng, messages: &mut Messages) {
     for _ in 0..rng.usize(..3) {
         quiet(&messages.all());
@@ -89,14 +91,15 @@ fn refuse_loads(rng: &mut Rng, messages: &mut Messages) {
     }
 }
 
-/// Whether a message is one of the module about a change of the logs that was refused, or for which
-/// there was no memory.
+/// Returns whether a message is from the module, about a change of the logs that was rejected or
+/// for which there was no memory.
 fn is_complaint(message: &Message) -> bool {
     ["umsg: logs=", "umsg: capacity="].iter().any(|start| message.text.starts_with(start))
 }
 
-/// Whether a message is the kernel's own about an allocation that failed, which fault injection
-/// causes while a log is added: there is no device node, or kmemleak scans a whole object.
+/// Returns whether a message is from another part of the kernel, about an allocation that failed
+/// because of fault injection while a log was added: the device node was not created, or kmemleak
+/// scans a whole object.
 fn is_failed_allocation(message: &Message) -> bool {
     let text = &message.text;
     text.starts_with("kobject: kobject_add_internal failed for umsg")
@@ -104,7 +107,7 @@ fn is_failed_allocation(message: &Message) -> bool {
         || text.starts_with("kmemleak: Cannot allocate a scan area, scanning the full object")
 }
 
-/// The kernel must have said nothing at warning level or above.
+/// Checks that no message has warning level or above.
 fn quiet(said: &[Message]) {
     for message in said {
         let good = message.level > WARNING || is_taint_notice(&message.text);
@@ -112,7 +115,7 @@ fn quiet(said: &[Message]) {
     }
 }
 
-/// One round: from load to unload.
+/// Runs one round, from the load of the module to its unload.
 fn one(
     options: &Options,
     shared: &'static Shared,
@@ -127,7 +130,7 @@ fn one(
     shared.logs.reset(&parameters);
     let across = socket_pair();
     let mut observers = Observers::new();
-    // The last process is the one that is killed, on lanes of its own.
+    // The process that is killed uses the lanes after the lanes of the other threads.
     let children = options.threads + THREADS;
     let sockets = observers.sockets;
     let round = Round { shared, parameters, seed, children, across, observers: sockets };
@@ -164,10 +167,10 @@ fn one(
     processes.iter().for_each(kill);
     (0..LANES).for_each(|lane| shared.leave(lane));
     let close = |fd| {
-        // SAFETY: They are ours.
+        // SAFETY: The descriptor belongs to this process.
         unsafe { libc::close(fd) };
     };
-    // What is left of lines becomes records now.
+    // Closing the files stores their partial lines.
     across.into_iter().chain(COMMON_FD..COMMON_FD + 4).for_each(close);
     observers.close();
     module::wait_for_users(1 + observers.count());
@@ -184,14 +187,15 @@ fn one(
     Logs::leave_nothing();
 }
 
-/// Opens the common files at their numbers, and one reader that reads nothing until the end.
+/// Opens the common files at their descriptor numbers. Returns a reader that is not used before the
+/// end of the round.
 fn open_files() -> i32 {
-    // SAFETY: A string, and numbers.
+    // SAFETY: The path is a NUL-terminated string.
     let open = |flags| unsafe { libc::open(c"/dev/umsg".as_ptr(), flags | libc::O_CLOEXEC) };
     for (number, flags) in (COMMON_FD..).zip(COMMON_FLAGS) {
         let fd = open(flags);
         assert!(fd >= 0, "open {NODE}: {}", Errno::last());
-        // SAFETY: They are ours.
+        // SAFETY: The descriptors belong to this process.
         unsafe {
             assert_eq!(libc::dup3(fd, number, libc::O_CLOEXEC), number);
             libc::close(fd);
@@ -205,26 +209,27 @@ fn start(round: Round, lane: usize, calls: u64) -> i32 {
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork: {}", Errno::last());
     if pid == 0 {
-        // SAFETY: Numbers. It ends with its parent, in a group of its own with its children.
+        // SAFETY: The calls take only numbers. The process is killed when its parent ends, and has
+        // a process group of its own, to which its children belong.
         unsafe {
             libc::setpgid(0, 0);
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         }
-        // Until its threads have lanes of their own, a failure is the first one's.
+        // A failure before the threads have their own lanes is attributed to the first lane.
         crate::LANE.set(lane);
         worker::process(round, lane, calls);
     }
     pid
 }
 
-/// Whether a process has ended; kills it when its time has come.
+/// Returns whether a process has ended. Kills it if it is time to.
 fn ended(process: &Process, shared: &Shared) -> bool {
     let mut status = 0;
-    // SAFETY: Our child, for which nobody has waited yet.
+    // SAFETY: The call writes to `status`.
     if unsafe { libc::waitpid(process.pid, &mut status, libc::WNOHANG) } == process.pid {
         if status != 0 {
             shared.fail(&format!("a process ended by itself, with {status:#x}"));
-            // Its children live on.
+            // Kill the children that it left.
             kill(process);
         }
         return true;
@@ -238,11 +243,12 @@ fn ended(process: &Process, shared: &Shared) -> bool {
 
 /// Kills a process and its children, and waits for its end.
 fn kill(process: &Process) {
-    // SAFETY: As above; the group is its own.
+    // SAFETY: The calls take only numbers and a null pointer. The process group contains only the
+    // process and its children.
     unsafe {
         libc::kill(-process.pid, libc::SIGKILL);
         libc::kill(process.pid, libc::SIGKILL);
-        // Not for ever: one that hangs in the kernel does not end.
+        // Limit the wait, because a process that hangs in the kernel does not end.
         for _ in 0..1000 {
             if libc::waitpid(process.pid, std::ptr::null_mut(), libc::WNOHANG) != 0 {
                 break;
@@ -252,7 +258,7 @@ fn kill(process: &Process) {
     }
 }
 
-/// Looks for calls that do not end.
+/// A detector of calls that do not return.
 struct Watch {
     hang: Duration,
     seen: [(u64, Instant); LANES],
@@ -263,7 +269,7 @@ impl Watch {
         Self { hang: Duration::from_secs(seconds), seen: [(0, Instant::now()); LANES] }
     }
 
-    /// A lane whose call takes too long.
+    /// Returns a lane whose call takes too long.
     fn hung(&mut self, shared: &Shared) -> Option<usize> {
         let now = Instant::now();
         (0..LANES).find(|lane| {
@@ -279,7 +285,7 @@ impl Watch {
     }
 }
 
-/// What each thread waits for.
+/// Prints the state and the kernel stack of each thread.
 fn print_states(shared: &Shared) {
     for (lane, tid) in shared.lanes.iter().map(|lane| lane.tid.load(Relaxed)).enumerate() {
         if tid != 0 {
@@ -305,12 +311,12 @@ fn print_last_calls(shared: &Shared) {
     }
 }
 
-/// Unloads the module. What io_uring still holds is let go by a worker of the kernel.
+/// Unloads the module. Retries while a kernel worker still has to release files that io_uring used.
 fn unload() {
     let start = Instant::now();
     while let Err(error) = module::unload() {
         assert_eq!(error, Errno::EAGAIN, "unload");
-        assert!(start.elapsed() < Duration::from_secs(20), "somebody keeps the module in use");
+        assert!(start.elapsed() < Duration::from_secs(20), "the module is still in use");
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(!std::path::Path::new(NODE).exists(), "{NODE} is still there");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which errors each call may return. Any other is a failure.
+//! The errors that each call may return. Any other error is a failure.
 
 use crate::abi::LINES;
 use crate::calls::*;
@@ -8,10 +8,10 @@ use crate::files::AUDITED;
 use crate::worker::Thread;
 use libc::*;
 
-/// Whether `call` may fail with `error`.
+/// Returns whether `call` may fail with `error`.
 pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
     let stop = thread.target.parameters.policy == 1;
-    // Descriptors: wherever the slot may be empty or the file not be what the call needs.
+    // `EBADF`: the slot may be empty, or its file may be opened with `O_PATH`.
     let known = |slot| thread.files.known(slot);
     let bad_file = |slot| error == EBADF && known(slot).is_file() != Some(true);
     match *call {
@@ -38,7 +38,7 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
             EOPNOTSUPP => how == How::VectorAtFlags,
             _ => false,
         },
-        // The kernel knows five kinds of seek, the device three.
+        // The kernel accepts five values of `whence`, and the device three of them.
         Call::Seek { slot, offset, whence } => match error {
             EINVAL if (0..=4).contains(&whence) => {
                 offset == 0 && [SEEK_CUR, SEEK_HOLE].contains(&whence)
@@ -47,7 +47,6 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
             ESPIPE => offset != 0 && (0..=4).contains(&whence),
             _ => bad_file(slot),
         },
-        // EINVAL: one of the kernel's own for every file, with an argument it does not like.
         Call::Ioctl { slot, command, .. } => match error {
             ENOTTY => !COMMANDS.contains(&command),
             EFAULT => command != CLEAR,
@@ -90,20 +89,20 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
         Call::Receive { .. } => error == EAGAIN,
         Call::Uring { .. } => matches!(error, ENOMEM | EINTR),
         Call::User { .. } | Call::Protect { .. } | Call::Signal { .. } | Call::Fork { .. } => false,
-        // The node was there, and the log not any more.
+        // The log can be removed before or after the lookup of its node.
         Call::OpenLog { way: Way::Racing, .. } => {
             [ENOENT, ENODEV].contains(&error) || error == EACCES && thread.nobody
         }
-        // It has looked itself.
+        // `open_log()` checks the error itself.
         Call::OpenLog { .. } => true,
         Call::Change { .. } => error != EACCES || thread.nobody,
         Call::Load { unload } => match error {
             EPERM => thread.nobody,
             EAGAIN => unload,
             EEXIST => !unload,
-            // Another thread of ours is trying to unload it at this moment.
+            // Another thread is trying to unload the module at the same time.
             EBUSY => true,
-            // A signal while it waits for another load or unload.
+            // A signal arrived while the call waited for another load or unload.
             EINTR => true,
             _ => false,
         },

@@ -1,65 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sealed texts: record texts that say who wrote them and how, so that a reader can check both.
+//! Sealed texts: record texts that contain their writer's identity and a checksum, so that a reader
+//! can verify both.
 //!
-//! A sealed text is `SEAL`, a head of hexadecimal numbers, any bytes, and a checksum over all of
-//! that. All of it follows from the head, so that a part of it can be checked, too. No other text
-//! begins with `SEAL`.
+//! A sealed text is `SEAL`, a head of hexadecimal numbers, any bytes, and a checksum of all of
+//! these. The head determines all other bytes, so that a part of the text can be checked, too. No
+//! other text begins with `SEAL`.
 
 use crate::abi::{Frame, Record};
 
 const MARK: &[u8] = b"SEAL";
-/// Length of the mark and the head.
+/// The length of `MARK` and the head.
 const HEAD: usize = 4 + 3 + 6 + 6 + 1 + 1 + 1 + 1 + 5 + 5 + 3;
-/// Length of all but the bytes in the middle.
+/// The length of the shortest sealed text.
 pub const LEAST: usize = HEAD + 16;
 
-/// A write in the style `lines` of no more bytes is stored, or kept, at once.
+/// A write in the style `lines` of up to this many bytes is atomic (`LOCKED_MAX` in `src/log.rs`).
 pub const AT_ONCE: usize = 8192;
 
-/// The longest prefix of a line.
+/// The length of the longest prefix of a line.
 const PREFIX_MAX: usize = 6;
 
-/// The user id of nobody.
+/// The user id of the user `nobody`.
 pub const NOBODY: u32 = 65534;
 
 /// The writer of a sealed text.
 #[derive(Clone, Copy, Debug)]
 pub struct Author {
-    /// 0: a thread of the kernel, on behalf of the program.
+    /// The thread id; 0 if an io_uring worker of the kernel may write for the thread.
     pub tid: u32,
     pub pid: u32,
-    /// Its real user id is that of nobody.
+    /// Whether the real user id is [`NOBODY`].
     pub nobody: bool,
-    /// Whether the file was opened by nobody, if that is known.
+    /// Whether the effective user id was [`NOBODY`] when the file was opened, if that is known.
     pub opener: Option<bool>,
-    /// The log that it writes to.
+    /// The tag of the log.
     pub log: u16,
 }
 
-/// What becomes of a text that is written.
+/// How the module stores the text of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// It is a record by itself.
+    /// As one record.
     Record,
-    /// The lines of it are records, and no other thread writes to the same stream.
+    /// As lines. No other thread writes to the same stream.
     Lines,
-    /// One of these, and other threads may write to the same stream.
+    /// As one record or as lines. Other threads may write to the same stream.
     Unknown,
 }
 
-/// What can become of a sealed text.
+/// How the module may store a sealed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A record by itself.
+    /// As one record.
     Whole,
-    /// It has its newline: nothing follows it in its record.
+    /// With its newline, so that no other text follows in its record.
     Closed,
-    /// The same thread may add to it.
+    /// Without a newline. The same thread may add to it.
     Mine,
-    /// Any thread of the process may add to it.
+    /// Without a newline. Any thread of the process may add to it.
     Open,
-    /// A record by itself if it is taken in binary format, otherwise the middle of a line.
+    /// As one record if the write is in binary format, otherwise in the middle of a line.
     Entry,
 }
 
@@ -71,11 +72,11 @@ struct Head {
     priority: u16,
     author: Author,
     kind: Kind,
-    /// The priority stands before the text.
+    /// The text has a priority prefix.
     prefixed: bool,
-    /// Bytes of the whole text.
+    /// The length of the whole text.
     len: usize,
-    /// The first bytes that can only be stored together.
+    /// The number of bytes at the beginning that other text cannot interrupt.
     sure: usize,
 }
 
@@ -86,7 +87,7 @@ fn checksum(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The priority of a record whose prefix is `given`. Facility 0 is replaced by 1 (user).
+/// Returns the priority of a record whose prefix is `given`. Facility 0 is replaced by 1 (user).
 pub fn effective(given: Option<u16>) -> u16 {
     match given {
         None => 14,
@@ -95,11 +96,11 @@ pub fn effective(given: Option<u16>) -> u16 {
     }
 }
 
-/// A text begins with the mark of a sealed text, but not with its head.
+/// The error for a text that begins with `MARK` but has no valid head.
 struct Damaged;
 
 impl Head {
-    /// Fills `out`, which is as long as the text.
+    /// Fills `out`, whose length is that of the text.
     fn fill(&self, out: &mut [u8]) {
         let Self { priority, author, kind, prefixed, len, sure } = *self;
         let head = format!(
@@ -115,7 +116,7 @@ impl Head {
         out[..HEAD].copy_from_slice(head.as_bytes());
         let (body, sum) = out.split_at_mut(len - 16);
         for (i, byte) in body[HEAD..].iter_mut().enumerate() {
-            // Every value, the most of them plain.
+            // All byte values occur, but most bytes are letters.
             let any = (i * 31 + len) as u8;
             let good = any != b'\n' || matches!(kind, Kind::Whole | Kind::Entry);
             *byte = if i % 8 == 0 && good { any } else { b'a' + (i % 26) as u8 };
@@ -123,7 +124,7 @@ impl Head {
         sum.copy_from_slice(format!("{:016x}", checksum(body)).as_bytes());
     }
 
-    /// The head at the beginning of `text`, if there is one. Fails if it is damaged.
+    /// Returns the head at the beginning of `text`, if there is one. Fails if the head is damaged.
     fn parse(text: &[u8]) -> Result<Option<Self>, Damaged> {
         if !text.starts_with(MARK) || text.len() < HEAD {
             return Ok(None);
@@ -146,7 +147,8 @@ impl Head {
         Ok(Some(Self { priority, author, kind, prefixed, len, sure }))
     }
 
-    /// Whether the record was stored by the write that ended it, with the time of that moment.
+    /// Returns whether the record was stored by the write that completed it, with the time of that
+    /// write.
     fn is_live(&self) -> bool {
         match self.kind {
             Kind::Whole | Kind::Entry => true,
@@ -156,16 +158,16 @@ impl Head {
     }
 }
 
-/// Makes `text`, which has at least [`LEAST`] bytes, the sealed one of an entry. `certain`: it can
-/// be taken in binary format alone.
+/// Fills `text`, which has at least [`LEAST`] bytes, with a sealed text for an entry. `certain`:
+/// the file is certainly in binary format.
 pub fn seal_entry(text: &mut [u8], priority: u16, author: Author, certain: bool) {
     let (priority, len) = (effective(Some(priority)), text.len());
     let kind = if certain { Kind::Whole } else { Kind::Entry };
     Head { priority, author, kind, prefixed: false, len, sure: len }.fill(text);
 }
 
-/// Fills `out`, at `at` of a write of `total` bytes, with a sealed text, a prefix and a newline
-/// around it. Returns false if there is no room for it.
+/// Fills `out`, which is at the offset `at` of a write of `total` bytes, with a sealed text between
+/// an optional prefix and an optional newline. Returns false if `out` is too short.
 pub fn seal_line(
     out: &mut [u8],
     (at, total): (usize, usize),
@@ -206,7 +208,7 @@ pub fn text_len(data: &[u8]) -> usize {
     crate::model::parsed(data).1.len()
 }
 
-/// The record of a frame.
+/// Converts a binary record.
 pub fn of_frame(frame: Frame) -> Record {
     Record {
         priority: frame.priority,
@@ -224,19 +226,19 @@ pub fn of_frame(frame: Frame) -> Record {
     }
 }
 
-/// How a record was read.
+/// The format that a record was read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// With the ids of its writer.
+    /// With the identity of its writer.
     Keys,
-    /// Without.
+    /// Without the identity of its writer.
     Plain,
-    /// Without, and the end of the text may be missing.
+    /// Without the identity of its writer, and perhaps without the end of the text.
     PlainCut,
 }
 
-/// Checks what can be checked of a record of the log `log` that some thread of ours wrote. Returns
-/// whether it is certain that its time is that at which it was stored.
+/// Checks a record of the log `log` that a thread of the fuzzer wrote. Returns whether the time of
+/// the record is certainly the time at which it was stored.
 pub fn check(record: &Record, form: Form, record_max: usize, log: u16) -> bool {
     let total = record.text.len() + record.cut;
     assert!(total <= record_max, "{total} bytes of text");
@@ -251,8 +253,8 @@ pub fn check(record: &Record, form: Form, record_max: usize, log: u16) -> bool {
         Ok(Some(head)) => head,
         Ok(None) => return false,
         Err(Damaged) => {
-            // A sealed text in the middle of a line, at whose mark the record before was full by
-            // chance, and after whose first bytes another thread wrote.
+            // The previous record was full just before a sealed text, and another thread wrote
+            // after the first bytes of that text. This happens only in the middle of a line.
             let text = record.text.escape_ascii();
             assert!(record.continues, "the head in record {} is damaged: {text}", record.seq);
             return false;
@@ -285,10 +287,10 @@ pub fn check(record: &Record, form: Form, record_max: usize, log: u16) -> bool {
 fn check_priority(record: &Record, head: &Head) {
     let good = match head.kind {
         Kind::Whole | Kind::Entry => record.priority == head.priority && !record.continues,
-        // By chance it begins where the record before was full.
+        // The previous record was full just before this text.
         _ if record.continues => true,
         _ if head.prefixed => record.priority == head.priority,
-        // There may be a prefix before it, one of the two that `lines.rs` writes by themselves.
+        // The text may follow one of the two valid prefixes that `raw()` in `lines.rs` writes.
         _ => [14, 15].contains(&record.priority),
     };
     assert!(good, "priority {} of record {}: {head:?}", record.priority, record.seq);
@@ -297,7 +299,7 @@ fn check_priority(record: &Record, head: &Head) {
 fn check_author(record: &Record, head: &Head) {
     let Author { tid, pid, nobody, opener, .. } = head.author;
     assert_eq!(record.pid as u32, pid, "the process of record {}", record.seq);
-    // Of what is kept as half a line for a moment, another thread may write the end.
+    // Another thread may write the end of a line whose beginning is kept as a partial line.
     let is_alone = match head.kind {
         Kind::Open => false,
         Kind::Closed => head.sure == head.len,
@@ -308,11 +310,12 @@ fn check_author(record: &Record, head: &Head) {
     }
     assert_eq!(record.uid == NOBODY, nobody, "the user of record {}", record.seq);
     if let Some(opener) = opener {
-        assert_eq!(record.opener == NOBODY, opener, "who opened the file of {}", record.seq);
+        assert_eq!(record.opener == NOBODY, opener, "the opener of record {}", record.seq);
     }
 }
 
-/// The longest line of `record_max` bytes of text, its prefix and newline included.
+/// Returns the length of the longest line with `record_max` bytes of text, including its prefix and
+/// newline.
 pub const fn line_max(record_max: usize) -> usize {
     record_max + PREFIX_MAX + 1
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that all processes of the fuzzer share: counts, and what each thread did last.
+//! Memory that all processes of the fuzzer share: counters, and the last calls of each thread.
 
 use crate::calls::{Call, OPERATIONS};
 use crate::coverage::Covered;
@@ -9,11 +9,11 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
-/// How many calls of each thread are remembered.
+/// The number of last calls of each thread that are remembered.
 const REMEMBERED: usize = 24;
-/// Room for threads, their children included.
+/// The maximum number of threads, including their children.
 pub const LANES: usize = 96;
-/// Largest error number there is, and one more.
+/// The largest error number plus 1.
 const ERRORS: usize = 134;
 
 struct Entry {
@@ -21,7 +21,7 @@ struct Entry {
     result: AtomicU64,
 }
 
-/// One thread of the fuzzer, or the child that it has.
+/// The state of a thread of the fuzzer, or of the child of a thread.
 pub struct Lane {
     pub tid: AtomicI32,
     started: AtomicU64,
@@ -29,13 +29,13 @@ pub struct Lane {
     entries: [Entry; REMEMBERED],
 }
 
-/// What became of the writes, for the accounts at the end.
+/// The account of all writes to a log.
 pub struct Writes {
-    /// Records of writes that have begun and not ended, and others that are not sure. What a killed
-    /// thread has left here may have been stored or not.
+    /// Records that may have been stored or not: those of writes that have not ended, also because
+    /// a thread was killed, and those of writes with an uncertain result.
     pub open: AtomicU64,
     pub stored: AtomicU64,
-    /// Writes that may yet be refused, or may have been: one record of each at most.
+    /// Records that may have been rejected or not.
     pub open_refused: AtomicU64,
     pub refused: AtomicU64,
 }
@@ -45,11 +45,11 @@ pub struct Shared {
     errors: [AtomicU64; ERRORS],
     pub writes: Writes,
     pub records_read: AtomicU64,
-    /// How many of those in binary form.
+    /// Records that were read in binary format.
     pub frames_read: AtomicU64,
-    /// Records that were stored by writes in binary form.
+    /// Records that were stored by writes in binary format.
     pub entries_stored: AtomicU64,
-    /// Records of which nobody knows by what was written whether they were stored.
+    /// Records of which the accounts do not show whether they were stored.
     pub unsure: AtomicU64,
     pub fingerprint: AtomicU64,
     pub covered: Covered,
@@ -62,19 +62,19 @@ pub struct Shared {
     failure: UnsafeCell<[u8; 4096]>,
 }
 
-// SAFETY: The cells are written by one thread each, before a store that releases them: a lane's
-// entries by its thread, the failure by whoever set `failing`.
+// SAFETY: Each cell is written by one thread, before a store with release ordering: the entries of
+// a lane by its thread, the failure by the thread that set `failing`.
 unsafe impl Sync for Shared {}
 
 thread_local! {
-    /// The lane of this thread; `LANES` for the one that supervises.
+    /// The lane of this thread; `LANES` for the supervisor.
     pub static LANE: Cell<usize> = const { Cell::new(LANES) };
 }
 
 impl Shared {
-    /// Maps it: all children share it.
+    /// Creates the memory. All child processes share it.
     pub fn new() -> &'static Self {
-        // SAFETY: A new mapping, never unmapped. All of its fields may be zeros.
+        // SAFETY: The mapping is new and never unmapped, and all fields may be zeros.
         unsafe {
             let at = libc::mmap(
                 std::ptr::null_mut(),
@@ -96,12 +96,13 @@ impl Shared {
         let lane = &self.lanes[lane];
         let number = lane.started.load(Relaxed);
         let entry = &lane.entries[number as usize % REMEMBERED];
-        // SAFETY: This thread alone writes here.
+        // SAFETY: Only this thread writes to the entries of the lane.
         unsafe { (*entry.call.get()).write(*call) };
         lane.started.store(number + 1, Release);
     }
 
-    /// Notes its result: what the system call returned, or the error number below zero.
+    /// Records the result of `call`: the return value of the system call, or the error number below
+    /// zero.
     pub fn finish(&self, lane: usize, call: &Call, result: i64) {
         let lane = &self.lanes[lane];
         let number = lane.finished.load(Relaxed);
@@ -117,27 +118,28 @@ impl Shared {
     pub fn enter(&self, lane: usize) {
         LANE.set(lane);
         let this = &self.lanes[lane];
-        // What a killed one left behind.
+        // A killed thread may have left an unfinished call.
         this.finished.store(this.started.load(Relaxed), Relaxed);
         this.tid.store(nix::unistd::gettid().as_raw(), Relaxed);
     }
 
-    /// Notes that nobody uses `lane` any more.
+    /// Marks `lane` as unused.
     pub fn leave(&self, lane: usize) {
         self.lanes[lane].tid.store(0, Relaxed);
     }
 
-    /// How many calls `lane` has begun; `None` when it is not in one.
+    /// Returns the number of calls that `lane` has begun; `None` if it is not in a call.
     pub fn in_call(&self, lane: usize) -> Option<u64> {
         let lane = &self.lanes[lane];
         let started = lane.started.load(Acquire);
         (lane.tid.load(Relaxed) != 0 && started != lane.finished.load(Acquire)).then_some(started)
     }
 
-    /// Notes the first failure.
+    /// Records the first failure.
     pub fn fail(&self, why: &str) {
         if self.failing.swap(true, AcqRel) {
-            // The caller ends its process next, perhaps with the thread that came first.
+            // The caller ends its process next, which may also end the thread that failed first. So
+            // wait until that thread has recorded its failure.
             for _ in 0..200 {
                 if self.failed.load(Acquire) {
                     break;
@@ -147,35 +149,35 @@ impl Shared {
             return;
         }
         let len = why.len().min(4096);
-        // SAFETY: Only the first one comes here.
+        // SAFETY: Only the thread that failed first gets here.
         unsafe { (&mut *self.failure.get())[..len].copy_from_slice(&why.as_bytes()[..len]) };
         self.failure_len.store(len as u32, Relaxed);
         self.failed_lane.store(LANE.get() as u32, Relaxed);
         self.failed.store(true, Release);
     }
 
-    /// The first failure, if there was one.
+    /// Returns the first failure, if there was one.
     pub fn failure(&self) -> Option<String> {
         if !self.failed.load(Acquire) {
             let why = "a thread failed, and was killed before it could say why";
             return self.failing.load(Acquire).then(|| why.into());
         }
         let len = self.failure_len.load(Relaxed) as usize;
-        // SAFETY: It was written before `failed` was set, and never again.
+        // SAFETY: The bytes were written before `failed` was set, and are not written again.
         let why = unsafe { &(&*self.failure.get())[..len] };
         let lane = self.failed_lane.load(Relaxed) as usize;
         let whose = if lane == LANES { "supervisor".into() } else { format!("thread {lane}") };
         Some(format!("{whose}: {}", String::from_utf8_lossy(why)))
     }
 
-    /// The last calls of `lane`, the oldest first. Nobody may run in it any more.
+    /// Returns the last calls of `lane`, the oldest first. No thread may use the lane any more.
     pub fn last_calls(&self, lane: usize) -> Vec<String> {
         let this = &self.lanes[lane];
         let (started, finished) = (this.started.load(Acquire), this.finished.load(Acquire));
         (started.saturating_sub(REMEMBERED as u64)..started)
             .map(|number| {
                 let entry = &this.entries[number as usize % REMEMBERED];
-                // SAFETY: It was written before `started` passed it.
+                // SAFETY: The entry was written before `started` became larger than its number.
                 let call = unsafe { (*entry.call.get()).assume_init_ref() };
                 let result = entry.result.load(Relaxed) as i64;
                 if number >= finished {
@@ -194,7 +196,7 @@ impl Shared {
         self.calls.iter().map(|count| count.load(Relaxed)).sum()
     }
 
-    /// One line: calls by operation and in all, errors by number.
+    /// Returns one line: the number of all calls, of calls by operation, and of errors by number.
     pub fn summary(&self) -> String {
         let mut line = format!("{} calls:", self.total());
         for (name, count) in OPERATIONS.iter().zip(&self.calls) {

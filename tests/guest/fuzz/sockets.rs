@@ -8,7 +8,7 @@ use crate::perform::result;
 use crate::worker::Thread;
 use libc::*;
 
-/// Memory for the control message of one descriptor.
+/// Memory for a control message with one descriptor.
 type Control = [u64; 4];
 
 /// Sends `number` with the file `fd` through `socket`. Returns the result of `sendmsg`, or the

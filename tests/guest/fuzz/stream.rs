@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What writes in the style `lines` become: exactly, of a file that one thread alone writes to, and
-//! within bounds, of any other.
+//! A model of writes in the style `lines`: the exact records of a file that only one thread writes
+//! to, and bounds for any other file.
 
 use crate::abi::Frame;
 use crate::model::{self, Line};
 use crate::seal::{AT_ONCE, NOBODY};
 
-/// Splits `data` behind each newline, and at each place where another process may write in between.
+/// Splits `data` after each newline, and at each multiple of `AT_ONCE`, where another process may
+/// write in between. Also returns whether a piece is at such a multiple or at the beginning.
 fn pieces(data: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
     let lines = |chunk: &'_ [u8]| -> Vec<(usize, usize)> {
         let mut at = 0;
@@ -23,8 +24,9 @@ fn pieces(data: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
     })
 }
 
-/// How many records `data` adds to a stream, at least and at most, whatever else is written to it,
-/// with what is stored of it at last when the file is released.
+/// Returns the minimum and maximum number of records that `data` adds to a stream, whichever other
+/// bytes are written to the stream. A partial line is included, because it is stored when the file
+/// is released.
 pub fn bounds(data: &[u8], record_max: usize) -> (u64, u64) {
     let (mut least, mut most) = (0, 0);
     for (is_first, piece) in pieces(data) {
@@ -35,11 +37,13 @@ pub fn bounds(data: &[u8], record_max: usize) -> (u64, u64) {
                 let count = model::lines(piece, record_max).len();
                 (count, count)
             }
-            // The end of a line that perhaps began before: up to 6 bytes of it are its prefix.
+            // The end of a line that may have begun in an earlier piece. Up to 6 of these bytes are
+            // its prefix.
             (true, true) => {
                 ((len.saturating_sub(6) / record_max).max(1), len.div_ceil(record_max).max(1))
             }
-            // Its beginning: what is left of it belongs to a record with what follows.
+            // The beginning of a line. The bytes after the last full record belong to a record with
+            // later bytes.
             (false, _) => (len.saturating_sub(7) / record_max, len.div_ceil(record_max)),
         };
         least += fewest as u64;
@@ -48,17 +52,17 @@ pub fn bounds(data: &[u8], record_max: usize) -> (u64, u64) {
     (least, most)
 }
 
-/// The writer of a record, and between which nanoseconds it was written.
+/// A write: its user, and times before and after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// Its real user id is that of nobody.
+    /// Whether the real user id is [`NOBODY`].
     pub nobody: bool,
     pub from_ns: u64,
     pub to_ns: u64,
 }
 
 impl Left {
-    /// Whether a record of this thread is one of that write.
+    /// Returns whether a record of this thread comes from this write.
     pub fn is_of(&self, frame: &Frame) -> bool {
         (self.from_ns..=self.to_ns).contains(&frame.time_ns)
     }
@@ -72,7 +76,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Whether `frame` is this record.
+    /// Returns whether `frame` is this record.
     pub fn is(&self, frame: &Frame) -> bool {
         let (priority, continues, text) = &self.line;
         frame.priority == *priority
@@ -83,24 +87,24 @@ impl Expected {
     }
 }
 
-/// The stream of a file that one thread alone writes to: what follows its last newline.
+/// The stream of a file that only one thread writes to: the partial line after the last newline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stream {
     /// The bytes that are not stored yet.
     tail: Vec<u8>,
-    /// The priority of the line whose beginning is stored.
+    /// The priority of the line, if its beginning is stored.
     continued: Option<u16>,
-    /// The last write that added to it.
+    /// The last write that added to the partial line; `None` if there is no partial line.
     pub left: Option<Left>,
 }
 
-/// The bytes that may yet become a priority prefix.
+/// Returns whether `line` may become a priority prefix with more bytes.
 fn is_undecided(line: &[u8]) -> bool {
     line.len() <= 5 && line.starts_with(b"<") && line[1..].iter().all(u8::is_ascii_digit)
 }
 
 impl Stream {
-    /// Takes `data`, and returns the records that are stored.
+    /// Adds `data`, and returns the records that are stored.
     pub fn take(&mut self, data: &[u8], by: Left, record_max: usize) -> Vec<Expected> {
         let mut lines = Vec::new();
         let mut rest = std::mem::take(&mut self.tail);
@@ -115,7 +119,8 @@ impl Stream {
             at += end + 1;
         }
         let mut rest = rest.split_off(at);
-        // What is longer than a record is stored without waiting for the newline.
+        // Full records at the beginning of a partial line are stored without waiting for the
+        // newline.
         if self.continued.is_some() || !is_undecided(&rest) {
             let (priority, text) = match self.continued {
                 Some(priority) => (priority, &rest[..]),
@@ -135,12 +140,12 @@ impl Stream {
         lines.into_iter().map(|line| Expected { line, by }).collect()
     }
 
-    /// As [`Stream::take`], where the log was full before the next record: `None` if that one could
-    /// have been stored.
+    /// Adds `data` as [`Stream::take`] does, if the log was full for the record after `data`.
+    /// Returns `None` if this is impossible because `data` ends within a record.
     pub fn take_part(&mut self, data: &[u8], by: Left, record_max: usize) -> Option<Vec<Expected>> {
         let mut records = self.take(data, by, record_max);
         if !self.tail.is_empty() {
-            // The beginning of a line of which no more than a whole record was taken.
+            // The bytes after the last newline must be exactly one more record.
             let is_first = self.continued.is_none();
             let (priority, text) = match self.continued {
                 Some(priority) => (priority, &self.tail[..]),
@@ -156,7 +161,7 @@ impl Stream {
         Some(records)
     }
 
-    /// Ends the line, and returns the records that are stored by that.
+    /// Ends the partial line, and returns the records that are stored.
     pub fn finish(&mut self, record_max: usize) -> Vec<Expected> {
         let Self { tail, continued, left } = std::mem::take(self);
         let Some(by) = left else {
@@ -170,18 +175,18 @@ impl Stream {
         lines.into_iter().map(|line| Expected { line, by }).collect()
     }
 
-    /// Whether the next write as another user, or of another kind, stores something.
+    /// Returns whether there is no partial line.
     pub fn is_empty(&self) -> bool {
         self.tail.is_empty() && self.continued.is_none()
     }
 
-    /// How many records [`Stream::finish`] returns.
+    /// Returns the number of records that [`Stream::finish`] returns.
     pub fn pending(&self, record_max: usize) -> u64 {
         self.clone().finish(record_max).len() as u64
     }
 }
 
-/// The records of the rest of a line.
+/// Returns the records of the rest of a line whose beginning is stored.
 fn continuation(text: &[u8], priority: u16, record_max: usize) -> Vec<Line> {
     if text.is_empty() {
         return vec![(priority, true, Vec::new())];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What writes do to the log's counters, for the accounts at the end of a round.
+//! The effect of writes on a log's counters, for the accounts at the end of a round.
 
 use crate::abi::{Frame, LINES};
 use crate::audit::expected;
@@ -13,7 +13,8 @@ use crate::shared::Writes;
 use crate::stream::bounds;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What is known of how a file takes a write.
+/// The write format and the style of a file, which determine how a write is stored; `None`: not
+/// known.
 #[derive(Clone, Copy, Debug)]
 pub struct Forms {
     pub binary: Option<bool>,
@@ -37,47 +38,48 @@ impl Forms {
     }
 }
 
-/// What a write does to the log's counters.
+/// The effect of a write on the log's counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub stored: u64,
-    /// Perhaps so many more were stored.
+    /// The number of further records that may have been stored.
     pub unsure: u64,
     pub refused: u64,
-    /// Perhaps so many more were refused.
+    /// The number of further records that may have been rejected.
     pub unsure_refused: u64,
 }
 
-/// A write as the tally needs it.
+/// The arguments and the result of a write.
 pub struct Written<'a> {
-    /// What the call returned.
+    /// The return value, or the error number below zero.
     pub done: i64,
-    /// What was given, at least as far as it was taken; `None` where nobody knows.
+    /// The bytes of the write, at least those that were consumed; `None` if they are not known.
     pub data: Option<&'a [u8]>,
-    /// All that was given is in `data`, and can be read.
+    /// `data` contains all readable bytes of the write, also those that were not consumed.
     pub all: bool,
-    /// Bytes given.
+    /// The length of the write in bytes.
     pub total: usize,
 }
 
 impl Tally {
-    /// Of a write that stored `stored` records and returned `done`.
+    /// Returns the tally of a write that stored `stored` records and returned `done`.
     pub fn exact(stored: u64, done: i64) -> Self {
         let refused = u64::from(done == -i64::from(libc::ENOSPC));
         Self { stored, refused, ..Self::default() }
     }
 
-    /// Of what is left of a line, whose records are stored when its file is released at the latest.
+    /// Returns the tally of a partial line. Its records are stored when its file is released at the
+    /// latest.
     pub fn pending(records: u64, parameters: &Parameters) -> Self {
         if parameters.policy == 1 {
-            // A full log refuses them then.
+            // A full log may reject these records.
             Self { unsure: records, unsure_refused: records.min(1), ..Self::default() }
         } else {
             Self { stored: records, ..Self::default() }
         }
     }
 
-    /// The sum of two.
+    /// Returns the sum of two tallies.
     pub fn and(self, other: Self) -> Self {
         Self {
             stored: self.stored + other.stored,
@@ -87,8 +89,9 @@ impl Tally {
         }
     }
 
-    /// Of a write to a file of which others may know more. What it leaves of a line is counted
-    /// here, though it is stored later. `look`: the records that the log has of it.
+    /// Returns the tally of a write to a file that other threads may share, or whose stream is not
+    /// known. The records of a partial line are counted although they are stored later. `look`:
+    /// returns the records of the write that are in the log.
     pub fn of(
         written: &Written<'_>,
         forms: Forms,
@@ -108,7 +111,7 @@ impl Tally {
         };
         let mut ways: Vec<Way> = Vec::new();
         let short = taken < total;
-        // A signal may have come where not all is taken at once.
+        // A signal may have ended a longer write between two parts.
         let certain = all && total <= AT_ONCE;
         if forms.may_be_record() && !short && expected(data, parameters).is_ok() {
             ways.push(Way { form: Form::Record, records: (1, 1), refused: (0, 0) });
@@ -121,7 +124,8 @@ impl Tally {
         }
         if forms.may_be_lines() && (!short || stop || total > AT_ONCE) {
             let (least, most) = bounds(&data[..taken], parameters.record_max);
-            // A line whose beginning was kept may not have been stored to its end.
+            // If the log is full, the last record of a line whose beginning was kept may not have
+            // been stored.
             let least = if stop { least.saturating_sub(1) } else { least };
             let refused = (u64::from(short && certain), 2);
             ways.push(Way { form: Form::Lines, records: (least, most), refused });
@@ -155,19 +159,19 @@ enum Form {
     Lines,
 }
 
-/// How a write may have been taken.
+/// A way in which a write may have been stored.
 #[derive(Debug)]
 struct Way {
     form: Form,
-    /// How many records it adds, at least and at most.
+    /// The minimum and maximum number of records that the write adds.
     records: (u64, u64),
-    /// How many are refused, at least and at most.
+    /// The minimum and maximum number of records that are rejected.
     refused: (u64, u64),
 }
 
 impl Way {
-    /// Whether `data`, taken in this way, became the records in `found`, and perhaps the beginning
-    /// of another.
+    /// Returns whether `data`, stored in this way, became the records in `found`, and perhaps a
+    /// partial line. For lines, also raises the minimum to the number of records found.
     fn is(&mut self, data: &[u8], found: &Found, parameters: &Parameters) -> bool {
         let count = found.frames.len() as u64;
         let (least, most) = self.records;
@@ -189,7 +193,7 @@ impl Way {
                     Some((entry.0, entry.1))
                 };
                 let entries: Vec<_> = std::iter::from_fn(&mut next).collect();
-                // The first ones may be gone.
+                // The first records may have been overwritten.
                 let gone = entries.len().saturating_sub(found.frames.len());
                 let all = entries.len() == found.frames.len() || !found.all && count < most;
                 all && entries[gone..].iter().zip(&found.frames).all(|((priority, text), frame)| {
@@ -201,7 +205,8 @@ impl Way {
                 let kept = u64::from(parameters.policy == 1);
                 let least_found = if found.all { ends.saturating_sub(kept) } else { 0 };
                 self.records.0 = least.max(count).min(most);
-                // Each part may fill up a record that another thread of the process began.
+                // Each part of the write may complete a record that another thread of the process
+                // began.
                 let begun = data.len().div_ceil(AT_ONCE) as u64;
                 (least_found..=most + begun).contains(&count)
             }
@@ -209,8 +214,8 @@ impl Way {
     }
 }
 
-/// The most records that a write of `data` may store; `mangled`: with a page of zeros somewhere in
-/// it, or only a part of it.
+/// Returns the maximum number of records that a write of `data` may store. `mangled`: the write may
+/// contain a page of zeros in addition, or only a part of `data`.
 pub fn most(data: &[u8], mangled: bool, forms: Forms, parameters: &Parameters) -> u64 {
     let record_max = parameters.record_max;
     let lines = bounds(data, record_max).1 + if mangled { 4096 / record_max as u64 + 1 } else { 0 };
@@ -223,7 +228,7 @@ pub fn most(data: &[u8], mangled: bool, forms: Forms, parameters: &Parameters) -
     lines.max(entries).max(1)
 }
 
-/// A write that has begun and not ended.
+/// The account of a write that has begun and not ended.
 #[must_use]
 pub struct Open {
     stored: u64,
@@ -231,13 +236,14 @@ pub struct Open {
 }
 
 impl Writes {
-    /// Begins again.
+    /// Resets the account.
     pub fn reset(&self) {
         let Self { open, stored, open_refused, refused } = self;
         [open, stored, open_refused, refused].map(|count| count.store(0, Relaxed));
     }
 
-    /// Opens the account of a write that may store `most` records, and of what was `pending`.
+    /// Opens the account of a write that may store `most` records, and the records that were
+    /// `pending`.
     pub fn begin(&self, most: u64, pending: Tally) -> Open {
         let open = Open {
             stored: most + pending.stored + pending.unsure,
@@ -249,7 +255,7 @@ impl Writes {
         open
     }
 
-    /// Closes it, of a write that did `tally`.
+    /// Closes the account of a write with the effect `tally`.
     pub fn end(&self, open: Open, tally: Tally) {
         self.stored.fetch_add(tally.stored, Relaxed);
         self.refused.fetch_add(tally.refused, Relaxed);

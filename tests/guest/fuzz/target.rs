@@ -12,10 +12,11 @@ use crate::worker::{Round, Thread};
 use nix::errno::Errno;
 use std::ffi::CString;
 
-/// How many records a thread remembers.
+/// The number of read records that a thread remembers.
 pub const SAMPLES: usize = 16;
 
-/// A record that was read: its number, and its time, in whole microseconds if it was read as text.
+/// The sequence number and the time of a record that was read. The time is in whole microseconds if
+/// the record was read as text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
     pub seq: u64,
@@ -33,7 +34,7 @@ pub struct Target {
     pub audit: Audit,
     /// The model of the audited file's stream of lines; `None` if its state is not known.
     pub stream: Option<Stream>,
-    /// The counted records that the stream has not stored yet.
+    /// The records that are already counted, but that the stream has not stored yet.
     pub pending: Tally,
     /// The effective user id of the thread that opened the audited file was 65534.
     pub opener_nobody: bool,
@@ -78,14 +79,14 @@ impl Target {
 }
 
 impl Thread {
-    /// Returns the state of the log, checked against the last one.
+    /// Returns the state of the log, after a comparison with the last one.
     pub fn info(&mut self) -> Info {
         let info = info_of(self.target.checker);
         self.check_info(info);
         info
     }
 
-    /// Checks a state of the log that was taken now.
+    /// Checks a state of the log that has just been read.
     pub fn check_info(&mut self, info: Info) {
         check_info(&info, &self.target.info, &self.target.parameters);
         self.target.info = info;
@@ -96,7 +97,7 @@ impl Thread {
 pub fn checker(path: &str) -> i32 {
     let path = CString::new(path).expect("no zero byte");
     let (style, options) = (LINES, BINARY_READ);
-    // SAFETY: A string and numbers; `style` and `options` are what the commands read.
+    // SAFETY: The path is a NUL-terminated string. The commands read `style` and `options`.
     unsafe {
         let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
         let fd = libc::open(path.as_ptr(), flags);
@@ -107,7 +108,7 @@ pub fn checker(path: &str) -> i32 {
     }
 }
 
-/// The state of the log, by a file of it.
+/// Returns the state of the log of the file `fd`.
 pub fn info_of(fd: i32) -> Info {
     let mut info = Info {
         reserved: [!0; 4],
@@ -117,7 +118,7 @@ pub fn info_of(fd: i32) -> Info {
         style: !0,
         ..Info::default()
     };
-    // SAFETY: `info` is what the command writes.
+    // SAFETY: The command writes to `info`.
     unsafe { ioctl_info(fd, &mut info) }.expect("UMSG_IOC_INFO");
     info
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The exact rule for seeks by time: the times of all records that the log has.
+//! The exact rule for seeks by time, which uses the times of all records in the log.
 //!
 //! The module searches for the first record with a given time or a later one. The result may be up
-//! to [`STEP`] records too early if an overwritten record has such a time (`Ring::position_at`).
-//! Records can be stored later than they were written, so this happens. In all other cases the
-//! result is exact, even if other threads write at the same time.
+//! to [`STEP`] records too early if an overwritten record has such a time
+//! (`Ring::position_of_time`). This can happen because records can be stored later than they were
+//! written. In all other cases the result is exact, even if other threads write at the same time.
 
 use crate::abi::{ioctl_seek_seq, Frame, Info};
 use crate::files::AUDITED;
@@ -40,16 +40,16 @@ impl Times {
 }
 
 impl Thread {
-    /// Reads the records from `from` up to but not including `to` by the checker. Overwritten
+    /// Reads the records from `from` up to but not including `to` with the checker. Overwritten
     /// records are skipped.
     pub fn look_through(&self, from: u64, to: u64, mut take: impl FnMut(Frame)) {
-        // SAFETY: `from` is what the command reads.
+        // SAFETY: The command reads `from`.
         unsafe { ioctl_seek_seq(self.target.checker, &from) }.expect("UMSG_IOC_SEEK_SEQ");
         let mut buffer = vec![0; 64 + self.target.parameters.record_max + 8 + 4096];
         let mut next = from;
         while next < to {
             let (at, size) = (buffer.as_mut_ptr().cast(), buffer.len());
-            // SAFETY: Into a buffer of this size.
+            // SAFETY: The call writes at most `size` bytes to `buffer`, which has this size.
             let len = unsafe { libc::read(self.target.checker, at, size) };
             assert!(len > 0, "record {next} of {from}..{to} cannot be read");
             for frame in Frame::parse_all(&buffer[..len as usize]) {
@@ -73,7 +73,7 @@ impl Thread {
     /// overwritten, up to but not including `to`.
     fn times(&self, from: u64, to: u64) -> Times {
         let (record_max, log) = (self.target.parameters.record_max, self.target.tag);
-        // There is no record before record 0.
+        // No record comes before record 0.
         let overwritten_ns = if from == 0 { Some(0) } else { None };
         let mut times = Times { first: from, ns: Vec::new(), overwritten_ns };
         self.look_through(from, to, |frame| {

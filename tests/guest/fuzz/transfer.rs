@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Performs reads, and checks what came of them.
+//! Performs reads, and checks their results.
 
 use crate::abi::{frame_size, Frame, Info, Record, BINARY_READ, LINES, PLAIN};
 use crate::arena::{Area, Pieces};
@@ -13,19 +13,20 @@ use crate::worker::Thread;
 use libc::*;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The longest text of a record that the module can be loaded with, and what a write may add to it.
+/// The largest `record_max` that the module accepts, plus the longest prefix and a newline.
 pub const WRITE_MOST: usize = 65536 + 7;
 
-/// Flags of a read or write that change nothing but whether it waits.
+/// Flags of a read or write that have no effect, except on whether it waits.
 const HARMLESS: i32 = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
 
-/// Positions from here on, and a length, may be more than the kernel takes together.
+/// From this position on, the sum of position and length may exceed the limit of the kernel.
 const FAR: i64 = 1 << 62;
 
-/// The module copies a binary read of no more room at once: no signal ends it early.
+/// Signals do not shorten a binary read into a buffer of at most this size (`LOCKED_MAX` in
+/// `src/log.rs`).
 const CHUNK: usize = 8192;
 
-/// A number of pieces that is no longer than this is good.
+/// The maximum number of segments.
 const IOV_MAX: i32 = 1024;
 
 impl How {
@@ -42,23 +43,23 @@ impl How {
 #[derive(Debug)]
 pub struct Seen {
     pub record: Record,
-    /// Bytes that the read returned for it.
+    /// The number of bytes that the read returned for the record.
     pub size: usize,
     pub form: Form,
-    /// It is certain that its time is that at which it was stored.
+    /// The time of the record is certainly the time at which it was stored.
     pub live: bool,
 }
 
-/// One read or write, as the kernel gets it.
+/// The arguments of a read or write.
 pub struct Request {
     pub pieces: Pieces,
-    /// The pieces are in good memory, and the call's other arguments are such that the device is
-    /// asked.
+    /// The segments are in good memory, and the kernel passes a call with these arguments to the
+    /// device.
     pub plain: bool,
 }
 
 impl Request {
-    /// Bytes of the pieces that the call is given.
+    /// Returns the total length of the segments that the call gets.
     pub fn given(&self, how: How) -> usize {
         let list = &self.pieces.list;
         let count = match how {
@@ -82,7 +83,7 @@ impl Thread {
         let mut plain = memory.bad.is_none() && pieces.total.is_some();
         match how {
             How::Count(count) => {
-                // All behind the given ones are empty.
+                // The additional segments are empty.
                 let none = iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
                 pieces.list.resize(IOV_MAX as usize + 1, none);
                 plain &= (4..=IOV_MAX).contains(&count);
@@ -95,7 +96,7 @@ impl Thread {
         Request { pieces, plain }
     }
 
-    /// The system call itself.
+    /// Makes the system call.
     pub fn submit(
         &self,
         fd: i32,
@@ -109,8 +110,8 @@ impl Thread {
         let (base, len) = (first.iov_base, first.iov_len);
         let vector = list.as_ptr();
         let from = |place| self.arena.address(place, Area::Read, 0) as *const iovec;
-        // SAFETY: The kernel checks all addresses. Those of the arena that can be written are not
-        // used for anything else during the call.
+        // SAFETY: The kernel checks all addresses. Nothing else uses the arena's writable memory
+        // during the call.
         result(unsafe {
             match (how, write) {
                 (How::Plain, false) => libc::read(fd, base, len) as i64,
@@ -171,7 +172,7 @@ impl Thread {
         len
     }
 
-    /// A read has returned `len` bytes.
+    /// Checks a read that returned `len` bytes.
     fn check_read(
         &mut self,
         slot: Slot,
@@ -214,14 +215,16 @@ impl Thread {
             self.target.audit.left_room(&before, room - len);
         }
         if usize::from(memory.offset).saturating_add(room) > self.arena.area(Area::Audited).len() {
-            // Beyond the area it may have failed, and left there what it does not return.
+            // A read beyond the end of the area may have left bytes before the end that it did not
+            // return.
             self.arena.poison();
         } else if request.pieces.bad.is_none() {
             self.arena.check_poison(memory.offset.into(), len);
         }
     }
 
-    /// Checks what was read into `room` bytes, by whatever file, and returns the records.
+    /// Checks the bytes that a read of any file returned into `room` bytes, and returns the
+    /// records.
     pub fn seen(&mut self, bytes: &[u8], room: usize) -> Vec<Seen> {
         let shared = self.round.shared;
         assert!(bytes.len() <= room, "{} bytes, where there is room for {room}", bytes.len());
@@ -237,7 +240,8 @@ impl Thread {
         } else {
             let is_plain = is_plain(bytes);
             let record = if is_plain { Record::parse_plain(bytes) } else { Record::parse(bytes) };
-            // There is no room for another escape where the text is cut, nor for a longer number.
+            // If the text is cut, less than an escape (4 bytes) is left, in addition to the space
+            // for a longer number after CUT.
             let digits = |number: usize| number.to_string().len();
             let total = record.text.len() + record.cut;
             let left =
@@ -264,17 +268,17 @@ impl Thread {
         seen
     }
 
-    /// A read with good arguments has failed.
+    /// Checks a read with good arguments that failed with `error`.
     fn check_refused(&mut self, slot: Slot, error: i32, room: usize, before: Option<Info>) {
         let known = self.files.known(slot).may_read();
         assert!(
             known != Some(false) || error == EBADF || room > WRITE_MOST,
-            "of no reader: {error}"
+            "not open for reading: {error}"
         );
         match error {
             EINVAL => {
                 let largest = frame_size(self.target.parameters.record_max);
-                // The head and the keys of no record are longer.
+                // No record has a longer head, alone or with keys.
                 let enough =
                     match (slot, self.target.audit.has(BINARY_READ), self.target.audit.style) {
                         (AUDITED, true, _) => largest,
@@ -288,20 +292,20 @@ impl Thread {
                 }
             }
             EAGAIN if slot == AUDITED => self.target.audit.nothing(before.as_ref()),
-            // Beyond the range of a program.
+            // The buffer ends beyond the user address range.
             EFAULT => assert!(room > 1 << 40, "EFAULT for good memory"),
             _ => {}
         }
     }
 }
 
-/// Whether a read was in binary format: a frame begins with the size of its header, the text format
-/// with a digit.
+/// Returns whether a read was in binary format: a binary record begins with the size of its header,
+/// the text format with a digit.
 fn is_binary(bytes: &[u8]) -> bool {
     bytes.starts_with(&[64])
 }
 
-/// Whether a read was in text format and has no lines of keys.
+/// Returns whether a read was in text format and has no key lines.
 fn is_plain(bytes: &[u8]) -> bool {
     !is_binary(bytes) && bytes.iter().filter(|byte| **byte == b'\n').count() == 1
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Calls through io_uring: a few at once, a short wait, and whatever still waits is cancelled.
+//! Calls through io_uring. A call submits a few operations at once, waits a short time, and cancels
+//! the operations that have not ended.
 
 use crate::calls::{Ring, Slot};
 use crate::outcome::Found;
@@ -11,19 +12,19 @@ use io_uring::{cqueue, opcode, squeue, types, IoUring};
 use libc::*;
 use std::os::fd::AsRawFd;
 
-/// How many buffers of which size each operation provides, in a group of its own.
+/// The number and the size of the buffers that each operation provides, in a group of its own.
 const PROVIDED: usize = 4;
 const PROVIDED_SIZE: usize = 4096;
-/// User data of what provides buffers.
+/// User data of operations that provide buffers.
 const PROVIDE: u64 = 100;
-/// User data of what takes them back.
+/// User data of operations that remove buffers.
 const REMOVE: u64 = 101;
 
 pub struct Uring {
     ring: IoUring,
     buffers: [Vec<u8>; 2],
     provided: Vec<u8>,
-    /// The accounts of the writes.
+    /// The accounts of the writes that have not ended.
     open: [Option<Open>; 2],
 }
 
@@ -42,7 +43,7 @@ impl Uring {
 }
 
 impl Thread {
-    /// Submits `operations` on one file, and returns when the last of them has ended.
+    /// Submits `operations` on one file, and returns when all of them have ended.
     pub fn uring(&mut self, slot: Slot, operations: &[Ring; 2]) -> i64 {
         if self.child {
             return 0;
@@ -72,7 +73,7 @@ impl Thread {
                 }
                 Ring::ReadMulti => {
                     let (group, count) = (index as u16, PROVIDED as u16);
-                    // What an earlier call has left.
+                    // Remove the buffers that an earlier call left.
                     let remove = opcode::RemoveBuffers::new(count, group).build();
                     let provide = opcode::ProvideBuffers::new(
                         uring.provided[index * PROVIDED * PROVIDED_SIZE..].as_mut_ptr(),
@@ -151,7 +152,7 @@ impl Thread {
                 let total = usize::from(len);
                 let data = Some(&uring.buffers[index][..total]);
                 let written = Written { done: result.into(), data, all: true, total };
-                // It is checked there where it ended.
+                // The log is not searched for the records of the write.
                 let tally =
                     Tally::of(&written, self.forms(slot), &self.target.parameters, Found::nothing);
                 let open = uring.open[index].take().expect("an open account");
@@ -176,6 +177,7 @@ impl Thread {
 }
 
 fn push(ring: &mut IoUring, entry: squeue::Entry) {
-    // SAFETY: Its buffers live for as long as the ring, and the caller waits for its end.
+    // SAFETY: The buffers of the operation live as long as the ring, and the caller waits for the
+    // end of the operation.
     unsafe { ring.submission().push(&entry) }.expect("room in the queue");
 }

@@ -15,10 +15,10 @@ use crate::uring::Uring;
 use nix::errno::Errno;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-/// How many threads a process has.
+/// The number of threads of a process.
 pub const THREADS: usize = 2;
 
-/// What the processes of one round have in common.
+/// The data that the processes of one round have in common.
 #[derive(Clone, Copy)]
 pub struct Round {
     pub shared: &'static Shared,
@@ -32,19 +32,19 @@ pub struct Round {
     pub observers: [i32; 2],
 }
 
-/// One thread, or the child of one.
+/// A thread of the fuzzer, or the child of one.
 pub struct Thread {
     pub round: Round,
     pub lane: usize,
     pub arena: Arena,
     pub files: Files,
-    /// The log that its calls go to.
+    /// The log that the calls of the thread use.
     pub target: Target,
-    /// The named logs that it has open, by their slots.
+    /// The named logs that the thread has open, by their slots.
     pub named: [Option<Target>; NAMED_SLOTS],
-    /// Its effective user id is that of nobody.
+    /// Whether the effective user id is that of `nobody`.
     pub nobody: bool,
-    /// Its real user id is.
+    /// Whether the real user id is that of `nobody`.
     pub real_nobody: bool,
     pub child: bool,
     pub epoll: i32,
@@ -59,7 +59,7 @@ pub struct Thread {
 /// Runs a process whose threads have the lanes from `lane` on, for `calls` calls of each. Never
 /// returns.
 pub fn process(round: Round, lane: usize, calls: u64) -> ! {
-    // Threads that have not started yet look like this process itself.
+    // The thread ids; 0 for a thread that has not started yet or has ended.
     static PEERS: [AtomicI32; THREADS] = [const { AtomicI32::new(0) }; THREADS];
     let sockets = socket_pair();
     handle_signals();
@@ -72,13 +72,13 @@ pub fn process(round: Round, lane: usize, calls: u64) -> ! {
                     Draw::new(seed(&[round.seed, thread.lane as u64]), round.parameters, false);
                 thread.run(&mut draw, calls);
                 round.shared.fingerprint.fetch_xor(draw.fingerprint(), Ordering::Relaxed);
-                // The other thread may still send signals to this one.
+                // The other thread may still run and must not send signals to this thread id.
                 peer.store(0, Ordering::SeqCst);
                 round.shared.leave(thread.lane);
             });
         }
     });
-    // SAFETY: Ends the process.
+    // SAFETY: The call only ends the process.
     unsafe { libc::_exit(0) }
 }
 
@@ -94,7 +94,7 @@ impl Thread {
         let arena = Arena::new();
         start_alarm(lane);
         let mut pipe = [0; 2];
-        // SAFETY: New descriptors of this thread.
+        // SAFETY: The calls create descriptors that belong to this thread, and write to `pipe`.
         let (epoll, plain) = unsafe {
             assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC), 0);
             let plain = libc::memfd_create(c"umsg".as_ptr(), libc::MFD_CLOEXEC);
@@ -139,7 +139,7 @@ impl Thread {
         }
     }
 
-    /// Performs one call, and checks what came of it.
+    /// Performs one call, and checks its result.
     fn perform_checked(&mut self, call: &Call) -> i64 {
         let result = self.perform(call);
         if result < 0 {
@@ -154,13 +154,13 @@ impl Thread {
         result
     }
 
-    /// Runs a child that does `calls` calls of its own with the files of this thread; it is killed
-    /// after that many microseconds, unless that is 0.
+    /// Runs a child that makes `calls` calls with the files of this thread. Kills the child after
+    /// `kill_after_us` microseconds, unless that is 0.
     pub fn fork(&mut self, seed: u64, calls: u8, kill_after_us: u16) {
         let lane = self.lane + self.round.children;
         CHILDREN_STARTED.fetch_add(1, Ordering::SeqCst);
-        // SAFETY: The child uses nothing that another thread of this process may have locked: the C
-        // library keeps its allocator usable over a fork.
+        // SAFETY: The child uses no lock that another thread of this process may hold, except the
+        // lock of the allocator, which the C library keeps usable after a fork.
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0, "fork");
         if pid == 0 {
@@ -168,21 +168,21 @@ impl Thread {
             start_alarm(lane);
             self.lane = lane;
             self.child = true;
-            // They belong to the parent.
+            // The ring and the trace belong to the parent.
             std::mem::forget(self.uring.take());
             std::mem::forget(self.trace.take());
             self.run(&mut Draw::new(seed, self.round.parameters, true), calls.into());
             self.round.shared.leave(lane);
-            // SAFETY: Ends the child.
+            // SAFETY: The call only ends the child.
             unsafe { libc::_exit(0) }
         }
         if kill_after_us > 0 {
             std::thread::sleep(std::time::Duration::from_micros(kill_after_us.into()));
-            // SAFETY: Our child, for which nobody has waited yet.
+            // SAFETY: The call takes only numbers. `pid` is a child that has not been waited for.
             unsafe { libc::kill(pid, libc::SIGKILL) };
         }
         let mut status = 0;
-        // SAFETY: As above.
+        // SAFETY: The call writes to `status`.
         while unsafe { libc::waitpid(pid, &mut status, 0) } < 0 {
             assert_eq!(Errno::last(), Errno::EINTR, "waitpid");
         }
@@ -193,7 +193,8 @@ impl Thread {
     }
 }
 
-/// The children of all threads of the process, which have the files of all threads.
+/// The number of children that the threads of the process have started and that have ended. Each
+/// child has the files of all threads.
 pub struct Children {
     started: u64,
     ended: u64,
@@ -208,24 +209,25 @@ impl Children {
         Self { started: CHILDREN_STARTED.load(Ordering::SeqCst), ended }
     }
 
-    /// Whether there have been none since this was made.
+    /// Returns whether no child has existed since [`Children::now`].
     pub fn were_none(&self) -> bool {
         self.started == self.ended && self.started == CHILDREN_STARTED.load(Ordering::SeqCst)
     }
 }
 
-/// A pair of connected sockets that do not block.
+/// Creates a pair of connected non-blocking sockets.
 pub fn socket_pair() -> [i32; 2] {
     let mut pair = [0; 2];
     let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: `pair` is what it writes.
+    // SAFETY: The call writes to `pair`.
     assert_eq!(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, pair.as_mut_ptr()) }, 0);
     pair
 }
 
 extern "C" fn ignore(_: i32) {}
 
-/// `SIGALRM` interrupts whatever waits, `SIGUSR1` has it go on.
+/// Installs the signal handlers. `SIGALRM` interrupts a system call that waits; `SIGUSR1` makes the
+/// system call restart.
 fn handle_signals() {
     for (signal, flags) in [(libc::SIGALRM, 0), (libc::SIGUSR1, libc::SA_RESTART)] {
         // SAFETY: The handler does nothing.
@@ -238,9 +240,10 @@ fn handle_signals() {
     }
 }
 
-/// From now on this thread gets a signal every few milliseconds, so nothing it does waits for ever.
+/// Starts a timer that sends a signal to this thread every few milliseconds, so that no call waits
+/// for ever.
 fn start_alarm(lane: usize) {
-    // SAFETY: A new timer, which ends with the process; structures that may be zeros.
+    // SAFETY: The structures may be zeros. The timer is new and ends with the process.
     unsafe {
         let mut event: libc::sigevent = std::mem::zeroed();
         event.sigev_notify = libc::SIGEV_THREAD_ID;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Performs writes, and checks what came of them.
+//! Performs writes, and checks their results.
 
 use crate::abi::{BINARY_WRITE, LINES};
 use crate::arena::Area;
@@ -19,7 +19,8 @@ use libc::*;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Thread {
-    /// How the file of `slot` takes a write, as far as nobody else can change that.
+    /// Returns how a write to the file of `slot` is stored. This is only known for the audited
+    /// file, because no other thread shares it.
     pub fn forms(&self, slot: Slot) -> Forms {
         if slot == AUDITED {
             Forms {
@@ -31,19 +32,19 @@ impl Thread {
         }
     }
 
-    /// This thread as the author of what it writes to the file of `slot`.
+    /// Returns this thread as the author of writes to the file of `slot`.
     pub fn author(&self, slot: Slot) -> Author {
         let opener = match slot {
             AUDITED => Some(self.target.opener_nobody),
             _ => self.files.is_common(slot).then_some(false),
         };
-        // SAFETY: Nothing but numbers.
+        // SAFETY: The calls take no arguments.
         let (pid, tid) = unsafe { (getpid() as u32, gettid() as u32) };
         Author { tid, pid, nobody: self.real_nobody, opener, log: self.target.tag }
     }
 
-    /// Fills `data`, all of one write, with `content`. `sealed`: it will be stored as it is, or not
-    /// at all.
+    /// Fills `data`, all bytes of one write, with `content`. `sealed`: the module gets `data`
+    /// unchanged, so that texts can be sealed.
     pub fn fill(
         &self,
         data: &mut [u8],
@@ -82,12 +83,12 @@ impl Thread {
         let filled = memory.len.min(WRITE_MOST + 1);
         let mangled = memory.bad.is_some() || matches!(how, How::Count(_));
         let author = self.author(slot);
-        // Up to the end of the area, or of the write.
+        // `known`: the bytes to fill. `behind`: the rest of the area.
         let (known, behind) =
             self.arena.area(Area::Write)[memory.offset.into()..].split_at_mut(filled);
         self.fill(known, slot, content, author, !mangled);
         if memory.len > filled {
-            // What was written before must not become a part of it.
+            // Clear the bytes of earlier writes, which would become a part of this one.
             behind.fill(0);
         }
         let request = self.request(how, memory, Area::Write, at, flags);
@@ -126,15 +127,15 @@ impl Thread {
         done
     }
 
-    /// The bytes that a write took of memory that is not all good; `None` where nobody knows.
+    /// Returns the bytes that a write with a bad segment consumed; `None` if they are not known.
     fn taken(&self, how: How, request: &Request, done: i64) -> Option<Vec<u8>> {
         let known = done > 0 && !matches!(how, How::VectorFrom(_));
         known.then(|| self.arena.gather(&request.pieces, done as usize)).flatten()
     }
 
-    /// A write has taken `done` bytes.
+    /// Checks a write that consumed `done` bytes.
     fn check_taken(&self, slot: Slot, how: How, content: Content, request: &Request, done: usize) {
-        assert_ne!(self.files.known(slot).may_write(), Some(false), "a write to no writer");
+        assert_ne!(self.files.known(slot).may_write(), Some(false), "not open for writing");
         let pieces = &request.pieces;
         let unclear = matches!(how, How::VectorFrom(_) | How::Count(_));
         let bad = pieces.bad.filter(|_| !unclear);
@@ -148,28 +149,28 @@ impl Thread {
         let (parameters, forms) = (&self.target.parameters, self.forms(slot));
         let all = pieces.total == Some(done);
         let one = done <= line_max(parameters.record_max) && all;
-        // Lines are taken until the log is full, or a signal or a bad address comes between two
-        // parts.
+        // A write of lines ends early if the log is full, or between two parts because of a signal
+        // or a bad address.
         let lines = all || parameters.policy == 1 || done % AT_ONCE == 0;
         let good = forms.may_be_record() && one || forms.may_be_lines() && lines;
         assert!(unclear || good, "{done} of {:?} bytes were taken: {forms:?}", pieces.total);
     }
 
-    /// A write of `total` bytes with good arguments has returned `done`; `data`: its bytes, as far
-    /// as there is memory.
+    /// Checks the result `done` of a write of `total` bytes with good arguments. `data`: its bytes,
+    /// up to the end of the arena's area.
     fn check_write(&self, slot: Slot, done: i64, data: &[u8], total: usize) {
         let error = if done < 0 { -done as i32 } else { 0 };
         match self.files.known(slot).may_write() {
-            // The kernel looks at some arguments first.
+            // The kernel checks some arguments before the access mode.
             Some(false) => {
-                assert!([EBADF, EFAULT, EINVAL].contains(&error), "no writer: {done}");
+                assert!([EBADF, EFAULT, EINVAL].contains(&error), "not open for writing: {done}");
                 return;
             }
             None if error == EBADF => return,
             _ => {}
         }
         let (parameters, forms) = (&self.target.parameters, self.forms(slot));
-        // Also where the end of a line that was written before is not taken.
+        // The log may have no space for this write, or for the partial line before it.
         let full = error == ENOSPC && parameters.policy == 1 && total > 0;
         let huge = total > WRITE_MOST + 1;
         let endless = huge && [EMSGSIZE, EINVAL, EFAULT].contains(&error);
@@ -193,14 +194,15 @@ impl Thread {
             || forms.may_be_entries() && as_entries;
         assert!(good, "a write of {total} bytes: {done}, {forms:?}, {walk:?}");
         if full && slot == AUDITED && forms.style != Some(LINES) {
-            // Refused, or what was to be stored first.
+            // The log rejected either a record of this write or the partial line that must be
+            // stored before it.
             let nothing = self.target.stream.as_ref().is_some_and(|stream| stream.is_empty());
             let first = expected(data, parameters).is_ok() || !forms.may_be_record();
             assert!(first || !nothing, "ENOSPC for {total} bytes that are no record");
         }
     }
 
-    /// Notes how many records a write of entries stored, for the summary.
+    /// Counts the records that a write of entries stored, for the summary.
     pub fn count_entries(&self, content: Content, tally: &Tally) {
         if matches!(content, Content::Entries { .. }) {
             self.round.shared.entries_stored.fetch_add(tally.stored, Relaxed);

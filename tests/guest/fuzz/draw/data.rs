@@ -6,7 +6,7 @@ use super::Draw;
 use crate::calls::*;
 
 impl Draw {
-    /// A count of bytes: mostly about where something changes.
+    /// Draws a number of bytes, often near a limit.
     pub(super) fn size(&mut self) -> usize {
         let max = self.parameters.record_max;
         let capacity = self.parameters.capacity;
@@ -32,7 +32,7 @@ impl Draw {
         }
     }
 
-    /// A count of bytes for entries: mostly whole ones can have as many.
+    /// Draws the size of a write of entries, mostly a multiple of 8, as the size of each entry is.
     pub(super) fn entries_size(&mut self) -> usize {
         match self.rng.u32(..10) {
             0..=4 => 8 * self.rng.usize(..80),
@@ -43,7 +43,7 @@ impl Draw {
         }
     }
 
-    /// What is written, and how many bytes.
+    /// Draws the content and the size of a write.
     pub(super) fn content_and_size(&mut self) -> (Content, usize) {
         if self.one_in(3) {
             (Content::Entries { seed: self.rng.u32(..) }, self.entries_size())
@@ -52,13 +52,13 @@ impl Draw {
         }
     }
 
-    /// Room for a read: mostly enough.
+    /// Draws the buffer size of a read. It is mostly large enough.
     pub(super) fn room(&mut self) -> usize {
         match self.rng.u32(..10) {
             0 => self.size(),
-            // Where what is around the text just fits, or some of the text.
+            // Near the size of a head and keys, with or without a part of the text.
             1 | 4 => self.rng.usize(..250),
-            // Where a few frames just fit.
+            // Near the size of a few binary records.
             2 => 8 * self.rng.usize(..40),
             3 => 8 * self.rng.usize(..1000),
             _ => 4 * self.parameters.record_max + 300,
@@ -103,7 +103,7 @@ impl Draw {
         }
     }
 
-    /// Flags of `preadv2` and `pwritev2`.
+    /// Draws flags for `preadv2` and `pwritev2`.
     pub(super) fn rw_flags(&mut self) -> i32 {
         match self.rng.u32(..8) {
             0..=3 => libc::RWF_NOWAIT,

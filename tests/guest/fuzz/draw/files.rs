@@ -10,7 +10,7 @@ impl Draw {
     pub(super) fn open_flags(&mut self) -> i32 {
         let access =
             self.of(&[libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR, libc::O_RDWR, libc::O_RDWR, 3]);
-        // A file that blocks costs time: every such call waits for a signal.
+        // Few files are blocking, because a call that blocks lasts until the next signal.
         let nonblocking = if self.one_in(6) { 0 } else { libc::O_NONBLOCK };
         let wild = match self.rng.u32(..12) {
             0 => self.of(&[
@@ -27,8 +27,8 @@ impl Draw {
                 libc::O_CREAT | libc::O_EXCL,
                 libc::O_ASYNC,
             ]),
-            // All but O_DIRECTORY: a link to a file that was opened so would not be one of ours.
-            // With O_PATH and O_NOFOLLOW it would be the link itself.
+            // All flags except some whose combinations can open something other than a file of the
+            // device. For example, O_PATH with O_NOFOLLOW opens a symbolic link itself.
             1 => {
                 let not = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CREAT | 3;
                 self.rng.i32(..) & !not
@@ -60,16 +60,16 @@ impl Draw {
             14..=17 => SEEK_SEQ,
             18..=21 => SEEK_TIME,
             22..=25 => NEXT_SIZE,
-            // Near misses: another size, direction, number or type.
+            // Commands of the device with another size, direction, number or type.
             26 => self.of(&COMMANDS) ^ (1 << self.rng.u32(16..30)),
             27 => self.of(&COMMANDS) ^ (1 << self.rng.u32(30..32)),
             28 => (INFO & !0xff) | self.rng.u32(..256),
             29 => self.of(&COMMANDS) ^ (1 << self.rng.u32(8..16)),
-            // FIONREAD, FIOASYNC, FIOQSIZE: what every file is asked.
+            // FIONREAD, FIOASYNC, FIOQSIZE, which the kernel handles for every file.
             30 => self.of(&[0x541b, 0x5452, 0x5460]),
             _ => self.rng.u32(..),
         };
-        // The types of commands that the kernel answers for every file system.
+        // Replace the types of commands that the kernel handles for every file system.
         let command = match (command >> 8) & 0xff {
             0x12 | 0x15 | 0x58 | 0x66 | 0x94 => command ^ 0xff00,
             _ => command,
@@ -83,7 +83,7 @@ impl Draw {
         Call::Ioctl { slot, command, argument, value }
     }
 
-    /// Options to set: files in text form stay many.
+    /// Draws options to set. They are often 0, so that many files use the text format.
     pub(super) fn options(&mut self) -> Value {
         Value::Exact(match self.rng.u32(..16) {
             0..=4 => 0,
@@ -93,7 +93,7 @@ impl Draw {
         })
     }
 
-    /// A style to set.
+    /// Draws a style to set.
     pub(super) fn style(&mut self) -> Value {
         Value::Exact(match self.rng.u32(..16) {
             0..=6 => 0,
@@ -105,7 +105,7 @@ impl Draw {
         })
     }
 
-    /// A sequence number or a time to seek to.
+    /// Draws a sequence number or a time to seek to.
     pub(super) fn value(&mut self) -> Value {
         let near = if self.rng.bool() { self.rng.i32(-3..4) } else { self.rng.i32(-3000..300) };
         match self.rng.u32(..16) {
@@ -191,7 +191,7 @@ impl Draw {
             0x4444,
         ]);
         let argument = match command {
-            // Files that block stay few.
+            // Few files are blocking.
             libc::F_SETFL => {
                 let wild = if self.one_in(3) { self.rng.i64(0..0x10_0000) } else { 0 };
                 let block = self.one_in(6);
@@ -245,6 +245,6 @@ impl Draw {
     }
 }
 
-// Of `fcntl.h`, not in the C library's bindings for every target.
+// Constants of `fcntl.h` that the crate `libc` does not have for every target.
 const F_SETSIG: i32 = 10;
 const F_GETSIG: i32 = 11;

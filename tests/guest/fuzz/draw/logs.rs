@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Draws calls on named logs: changes of them, and opening and closing.
+//! Draws calls on named logs: changes of the logs, and opening and closing of files.
 
 use super::Draw;
 use crate::calls::*;
@@ -63,7 +63,7 @@ impl Draw {
     pub fn last_change(&mut self) -> (Change, Writing) {
         let name = self.name();
         let change = match self.rng.u8(..8) {
-            // The longest record that the logs hold, or one byte more.
+            // The longest `record_max` that all logs can hold, or one byte more.
             0..=3 => Change::RecordMax(self.of(&[1, 1, 2])),
             4 => Change::AddSmall(name, self.rng.bool()),
             5 | 6 => Change::Remove(name),

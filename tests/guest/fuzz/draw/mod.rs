@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Draws calls from the seed. Nothing here looks at what the kernel returned.
+//! Draws calls from the seed. The results of the kernel have no influence.
 
 mod data;
 mod files;
@@ -11,21 +11,22 @@ use crate::files::{AUDITED, LAST, NAMED, NAMED_SLOTS, NONE, OWN, SWAPPED};
 use crate::module::Parameters;
 use fastrand::Rng;
 
-/// The calls of one thread, or of one child of it.
+/// A generator of the calls of one thread, or of one child of a thread.
 pub struct Draw {
     rng: Rng,
     parameters: Parameters,
-    /// A child of a thread: it keeps off the thread's audited file, and has no children.
+    /// The calls are made by a child of a thread. A child does not use the thread's audited file,
+    /// and has no children.
     child: bool,
-    /// Slots that were opened at the beginning.
+    /// The number of slots that were opened at the beginning.
     opened: Slot,
-    /// How many named logs were opened at the beginning.
+    /// The number of named logs that were opened at the beginning.
     opened_logs: usize,
 }
 
-/// The seed of one thread: another for each part of `parts`.
+/// Returns a seed that depends on all of `parts`.
 pub fn seed(parts: &[u64]) -> u64 {
-    // The steps of SplitMix64.
+    // These are the steps of SplitMix64.
     parts.iter().fold(0, |sum, part| {
         let mut z = (sum ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -36,12 +37,12 @@ pub fn seed(parts: &[u64]) -> u64 {
 
 impl Draw {
     pub fn new(seed: u64, parameters: Parameters, child: bool) -> Self {
-        // A child has the files of its parent.
+        // A child inherits the files of its parent.
         let opened = if child { SWAPPED + 1 } else { 0 };
         Self { rng: Rng::with_seed(seed), parameters, child, opened, opened_logs: 0 }
     }
 
-    /// A number that tells two sequences of calls apart.
+    /// Returns a number that differs between different sequences of calls.
     pub fn fingerprint(&mut self) -> u64 {
         self.rng.u64(..)
     }
@@ -50,12 +51,12 @@ impl Draw {
         choices[self.rng.usize(..choices.len())]
     }
 
-    /// True once in `n`.
+    /// Returns true once in `n` calls on average.
     fn one_in(&mut self, n: u32) -> bool {
         self.rng.u32(..n) == 0
     }
 
-    /// Any slot but the audited one.
+    /// Draws a slot of the default log, except the audited one.
     fn other(&mut self) -> Slot {
         if self.one_in(100) {
             NONE
@@ -64,7 +65,7 @@ impl Draw {
         }
     }
 
-    /// Any slot of a file of the default log.
+    /// Draws a slot of the default log.
     fn slot(&mut self) -> Slot {
         if !self.child && self.one_in(3) {
             AUDITED
@@ -73,7 +74,7 @@ impl Draw {
         }
     }
 
-    /// Any slot of a file.
+    /// Draws a slot.
     fn any(&mut self) -> Slot {
         if !self.child && self.one_in(5) {
             self.named()
@@ -82,17 +83,17 @@ impl Draw {
         }
     }
 
-    /// A slot of a file of a named log.
+    /// Draws a slot of a named log.
     fn named(&mut self) -> Slot {
         NAMED + self.rng.u8(..NAMED_SLOTS as u8)
     }
 
-    /// A slot that may be opened, closed and replaced.
+    /// Draws a slot whose file may be opened, closed and replaced.
     fn own(&mut self) -> Slot {
         self.rng.u8(OWN..=SWAPPED)
     }
 
-    /// The next call.
+    /// Draws the next call.
     pub fn call(&mut self) -> Call {
         if self.opened <= SWAPPED {
             self.opened += 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writes to the parameters `logs` and `record_max`, with a result that is known before.
+//! Writes to the parameters `logs` and `record_max`. The result is known before each write.
 
 use super::fields::{self, REFUSED};
 use super::{node_name, Effect, List, Log, Logs, Table, LIST_MAX, NAMES};
@@ -19,13 +19,14 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The longest `record_max`.
+/// The largest `record_max`.
 const RECORD_MAX: usize = 65536;
 
-/// The unit of capacities, and the most bytes that the kernel takes from one write to a sysfs file.
+/// The unit of capacities. It is also the maximum number of bytes that the kernel accepts in one
+/// write to a sysfs file.
 const PAGE: usize = 4096;
 
-/// Returns how many bytes a record with `text` bytes of text takes in a log.
+/// Returns the size in the ring of a record with `text` bytes of text.
 fn stored_size(text: usize) -> usize {
     56 + text.next_multiple_of(8)
 }
@@ -38,7 +39,7 @@ fn shown_size(bytes: usize) -> String {
     }
 }
 
-/// A write to a parameter and its effect; `None`: the write must fail with `EINVAL`.
+/// A write to a parameter and its effect. Without an effect, the write must fail with `EINVAL`.
 struct Plan {
     parameter: &'static str,
     text: Vec<u8>,
@@ -46,7 +47,7 @@ struct Plan {
 }
 
 impl Table {
-    /// Returns the longest text that a record can have with the logs that there are.
+    /// Returns the length of the longest text that all current logs can hold.
     pub fn longest(&self) -> usize {
         ((self.smallest() - 56) & !7).min(RECORD_MAX)
     }
@@ -73,7 +74,7 @@ impl Table {
             Change::AddSmall(name, smaller) => {
                 let name = self.name(name, false);
                 let least = stored_size(self.record_max).next_multiple_of(PAGE);
-                // A log of less than a page is never good.
+                // A log of less than a page is never valid.
                 let capacity = if smaller { (least - PAGE).max(PAGE - 1) } else { least };
                 let item = format!("{}:{capacity}", word(name));
                 let log = Log { name, capacity, minor: None, id: 0, ..self.all[0] };
@@ -110,7 +111,7 @@ impl Table {
                 }
                 (text, None)
             }
-            // A write of nothing does nothing.
+            // An empty write has no effect.
             Change::Endless(0) => (Vec::new(), Some(Effect::Nothing)),
             Change::Endless(len) => (vec![b'+'; len.into()], None),
             Change::RecordMax(form) => {
@@ -146,7 +147,7 @@ impl Table {
     pub fn identify(&mut self, tag: u16) -> Option<File> {
         let log = *self.log(tag);
         let path = CString::new(format!("/dev/{}", node_name(log.name))).expect("no zero byte");
-        // SAFETY: A string and numbers; the descriptor is new.
+        // SAFETY: The path is a NUL-terminated string, and the descriptor is new.
         let file = unsafe {
             let fd = open(path.as_ptr(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
             if fd < 0 {
@@ -165,7 +166,7 @@ impl Table {
         Some(file)
     }
 
-    /// Notes the id of the log `tag`. No other log may have the same one.
+    /// Records the id of the log `tag`. No other log may have the same id.
     fn set_id(&mut self, tag: u16, id: u64) {
         let other = self.all[..self.count].iter().find(|log| log.id == id);
         assert!(id != 0 && other.is_none(), "{:?} is the same as {other:?}", self.log(tag));
@@ -173,15 +174,15 @@ impl Table {
     }
 }
 
-/// How a change is written.
+/// The options of a write of a change.
 #[derive(Clone, Copy)]
 pub struct Writing {
     /// Selects the bytes before and after the text: white space, or a zero byte and more text.
     pub around: u8,
-    /// The write reads from this address instead of the text's.
+    /// The write passes this address instead of that of the text.
     pub bad_address: Option<usize>,
-    /// The attempt to allocate memory or to copy user memory that fails, on a kernel with fault
-    /// injection; 0: none.
+    /// The number of the attempt to allocate memory or to copy user memory that fails, on a kernel
+    /// with fault injection; 0: none fails.
     pub fail: u8,
     /// The effective user id of the writer is 65534.
     pub nobody: bool,
@@ -239,7 +240,7 @@ pub fn change(
     logs.failures.fetch_add((writing.fail > 0).into(), Relaxed);
     let (address, len) = (bad_address.unwrap_or(bytes.as_ptr() as usize), bytes.len());
     let (done, failed) = with_failure(writing.fail, || {
-        // SAFETY: The kernel checks a bad address, and the other one is that of `bytes`.
+        // SAFETY: The kernel checks a bad address. The other address is that of `bytes`.
         result(unsafe { write(file.as_raw_fd(), address as *const c_void, len) } as i64)
     });
     let refused = done == -i64::from(EINVAL);
@@ -281,7 +282,7 @@ impl Thread {
     pub fn change_logs(&mut self, next: Change, mut writing: Writing, as_root: bool) -> i64 {
         let round = self.round;
         // The saved user id is 0.
-        // SAFETY: Numbers. It changes the user id of this thread alone.
+        // SAFETY: The system call takes only numbers, and changes the user id of this thread only.
         let effective = |user: u32| unsafe { syscall(SYS_setresuid, -1i64, user, -1i64) };
         let switch = self.nobody && as_root;
         writing.nobody = self.nobody && !as_root;
@@ -311,7 +312,7 @@ pub fn prepare_failures() {
             ("min-order", "0"),
             ("verbose", "0"),
         ] {
-            // Some knobs lack some settings, and most kernels lack all of them.
+            // A kernel may lack some of the settings, or all of them.
             let _ = std::fs::write(format!("/sys/kernel/debug/{knob}/{name}"), value);
         }
     }

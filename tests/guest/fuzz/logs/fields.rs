@@ -6,8 +6,8 @@ use super::{Log, NAMES};
 use crate::module::STYLES;
 use fastrand::Rng;
 
-/// Capacities: the text, and the bytes in whole pages. A text with a leading 0 is a mode, except
-/// for hexadecimal numbers.
+/// The capacities: the text of the field, and the bytes in whole pages. A text with a leading 0 is
+/// a mode, unless it is a hexadecimal number.
 const CAPACITIES: [(&str, usize); 10] = [
     ("4K", 4096),
     ("4096", 4096),
@@ -58,7 +58,7 @@ pub fn item(name: u8, seed: u32, default: &Log) -> (String, Log) {
         log.style = rng.u32(..3);
         fields.push(STYLES[log.style as usize]);
     }
-    // An empty field says nothing.
+    // An empty field is ignored.
     (0..rng.usize(..3)).for_each(|_| fields.push(""));
     rng.shuffle(&mut fields);
     let mut item = NAMES[usize::from(name)].to_string();

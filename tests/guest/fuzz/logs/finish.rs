@@ -21,7 +21,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// How many logs have a reader until the end of a round. Each log may use a megabyte.
+/// The number of logs that keep a reader until the end of a round. It is limited because each log
+/// may use a megabyte.
 const KEPT: usize = 16;
 
 /// Readers of named logs that read nothing until the end of a round, also of logs that are removed
@@ -51,7 +52,7 @@ impl Observers {
     /// Receives the last readers, and closes the sockets.
     pub fn close(&mut self) {
         self.receive();
-        // SAFETY: They are this process's own.
+        // SAFETY: The descriptors belong to this process.
         self.sockets.iter().for_each(|fd| unsafe { assert_eq!(libc::close(*fd), 0) });
     }
 
@@ -107,7 +108,7 @@ impl Racer {
         if pid == 0 {
             crate::LANE.set(lane);
             race(&shared.logs, &mut Rng::with_seed(seed));
-            // SAFETY: Ends the process.
+            // SAFETY: The call only ends the process.
             unsafe { libc::_exit(0) }
         }
         while shared.logs.racers.load(Relaxed) == before && shared.failure().is_none() {
@@ -120,7 +121,7 @@ impl Racer {
     pub fn join(self) {
         let mut status = 0;
         for _ in 0..4000 {
-            // SAFETY: This process's own child, for which it has not waited yet.
+            // SAFETY: The call writes to `status`.
             if unsafe { libc::waitpid(self.0, &mut status, libc::WNOHANG) } == self.0 {
                 assert_eq!(status, 0, "a process that changed logs during the unload");
                 return;
@@ -144,7 +145,8 @@ fn race(logs: &Logs, rng: &mut Rng) {
         logs.complaints_open.fetch_add(1, Relaxed);
         let done = file.write_at(text.as_bytes(), 0);
         let error = done.as_ref().err().and_then(|error| error.raw_os_error());
-        // EINVAL: the name exists already, or does not exist. ENODEV: the logs are gone.
+        // EINVAL: the name to be added exists, or the name to be removed does not. ENODEV: the
+        // module has removed its logs.
         match (done, error) {
             (Ok(len), _) => assert_eq!(len, text.len()),
             (_, Some(libc::EINVAL)) => {

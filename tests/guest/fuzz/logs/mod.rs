@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The named logs of a round, which come and go while other threads use them.
+//! The named logs of a round, which are added and removed while other threads use them.
 //!
 //! All processes share one table of the logs that were added since the module was loaded. A thread
 //! holds the table's lock while it writes to the parameter `logs`. Therefore the result is known
@@ -24,10 +24,10 @@ use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The names that logs are given.
+/// The names of the named logs.
 pub const NAMES: [&str; 6] = ["a", "b", "umsg", "_x.Y-9", "d", "a-name-of-32-letters-0123456789-"];
 
-/// The most logs of one round, without the default log.
+/// The maximum number of logs of one round, without the default log.
 const MOST: usize = 4000;
 
 /// The longest value of the parameter `logs` (`LOGS_MAX` in `src/config.rs`).
@@ -108,7 +108,7 @@ pub struct Table {
     /// The parameter `minor`.
     first_minor: Option<u32>,
     list: List,
-    /// The tag of the log of each name; 0 for none.
+    /// For each name, the tag of the log that has the name; 0: no log has it.
     there: [u16; NAMES.len()],
     /// All logs, by their tags; the default log has tag 0.
     all: [Log; MOST + 1],
@@ -125,7 +125,7 @@ pub struct Logs {
     pub writes: [Writes; MOST + 1],
     /// Lines that the module must have printed because it rejected a change.
     pub complaints: AtomicU64,
-    /// Further lines that it may have printed.
+    /// Further lines that the module may have printed about changes.
     pub complaints_open: AtomicU64,
     /// Changes of this round whose allocations were made to fail.
     pub failures: AtomicU64,
@@ -134,9 +134,9 @@ pub struct Logs {
     pub removed: AtomicU64,
     /// Files of named logs that were opened.
     pub opened: AtomicU64,
-    /// How often the owner of the lock was killed.
+    /// The number of times that the owner of the lock was killed.
     pub recovered: AtomicU64,
-    /// Processes that have begun to change logs at the end of a round.
+    /// The number of processes that have begun to change logs at the end of a round.
     pub racers: AtomicU64,
 }
 
@@ -166,7 +166,7 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // SAFETY: It was locked by this thread.
+        // SAFETY: This thread has locked the mutex.
         unsafe { libc::pthread_mutex_unlock(self.logs.mutex.get()) };
     }
 }
@@ -216,11 +216,11 @@ impl Logs {
 
     /// Locks the table. If the owner of the lock was killed, brings the table up to date first.
     pub fn lock(&self) -> Locked<'_> {
-        // SAFETY: `init` has initialised it.
+        // SAFETY: `init` has initialised the mutex.
         let error = unsafe { libc::pthread_mutex_lock(self.mutex.get()) };
         let mut table = Locked { logs: self };
         if error == libc::EOWNERDEAD {
-            // SAFETY: This thread has it locked.
+            // SAFETY: This thread has locked the mutex.
             unsafe { libc::pthread_mutex_consistent(self.mutex.get()) };
             table.recover();
             self.recovered.fetch_add(1, Relaxed);
@@ -286,7 +286,7 @@ impl Table {
         }
     }
 
-    /// Returns the tags of the logs that there are, the default log first.
+    /// Returns the tags of the current logs, the default log first.
     fn tags(&self) -> impl Iterator<Item = u16> + '_ {
         std::iter::once(0).chain(self.there.into_iter().filter(|tag| *tag > 0))
     }
@@ -297,7 +297,7 @@ impl Table {
         (self.first_minor?..=module::MINOR_MAX).find(is_free)
     }
 
-    /// Returns the capacity of the smallest log that there is.
+    /// Returns the capacity of the smallest current log.
     fn smallest(&self) -> usize {
         self.tags().map(|tag| self.log(tag).capacity).min().unwrap_or(usize::MAX)
     }
@@ -357,7 +357,7 @@ impl Locked<'_> {
         let is_made = match &self.begun {
             Effect::Nothing => false,
             Effect::Add(_, after) | Effect::Remove(_, after) => list == after.as_str(),
-            // While other threads are running, it is only set to its current value.
+            // While other threads are running, `record_max` is only set to its current value.
             Effect::RecordMax(_) => true,
         };
         let logs = self.logs;

@@ -17,13 +17,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Opens a path. Returns the descriptor, or the error number below zero.
 fn open_path(path: &str, flags: i32) -> i64 {
     let path = CString::new(path).expect("no zero byte");
-    // SAFETY: A string, and numbers.
+    // SAFETY: The path is a NUL-terminated string.
     result(unsafe { libc::open(path.as_ptr(), flags | O_CLOEXEC) }.into())
 }
 
 /// Returns the minor number of the node that the file `fd` was opened by.
 fn minor_of(fd: i32) -> u32 {
-    // SAFETY: A structure that may be zeros, and that the call writes.
+    // SAFETY: A `stat` may be all zeros, and the call writes to `stat`.
     unsafe {
         let mut stat: stat = std::mem::zeroed();
         assert_eq!(fstat(fd, &mut stat), 0, "fstat");
@@ -65,7 +65,7 @@ impl Logs {
 }
 
 impl Thread {
-    /// Returns which of the thread's named logs a call uses, if that log is open.
+    /// Returns the index of the named log that a call uses, if that log is open.
     pub fn named_of(&self, call: &Call) -> Option<usize> {
         match *call {
             Call::OpenLog { .. } | Call::Close { .. } => None,
@@ -74,7 +74,8 @@ impl Thread {
         .filter(|index| self.named[*index].is_some())
     }
 
-    /// Runs `part` with the named log `index` as the target. Its file is the audited file then.
+    /// Runs `part` with the named log `index` as the target. [`AUDITED`] then refers to the file of
+    /// that log.
     pub fn with_named<T>(&mut self, index: usize, part: impl FnOnce(&mut Self) -> T) -> T {
         let named = self.named[index].take().expect("an open log");
         let default = std::mem::replace(&mut self.target, named);
@@ -94,11 +95,11 @@ impl Thread {
         self.with_named(index, |thread| {
             let before = thread.info();
             let children = Children::now();
-            // SAFETY: The descriptor is this thread's own.
+            // SAFETY: The descriptor belongs to this thread.
             assert_eq!(unsafe { close(thread.files.fd(AUDITED)) }, 0);
             thread.files.set(AUDITED, Known::Closed);
             thread.released(&before, children.were_none());
-            // SAFETY: As above.
+            // SAFETY: The descriptor belongs to this thread.
             unsafe { close(thread.target.checker) };
         });
         self.named[index] = None;
@@ -127,13 +128,13 @@ impl Thread {
         let tag = logs.identify_raced(fd as i32, name);
         let table = logs.lock();
         if table.tag(name) == Some(tag) {
-            // Which record was the oldest one when the file was opened is not known.
+            // The oldest record at the time of the open is not known.
             let before = Info::default();
             self.use_log(slot, fd as i32, tag, &table, before, flags);
         } else {
-            // The log was removed. The file is still one of the same log.
+            // The log was removed. The file must still refer to this log.
             assert_eq!(info_of(fd as i32).log_id, table.log(tag).id, "another log by an old file");
-            // SAFETY: It is this thread's own.
+            // SAFETY: The descriptor belongs to this thread.
             unsafe { close(fd as i32) };
         }
         0
@@ -180,7 +181,7 @@ impl Thread {
         let mode = tag.map_or(0o600, |tag| table.log(tag).mode);
         let path = format!("/dev/fuzz-{}", self.lane);
         let node = CString::new(path.as_str()).expect("no zero byte");
-        // SAFETY: A string, and numbers.
+        // SAFETY: The path is a NUL-terminated string.
         unsafe {
             unlink(node.as_ptr());
             assert_eq!(mknod(node.as_ptr(), S_IFCHR, makedev(10, minor)), 0, "mknod");
@@ -188,7 +189,7 @@ impl Thread {
         }
         let before = tag.and_then(|tag| table.identify(tag)).map(|file| info_of(file.as_raw_fd()));
         let fd = open_path(&path, flags);
-        // SAFETY: A string.
+        // SAFETY: The path is a NUL-terminated string.
         unsafe { unlink(node.as_ptr()) };
         let Some(tag) = tag else {
             assert_eq!(fd, -i64::from(ENODEV), "the number {minor}, which no log has");
@@ -197,7 +198,7 @@ impl Thread {
         assert!(fd >= 0, "the number {minor}: {fd}, of {:?}", table.log(tag));
         if tag == 0 {
             assert_eq!(info_of(fd as i32).log_id, table.log(0).id, "the number of the default log");
-            // SAFETY: It is this thread's own.
+            // SAFETY: The descriptor belongs to this thread.
             unsafe { close(fd as i32) };
             return 0;
         }
