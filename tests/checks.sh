@@ -6,7 +6,8 @@
 
 own_checks='parameters'
 
-# The page has the name, type, values and default of each parameter in a line of this form.
+# The manual page has the name, type, values and default of each parameter in a line of the form
+# that sed prints.
 lint_parameters() {
     "$top/scripts/build"
     "$lib/host/chroot" modinfo -p "$ko" >"$work/parameters"

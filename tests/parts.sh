@@ -2,24 +2,24 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # variables from and for scripts/test
 #
 #     lint        the checks of scripts/lint
-#     host        on the host: the ring, the records and the other pure code against
+#     host        on the host: a comparison of the pure code (ring, records and more) with
 #                 reference models, a model of the lock and the wake-ups, a short run of
 #                 each fuzz target, and the line coverage
 #     miri        the tests of the pure code under Miri, if the toolchain has it
-#     abi         src/uapi/umsg.h by itself, and compared with the module's constants
+#     abi         src/uapi/umsg.h alone, and compared with the module's source
 #     scripts     the scripts in scripts/
 #     setup       how the build chroot is made if the archive, the network or the disk
 #                 fails
-#     samples     the sample module, in its folder and copied as its README.md says
+#     samples     the sample module, in its folder and in a copy made as its README.md says
 #     device      the device, in the stock kernel
-#     device-32   the same calls by a 32-bit program
+#     device-32   the device, used by a 32-bit program
 #     system      programs of other projects that read and write the log
 #     fuzz        random system calls in the stock kernel, from a fixed seed
 #     kunit       the KUnit suites, in the debug kernel (scripts/kunit)
 #     detectors   the debug kernel's checks, by deliberate errors
 #     debug       the device again, in the debug kernel
 #     rt          the device again, in the real-time kernel, which differs most from the
-#                 stock kernel (make matrix: in each kernel)
+#                 stock kernel (make matrix tests each kernel)
 #     fuzz-debug  random system calls in the debug kernel
 
 # The parts of umsg's test suite: see scripts/lib/parts.sh.
@@ -43,7 +43,7 @@ device-32   multilib                 -                  20
 abi         cargo,crates             -                  15
 miri        cargo,crates,miri        -                  200'
 
-# It waits for the network most of the time.
+# This part runs beside the others, because it waits for the network most of the time.
 extra_part=setup
 
 test_host() {
@@ -59,7 +59,7 @@ test_host() {
 
 # report_libtest: counts the results that libtest printed to $log.
 report_libtest() {
-    # Its summary, and the output of failed tests.
+    # Show the output of failed tests and the summary.
     if [ "$status" -ne 0 ]; then
         sed -n '/^failures:$/,$s/^/# /p' "$log"
     fi
@@ -121,7 +121,8 @@ test_debug() {
     run_device debug 50 --kernel debug --memory 1G --timeout 1800
 }
 
-# Fewer rounds and calls than on the stock kernel.
+# test_on KERNEL: runs the tests for scripts/matrix, with fewer rounds and calls than on the stock
+# kernel.
 test_on() {
     run_device "on-$1" 50 --kernel "$1" --memory 1G --timeout 1800
     run_fuzz "fuzz-on-$1" "$top/scripts/fuzz" --kernel "$1" --seed 3 --calls 20000
@@ -131,7 +132,7 @@ test_rt() {
     run_device rt 50 --kernel rt --memory 1G --timeout 1800
 }
 
-# Linked statically, because the guest has no 32-bit libraries.
+# Links the program statically, because the guest has no 32-bit libraries.
 build_device_32() {
     "$lib/host/chroot" --layer multilib gcc -m32 -static -O2 -std=gnu11 -Wall -Wextra -Werror \
         -I "$module_dir/src/uapi" "$module_dir"/tests/guest/device-32/*.c -o "$module_dir/build/device-32"
@@ -168,7 +169,8 @@ test_fuzz_debug() {
     run_fuzz fuzz-debug "$top/scripts/fuzz" --kernel debug --seed 2 --calls 50000
 }
 
-# build_detectors KERNEL: builds the module with deliberate errors for the debug kernel in KERNEL.
+# build_detectors KERNEL: builds the module with deliberate errors for the debug kernel in the
+# folder KERNEL.
 build_detectors() (
     lock "$(build_lock detectors)"
     mkdir -p "$module_dir/build/detectors"

@@ -5,7 +5,7 @@
 
 number=0
 
-# The tests choose the module themselves.
+# A test that needs MODULE_DIR sets it.
 unset MODULE_DIR
 
 # run_tests NAME...: runs the functions with these names as tests and prints TAP.
@@ -16,13 +16,13 @@ run_tests() {
     echo "1..$number"
 }
 
-# check NAME: runs the function NAME in a subshell, in which the first failed command fails the test.
-# Status 77 with a reason in $work/skip is a skip.
+# check NAME: runs the function NAME in a subshell, in which the first failed command fails the
+# test. Status 77 with a reason in $work/skip is a skip.
 check() {
     number=$((number + 1))
     started=$(date +%s)
     rm -f "$work/skip"
-    # Not in a condition, where the shell ignores set -e.
+    # Not called in a condition, where the shell ignores set -e.
     set +e
     (set -eux; "$1") >"$work/log" 2>&1
     status=$?

@@ -30,7 +30,7 @@ class Server:
         self.process.stdin.flush()
 
     def receive(self):
-        """The next message. Questions of the server are answered with null."""
+        """Returns the next message. Answers requests of the server with null."""
         while True:
             length = 0
             while (line := self.process.stdout.readline()) != b"\r\n":

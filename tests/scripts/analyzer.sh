@@ -3,14 +3,14 @@
 #
 # Tests of make rust-analyzer. Sourced by run.
 
-# rust-analyzer knows the module, the kernel crate and its macros by the project file: it finds
-# definitions in the kernel crate, reports a field that a type of the kernel crate does not have, and
-# reports nothing else.
+# The project file describes the module, the kernel crate and its macros to rust-analyzer, which
+# finds definitions in the kernel crate, reports a field that a type of the kernel crate does not
+# have, and reports nothing else.
 rust_analyzer() {
     needs_layer lint
     own_folder rust_analyzer
     kdir=$(scripts/lib/host/kernel stock)/kdir/
-    # Not the work tree, in which an editor may have the file.
+    # Uses a copy, because an editor may use the project file in the work tree.
     cp -r Kbuild Makefile src scripts "$work/"
     expect 0 scripts/lib/host/chroot make -C "$work" "KDIR=$kdir" rust-analyzer
     grep -qx "$work/rust-project.json" "$work/stdout"

@@ -3,14 +3,14 @@
 #
 # Tests of scripts/doctor. Sourced by run.
 
-# doctor without headers; in the chroot, which lacks only the running kernel; and with compilers that
-# differ from the kernel's.
+# Runs doctor without headers; in the chroot, where everything except the running kernel is right;
+# with a compiler that is missing or differs from the kernel's; and with a file in place of a node.
 doctor() {
     own_folder doctor
     release=$(cat "$(scripts/lib/host/kernel stock)/release")
     expect 1 scripts/doctor 1.2.3-nonesuch
     tail -n 1 "$work/stdout" | grep -q '^cannot build, cannot load .* Next: apt-get '
-    # An apt that has no such package, and one that has.
+    # apt-cache does not know the package, and then knows the package.
     mkdir "$work/apt"
     for status in 1 0; do
         printf '#!/bin/sh\nexit %s\n' $status >"$work/apt/apt-cache"
@@ -24,7 +24,7 @@ doctor() {
     done
     scripts/lib/host/chroot scripts/kdir "$release" >"$work/stdout"
     if [ "$(uname -r)" = "$release" ]; then
-        # The result depends on that machine.
+        # This machine runs the stock kernel, so that the result depends on the machine.
         scripts/lib/host/chroot scripts/doctor "$release" >"$work/stdout" 2>"$work/stderr" || :
     else
         expect 1 scripts/lib/host/chroot scripts/doctor "$release"
@@ -40,7 +40,7 @@ doctor() {
     expect 1 scripts/lib/host/chroot sh -c 'PATH=$0:$PATH scripts/doctor "$1"' "$work/bin" "$release"
     grep -q '^FAIL  rustc ' "$work/stdout"
     grep -q 'put /usr/bin first in PATH' "$work/stdout"
-    # A regular file with the name of a device node, in a /dev of its own.
+    # A regular file has the name of a device node. /dev is private to this command.
     mkdir "$work/dev"
     # shellcheck disable=SC2016
     expect 1 scripts/lib/host/chroot unshare --mount --propagation unchanged sh -euc '
@@ -52,7 +52,7 @@ doctor() {
         exec scripts/doctor "$2"
     ' sh "$work/dev" "$release"
     grep -A 1 '^FAIL  node  *\/dev/umsg-app is no device' "$work/stdout" | grep -q '=> rm /dev/umsg-app$'
-    # Without the compiler, doctor names its package and no others.
+    # Without the compiler, doctor names the package of the compiler and no other package.
     # shellcheck disable=SC2016
     expect 1 scripts/lib/host/chroot sh -euc '
         mkdir "$1/path"

@@ -3,7 +3,7 @@
 #
 # Tests of scripts/kdir and of the folders that it makes. Sourced by run.
 
-# A second run finds the finished folder.
+# A second run of kdir finds the finished folder.
 kdir_again() {
     release=$(cat "$(scripts/lib/host/kernel stock)/release")
     expect 0 scripts/lib/host/chroot scripts/kdir "$release"
@@ -62,21 +62,21 @@ impl kernel::Module for Small {
 END
 }
 
-# probing_module FOLDER: has the module's Kbuild print whether the kernel's own script finds Rust support,
-# as the DKMS packages of modules that are partly in Rust do.
+# probing_module FOLDER: makes the module's Kbuild print whether the kernel's own script finds Rust
+# support. DKMS packages of modules that are partly in Rust call this script.
 probing_module() {
     # shellcheck disable=SC2016 # for make
     echo '$(info Rust: $(if $(shell $(CONFIG_SHELL) $(srctree)/scripts/rust_is_available.sh && echo y),y,n))' \
         >>"$1/Kbuild"
 }
 
-# listing FOLDER: prints names, sizes, times and link targets, which a build must not change.
+# listing FOLDER: prints names, types, sizes, times and link targets, which a build must not change.
 listing() {
     find "$1" -printf '%P %y %s %T@ %l\n' | sort
 }
 
-# Builds against a copy of kdir's folder, with the original unchanged and then removed. kdir --find
-# accepts a complete copy and rejects an incomplete one.
+# Builds against a copy of kdir's folder: first while the original exists, which must not change,
+# then without the original. kdir --find accepts a complete copy and rejects an incomplete one.
 kdir_copy() {
     own_folder kdir_copy
     kernel=$(scripts/lib/host/kernel stock)
@@ -102,7 +102,7 @@ kdir_copy() {
         expect 0 scripts/lib/host/chroot scripts/kdir --find --output "$work/$folder" "$release"
         [ "$(cat "$work/stdout")" = "$work/$folder" ]
     done
-    # A path that kbuild cannot use.
+    # The path of the folder has a character that kbuild cannot handle.
     mv "$work/two" "$work/a#b"
     expect 1 scripts/lib/host/chroot scripts/kdir --find --output "$work/a#b" "$release"
     expect 2 scripts/lib/host/chroot make -s -C "$work/a#b" "M=$work/module" modules
@@ -113,8 +113,8 @@ kdir_copy() {
     [ ! -s "$work/stdout" ] && [ ! -s "$work/stderr" ]
 }
 
-# copy_headers: copies the header packages of the stock kernel to $work/usr, where they may be changed, and
-# kdir's folder for them to $work/out. Sets $release and $headers.
+# copy_headers: copies the header packages of the stock kernel to $work/usr, where tests may change
+# them, and the folder that kdir made for these headers to $work/out. Sets $release and $headers.
 copy_headers() {
     kernel=$(scripts/lib/host/kernel stock)
     read -r release <"$kernel/release"
@@ -130,8 +130,8 @@ copy_headers() {
     sed -i "1s/.*/$id/" "$work/out/stamp"
 }
 
-# Another revision of the kernel's C compiler, which updates of a release bring, is accepted, but not
-# another version.
+# kdir accepts another revision of the kernel's C compiler, because an update of the distribution
+# can contain one. It rejects another version.
 kdir_compiler() {
     own_folder kdir_compiler
     release=$(cat "$(scripts/lib/host/kernel stock)/release")
@@ -149,15 +149,16 @@ kdir_compiler() {
     grep -q '^the compiler here is not the one kernel x was built with' "$work/stdout"
 }
 
-# contents FOLDER: prints the names and sizes of its files, the hashes of small ones, and its folders and
-# links.
+# contents FOLDER: prints the names and sizes of the files in FOLDER, the hashes of small files, and
+# the names of folders and links.
 contents() {
     (cd "$1" && find . -type f -printf '%p %s\n' -o -printf '%p %l\n' | sort
         find . -type f -size -100k -print0 | sort -z | xargs -0 sha256sum)
 }
 
-# kdir --in-place adds to the header packages what other build systems look for, and --remove takes out
-# exactly that. An upgrade, an interrupted run and changed files are noticed.
+# kdir --in-place adds files to the header packages, where other build systems look for them, and
+# --remove removes exactly these files. kdir detects an upgrade, an interrupted run and changed
+# files.
 kdir_in_place() {
     own_folder kdir_in_place
     copy_headers
@@ -177,11 +178,11 @@ kdir_in_place() {
         expect 0 scripts/lib/host/chroot make -C "$headers" "M=$work/module" "MO=$work/output" modules
         [ -e "$work/output/small.ko" ]
         grep -qx 'Rust: y' "$work/stdout"
-        # A lost file is put there again.
+        # A missing file is added again.
         rm "$headers/rust/libkernel.rmeta"
         expect 0 scripts/lib/host/chroot $kdir --in-place "$release"
         contents "$work/usr" | cmp "$work/in-place" -
-        # An interrupted run.
+        # A run of --in-place was interrupted.
         sed -i '1s/.*/incomplete/' "$headers/.kdir-manifest"
         expect 1 scripts/lib/host/chroot scripts/lib/host/check-kdir "$headers" "$release"
         grep -q 'is incomplete or of an earlier version of the headers' "$work/stderr"
@@ -189,19 +190,19 @@ kdir_in_place() {
         grep -qx "=> scripts/kdir --in-place $release" "$work/stderr"
         expect 0 scripts/lib/host/chroot $kdir --in-place "$release"
         contents "$work/usr" | cmp "$work/in-place" -
-        # An interrupted removal.
+        # A run of --remove was interrupted.
         sed -i '1s/.*/removing/' "$headers/.kdir-manifest"
         rm "$headers/rust/libkernel.rmeta"
         expect 0 scripts/lib/host/chroot $kdir --remove "$release"
         contents "$work/usr" | cmp "$work/before" -
         expect 0 scripts/lib/host/chroot $kdir --in-place "$release"
         contents "$work/usr" | cmp "$work/in-place" -
-        # An upgrade of the headers.
+        # The headers were upgraded.
         echo '# upgraded' >>"$headers/.config"
         expect 1 scripts/lib/host/chroot scripts/lib/host/check-kdir "$headers" "$release"
         grep -q 'is incomplete or of an earlier version of the headers' "$work/stderr"
         sed -i '$d' "$headers/.config"
-        # Files of others are neither replaced nor removed.
+        # Files that kdir did not add, or that were changed, are neither replaced nor removed.
         expect 0 scripts/lib/host/chroot $kdir --remove "$release"
         contents "$work/usr" | cmp "$work/before" -
         mkdir "$headers/rust"

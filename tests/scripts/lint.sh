@@ -3,8 +3,8 @@
 #
 # Tests of scripts/lint. Sourced by run.
 
-# refused CHECK COMMAND...: checks that CHECK fails after COMMAND has changed the tree, then restores
-# the tree.
+# refused CHECK COMMAND...: runs COMMAND, which changes the tree, checks that CHECK fails, and
+# restores the tree.
 refused() {
     broken=$1
     shift
@@ -27,7 +27,7 @@ append_to() {
     printf %b "$2" >>"$1"
 }
 
-# Each check fails for a change of a copy of the tree.
+# Each check of lint fails after a change that it must detect, in a copy of the tree.
 lint_refuses() {
     needs_layer lint
     mkdir "$work/tree"
@@ -36,7 +36,7 @@ lint_refuses() {
     git init -q
     git add -A
     expect 0 scripts/lint spdx text width unsafe hosts paths rustfmt shell python man links
-    # Without git, there are no files to check, which must not be a success.
+    # Without git, lint finds no files to check, and must not succeed.
     mv .git "$work/git"
     expect 1 scripts/lint spdx
     grep -q 'git lists no files' "$work/stderr"
@@ -69,7 +69,7 @@ lint_refuses() {
     # shellcheck disable=SC2016 # Markdown
     refused links append_to README.md 'See `src/pure/nowhere.rs`.\n'
     refused links append_to dist/man/umsg.4 '.Pa src/nowhere.h\n'
-    # Without the first doc comment, and without the first SAFETY comment.
+    # Remove the first doc comment, and then the first SAFETY comment.
     refused clippy sed -i '0,/^    \/\/\/ /{//d}' src/pure/record.rs
     refused clippy sed -i '0,/^ *\/\/ SAFETY/{//d}' src/sys/miscdevice.rs
     refused parameters sed -i 's/default: "1M"/default: "2M"/' src/config.rs

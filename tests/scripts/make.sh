@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2154,SC2164 # the variables and the -e of run
 #
-# Tests of the targets of the Makefile, as people, DKMS and packages call them. Sourced by run.
+# Tests of the Makefile's targets, as users, DKMS and packages call them. Sourced by run.
 
 makefile() {
     expect 0 make help
@@ -12,21 +12,21 @@ makefile() {
     expect 2 make KDIR="$work"
     grep -q "$work has no kernel headers" "$work/stderr"
     grep -q 'make vm' "$work/stderr"
-    # Before the cache is used.
+    # White space in the path is an error that is reported before the cache is used.
     mkdir "$work/a folder"
     cp -r Makefile scripts "$work/a folder"
     expect 2 make -C "$work/a folder"
     grep -q 'white space.*a folder' "$work/stderr"
     expect 126 "$work/a folder/scripts/vm" -- true
     grep -q 'white space.*a folder' "$work/stderr"
-    # The header package without Rust metadata.
+    # The header package has no Rust metadata.
     release=$(cat "$(scripts/lib/host/kernel stock)/release")
     expect 2 scripts/lib/host/chroot make KDIR="/usr/src/linux-headers-$release"
     grep -q 'lack the Rust metadata' "$work/stderr"
     grep -q 'make kdir' "$work/stderr"
 }
 
-# A missing compiler, or another one than the kernel's, is reported before kbuild fails.
+# A compiler that is missing or differs from the kernel's is reported before kbuild fails.
 make_compilers() {
     own_folder make_compilers
     kernel=$(scripts/lib/host/kernel stock)
@@ -61,7 +61,7 @@ other_kernels() {
         grep -q 'umsg needs a 64-bit kernel with sysfs' "$work/stderr"
         [ ! -e "$work/other/umsg.ko" ]
     done
-    # A kernel crate without what the module needs.
+    # The kernel crate lacks an item that the module needs.
     small_module "$work/tree" small
     cp -r Makefile scripts "$work/tree"
     printf '%s\n' '//! Tested with: Linux 1.2' 'use kernel::{nonesuch::Thing, page::NONESUCH, prelude::*};' \
@@ -91,7 +91,7 @@ fake_kdir() {
         '	@[ $@ != clean ] || rm $(M)/modules.order' >"$1/Makefile"
 }
 
-# built_inside TARGET: for the target clean, makes the file that a build in the tree itself leaves.
+# built_inside TARGET: if TARGET is clean, makes the file that a build in the tree itself leaves.
 built_inside() {
     [ "$1" != clean ] || : >modules.order
 }
@@ -119,7 +119,7 @@ make_kernelrelease() {
     one_line 'RELEASE=7.3.4-other and KERNELRELEASE=7.3.4-fake'
     expect 2 make KERNELRELEASE=7.3.4-other "KDIR=$work/fake"
     grep -q 'for kernel 7.3.4-fake, not for 7.3.4-other' "$work/stderr"
-    # A build in the tree prevents others.
+    # After a build in the tree itself, other builds fail until make clean.
     : >modules.order
     expect 2 make "KDIR=$work/fake"
     grep -q 'run make clean' "$work/stderr"
@@ -127,7 +127,8 @@ make_kernelrelease() {
     grep -q '/lib/modules/7.3.4-nonesuch/build has no kernel headers' "$work/stderr"
 }
 
-# A kernel that clang built gets LLVM from its config; the user's LLVM has precedence.
+# For a kernel that was built with clang, make sets LLVM from the kernel's config. A value of LLVM
+# from the user has precedence.
 make_llvm() {
     own_folder make_llvm
     mkdir "$work/tree" "$work/bin" "$work/bin21"
@@ -183,7 +184,7 @@ install_variables() {
     live=$(scripts/lib/host/chroot find "/lib/modules/$release" -printf '%p %T@\n' | sort)
     to=lib/modules/$release
     d=$work/dest
-    # As root after sudo, which does not find the prepared headers.
+    # Without KDIR, as after sudo, which does not find the prepared headers in the user's cache.
     expect 0 in_chroot make install "RELEASE=$release" "DESTDIR=$d"
     [ "$(find "$d" -type f -printf '%P\n')" = "$to/updates/small.ko.xz" ]
     grep -qx "install: installed $d/$to/updates/small.ko.xz" "$work/stderr"

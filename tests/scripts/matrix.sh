@@ -3,14 +3,14 @@
 #
 # Tests of scripts/matrix. Sourced by run.
 
-# row KERNEL: its line of the table, without the spaces that align it.
+# row KERNEL: prints the row of KERNEL in the table, without the spaces that align the columns.
 row() {
     grep "^| $1 " "$work/stdout" | sed 's/  *|/ |/g'
 }
 
-# A kernel that the archive does not have, one for which the module prints a warning or cannot be built,
-# and a failed test are lines of the table with the reason, and do not stop the others. A success is
-# not repeated.
+# A kernel fails if the archive does not have it, if the module is built with a warning or cannot be
+# built, or if a test fails. The table then has a row for it, the reason is printed, and the other
+# kernels are still tested. A kernel that passed is not tested again.
 matrix() {
     own_folder matrix
     cp -r samples/hello "$work/hello"
@@ -31,7 +31,7 @@ matrix() {
     row stock | grep -qE '^\| stock \| [^ ]+-amd64 \| gcc [0-9.]+, rustc [0-9.]+ \| ([0-9]+) of \1 \| built \| 4 passed, 0 skipped \| [0-9]+m[0-9]+ \|$'
     grep -qx '1 of 2 kernels passed' "$work/stdout"
 
-    # The row of before, with its time, and the VM is not started.
+    # The second run prints the previous row, including the time, and starts no VM.
     row stock >"$work/row"
     rm "$work/hello/build/test/"*
     expect 0 scripts/matrix stock

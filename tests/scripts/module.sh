@@ -3,8 +3,8 @@
 #
 # Tests of MODULE_DIR: the scripts work for any module. Sourced by run.
 
-# The name of this module is only in scripts that are for it alone, in the name of the cache folder and
-# in variables UMSG_*.
+# The name of this module is only in the scripts for this module alone, in the name of the cache
+# folder and in variables UMSG_*.
 no_module_name() {
     find scripts -type f | grep -vE '/(bench|demo|fuzz|soak|fuzz-host|coverage)$' >"$work/generic"
     for file in build doctor install kdir kunit lint test vm lib/module.mk lib/parts.sh \
@@ -35,7 +35,7 @@ module_dir() {
     done
     expect 126 env "MODULE_DIR=$work/a b" scripts/vm -- true
     one_line 'white space'
-    # kdir and doctor need none.
+    # kdir and doctor need no module.
     expect 1 env "MODULE_DIR=$work/empty" scripts/doctor 1.2.3-nonesuch
     [ ! -s "$work/stderr" ]
     expect 1 env "MODULE_DIR=$work/empty" scripts/kdir --find 1.2.3-nonesuch
@@ -47,8 +47,8 @@ module_dir() {
     done
 }
 
-# Modules outside of the work tree are built in their own folders and loaded by their own names, also
-# from a relative path and with a hyphen in the name.
+# Modules outside of the work tree are built in their own folders and loaded by their own names,
+# even if the path of the folder is relative or the name has a hyphen.
 module_builds() {
     own_folder module_builds
     small_module "$work/one" small-one

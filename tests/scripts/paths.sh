@@ -3,7 +3,7 @@
 #
 # Tests of paths of the work tree and of the cache that cannot be used. Sourced by run.
 
-# Scripts reject a path of the cache or of the work tree that kbuild cannot use, with one line.
+# Scripts reject a path of the cache or of the work tree that kbuild cannot handle, with one line.
 path_characters() {
     own_folder path_characters
     for c in ' ' '	' : '#' '$' % "'" '"' '*' \\ ';' '&' '(' '|' '<' '`' '['; do
@@ -22,7 +22,8 @@ path_characters() {
     done
 }
 
-# Without a usable cache, each script that needs one prints one line; make help and clean print none.
+# Without a usable cache, each script that needs the cache prints one line. make help and make clean
+# print no error.
 cache_refused() {
     own_folder cache_refused
     chmod 711 "$work" "$work/.."
@@ -35,7 +36,7 @@ cache_refused() {
     [ "$(id -u)" != 0 ] || chown -R 65534 "$work/own"
     chmod 500 "$work/own/umsg/lock"
     cd "$work/tree"
-    # Root ignores permissions.
+    # Use another user than root, which ignores permissions.
     user=
     [ "$(id -u)" != 0 ] || user='setpriv --reuid 65534 --regid 65534 --clear-groups --'
     for set in -uHOME HOME= HOME=/ HOME=relative XDG_CACHE_HOME=relative "XDG_CACHE_HOME=$work/file" \
@@ -60,7 +61,7 @@ cache_refused() {
     done
     expect 1 "$@" scripts/doctor 1.2.3-nonesuch
     [ ! -s "$work/stderr" ]
-    # The user's own cache with a folder that is not writable.
+    # The cache belongs to the user, but a folder in the cache is not writable.
     # shellcheck disable=SC2086 # words
     expect 1 $user env "XDG_CACHE_HOME=$work/own" scripts/lib/host/chroot --remove
     one_line "cannot write to $work/own/umsg/lock/remove"

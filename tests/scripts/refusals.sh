@@ -3,8 +3,9 @@
 #
 # Tests of doctor with a module file that the kernel rejects. Sourced by run.
 
-# rejected APPEND FILE...: in a guest with these words on the kernel's command line, loads each FILE,
-# a name in $work, which must fail, and has doctor explain it. The output is in $work/FILE.out.
+# rejected APPEND FILE...: boots a guest with the words APPEND on the kernel's command line. Checks
+# there that each FILE, a name in $work, cannot be loaded, and that doctor says so. The output of
+# doctor is in $work/FILE.out.
 rejected() {
     append=$1
     shift
@@ -24,13 +25,13 @@ rejected() {
     done
 }
 
-# Each way in which a kernel rejects a module, provoked, and explained from the kernel log.
+# Provokes each way in which a kernel rejects a module. doctor must explain it from the kernel log.
 doctor_file() {
     own_folder doctor_file
     scripts/build stock
     scripts/lib/host/chroot strip --strip-debug -o "$work/plain.ko" "$PWD/build/stock/umsg.ko"
     sed 's/vermagic=[0-9]*/vermagic=9/' "$work/plain.ko" >"$work/magic.ko"
-    # As on a kernel without Rust support.
+    # No symbol of the kernel matches, as on a kernel without Rust support.
     sed 's/_RNv/_RXv/g' "$work/plain.ko" >"$work/symbol.ko"
     echo text >"$work/text.ko"
     rejected quiet magic.ko symbol.ko text.ko
@@ -46,13 +47,13 @@ doctor_file() {
     rejected lockdown=integrity plain.ko
     grep -q '^FAIL  kernel log .*is locked down' "$work/plain.ko.out"
 
-    # Messages about the file of before do not count after it was made again.
+    # After a file was replaced, messages about the previous file do not count.
     # shellcheck disable=SC2016 # for the guest
     expect 0 scripts/vm --file "$work/symbol.ko" --file scripts -- sh -c '! insmod symbol.ko || exit 99
         sleep 2; cp umsg.ko symbol.ko; touch symbol.ko; scripts/doctor symbol.ko'
     grep -q '^ok    kernel log .*nothing about this umsg' "$work/stdout"
 
-    # A module that loads, and one that was not loaded.
+    # A module that can be loaded, before and after it is loaded.
     expect 0 scripts/vm --file scripts -- sh -c 'scripts/doctor umsg.ko && insmod umsg.ko && scripts/doctor umsg.ko'
     grep -q '^ok    kernel log .*nothing about this umsg' "$work/stdout"
     grep -q '^ok    loaded' "$work/stdout"

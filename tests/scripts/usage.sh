@@ -3,8 +3,8 @@
 #
 # Tests of the usage texts. Sourced by run.
 
-# The top of scripts/ has the commands only. Each prints its usage text, and names the option for it
-# after an unknown argument.
+# The folder scripts contains only the commands and the folder lib. Each command prints its usage
+# text for --help, and refers to --help after an unknown argument.
 commands() {
     [ "$(cd scripts && echo *)" = \
         'bench build demo doctor fuzz install kdir kunit lib lint matrix rust-analyzer soak test vm' ]
@@ -31,8 +31,10 @@ commands() {
     [ "$(wc -l <"$work/stdout")" -eq 16 ]
 }
 
-# Each script in scripts/lib prints its usage text and says where it runs. One that needs arguments, or
-# runs in a guest, says so. Files to be sourced cannot be executed.
+# Each script in scripts/lib prints its usage text for --help. A script that needs arguments, or
+# that runs in a guest, prints an error without arguments. Usage texts of scripts in the folder
+# chroot say that the scripts run in the build chroot. Files that are sourced are not executable and
+# begin with a comment.
 lib_scripts() {
     for script in scripts/lib/host/* scripts/lib/chroot/* scripts/lib/guest/*; do
         name=${script##*/}

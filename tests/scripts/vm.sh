@@ -18,7 +18,7 @@ lines'
     printf '<%s>\n' 'a b' "it's" '' '"$HOME"' '*' "$newline" -- --smp | cmp - "$work/stdout"
 }
 
-# More data than a pipe holds, with all byte values, to the guest and back.
+# Passes more data than a pipe holds, with all byte values, to the guest and back.
 vm_files_and_bytes() {
     head -c 20000000 /dev/urandom >"$work/random bytes"
     printf '#!/bin/sh\necho ran\n' >"$work/script"

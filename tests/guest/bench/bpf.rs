@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A BPF ring buffer (`kernel/bpf/ringbuf.c`) that a program writes and reads. For each message,
-//! `BPF_PROG_RUN` runs a BPF program that copies the message from user memory to the buffer. The
-//! message is read through a mapping, without a system call.
+//! A BPF ring buffer (`kernel/bpf/ringbuf.c`) that a user program writes and reads. For each
+//! message, `BPF_PROG_RUN` runs a BPF program that copies the message from user memory to the
+//! buffer. The user program reads the message through a mapping, without a system call.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Release};
@@ -21,7 +21,7 @@ const BPF_MAP_TYPE_RINGBUF: u32 = 27;
 const BPF_PROG_TYPE_SYSCALL: u32 = 31;
 const BPF_F_SLEEPABLE: u32 = 1 << 4;
 
-/// The map's part of `union bpf_attr`.
+/// The part of `union bpf_attr` for a map.
 #[repr(C)]
 struct MapAttributes {
     map_type: u32,
@@ -30,7 +30,7 @@ struct MapAttributes {
     max_entries: u32,
 }
 
-/// The program's part of `union bpf_attr`, up to the flags.
+/// The part of `union bpf_attr` for a BPF program, up to the flags.
 #[repr(C)]
 struct ProgramAttributes {
     prog_type: u32,
@@ -44,7 +44,7 @@ struct ProgramAttributes {
     prog_flags: u32,
 }
 
-/// The part of `union bpf_attr` for a run.
+/// The part of `union bpf_attr` for a run of a BPF program.
 #[repr(C)]
 #[derive(Default)]
 struct RunAttributes {
@@ -62,13 +62,14 @@ struct RunAttributes {
 
 pub struct RingBuffer {
     program: OwnedFd,
-    /// Two pages of positions, then the data twice in a row.
+    /// The page of the consumer's position, that of the producer's, and the data, mapped twice.
     mapping: *mut u8,
     _map: OwnedFd,
 }
 
 impl RingBuffer {
-    /// Creates a ring buffer for messages of `size` bytes. Returns `None` if the kernel has none.
+    /// Creates a ring buffer for messages of `size` bytes. Returns `None` if the kernel does not
+    /// support it.
     pub fn new(size: usize) -> Option<Self> {
         let mut map = MapAttributes {
             map_type: BPF_MAP_TYPE_RINGBUF,
@@ -91,7 +92,7 @@ impl RingBuffer {
         };
         let program = descriptor(BPF_PROG_LOAD, &mut program)?;
         let (fd, both) = (map.as_raw_fd(), libc::PROT_READ | libc::PROT_WRITE);
-        // A program may write only to the page with the consumer's position.
+        // A user program may write only to the page with the consumer's position.
         //
         // SAFETY: Both mappings are new; the second one replaces the first page of the first one.
         let mapping = unsafe {
@@ -119,9 +120,9 @@ impl RingBuffer {
 
     /// Copies the next message to `buffer`. Panics if there is none.
     pub fn read(&self, buffer: &mut [u8]) {
-        // SAFETY: The mapping lives as long as `self`. The positions and the lengths are atomic, a
-        // record is complete once its length says so, and the data lies twice in a row, so a record
-        // never leaves it.
+        // SAFETY: The mapping is valid as long as `self`. Positions and lengths are accessed
+        // atomically. The length of an incomplete record has the busy bit, which the assertion
+        // rejects. The data is mapped twice in a row, so that each record is contiguous.
         unsafe {
             let consumer = &*self.mapping.cast::<AtomicU64>();
             let position = consumer.load(Acquire) as usize;
@@ -153,8 +154,8 @@ fn descriptor<T>(command: u32, attributes: &mut T) -> Option<OwnedFd> {
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Returns the program: it reserves `size` bytes in the map, copies them from the address in its
-/// context, and submits them. It returns 0, or 1 if the map is full.
+/// Returns the BPF program. The program reserves `size` bytes in the map, copies the message from
+/// the address in its context, and submits it. The program returns 0, or 1 if the map is full.
 fn instructions(map: i32, size: i32) -> Vec<u64> {
     const RESERVE: i32 = 131;
     const SUBMIT: i32 = 132;

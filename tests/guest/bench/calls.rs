@@ -59,8 +59,8 @@ pub fn good(result: isize, wanted: impl FnOnce(isize) -> bool) {
     }
 }
 
-// Called by their numbers, because the functions of the C library contain code for the cancellation
-// of threads.
+// The functions below make system calls by number, because the functions of the C library contain
+// code for the cancellation of threads.
 
 pub fn write(fd: RawFd, data: &[u8]) {
     // SAFETY: `data` is valid for its length.

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// The text of a record.
 const TEXT: [u8; 64] = [b'x'; 64];
-/// The size of such a record in the ring.
+/// The size of a record with this text in the ring.
 const STORED: usize = 56 + TEXT.len();
-/// The size of its binary record.
+/// The size of a binary record with this text.
 const FRAME: usize = 64 + TEXT.len();
 
 /// Passes each result to `report`: table, row, column, cost.
@@ -47,7 +47,7 @@ fn named(name: &str, flags: i32, options: u32) -> File {
     umsg_at(&format!("/dev/umsg-{name}"), flags, options)
 }
 
-/// The costs in full logs of different sizes.
+/// Measures the costs in full logs of different sizes.
 fn records(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     const COUNTS: [usize; 3] = [100, 10_000, 1_000_000];
     let capacity = |count: usize| (count * STORED).next_multiple_of(4096);
@@ -82,7 +82,7 @@ fn records(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
         let cost = unit.each(50, to_oldest, || read(all.as_raw_fd(), &mut buffer[..50 * FRAME]));
         report("binary read, 50 at once", count, cost);
 
-        // The range of sequence numbers and of times.
+        // Get the range of sequence numbers and of times.
         let oldest = read_frame(&all, to_oldest);
         let newest = read_frame(&all, || {
             to_the_end(all.as_raw_fd());
@@ -93,7 +93,7 @@ fn records(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
                 "seek by number" => (oldest.seq, newest.seq),
                 _ => (oldest.time_ns, newest.time_ns),
             };
-            // Positions in the whole log, the same in each run.
+            // The positions are spread over the whole log and are equal in each run.
             let mut at = 0;
             let mut next = || {
                 at = (at + 617) % 1000;
@@ -125,7 +125,7 @@ fn read_frame(file: &File, prepare: impl FnOnce()) -> Frame {
     Frame { seq: long(8), time_ns: long(16) }
 }
 
-/// The cost of an append while threads wait for records of the same or of another log.
+/// Measures an append while threads wait for records of this log or of another one.
 fn waiting(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     for count in [0, 1, 10, 100, 1000] {
         for (log, of) in [("a", ""), ("b", ", of another log")] {
@@ -162,8 +162,8 @@ fn waiting(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     }
 }
 
-/// The cost of an append while one open file is in many epoll sets, which an unprivileged program
-/// can create: with none of them ready, and with all of them ready.
+/// Measures an append while one open file is in many epoll sets, which an unprivileged program can
+/// create. From the second append on, all sets are ready.
 fn epoll_sets(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     for count in [1000, 10_000, 100_000] {
         load("logs=a:4M,b:4M");
@@ -189,7 +189,7 @@ fn at_the_end(log: &str, flags: i32) -> File {
     file
 }
 
-/// The cost of an append to the log a, with `count` threads that `wait` for records of `log`.
+/// Measures an append to the log a, with `count` threads that `wait` for records of `log`.
 fn with_threads(unit: Unit, count: usize, log: &str, wait: fn(File)) -> f64 {
     let threads: Vec<_> = (0..count)
         .map(|_| {
@@ -201,7 +201,7 @@ fn with_threads(unit: Unit, count: usize, log: &str, wait: fn(File)) -> f64 {
         })
         .collect();
     let cost = append_after(unit, || {
-        // Wait until all threads sleep again.
+        // Give all threads time to sleep again.
         std::thread::sleep(Duration::from_millis(5 + count as u64));
     });
     // The last record ends the threads.
@@ -210,8 +210,8 @@ fn with_threads(unit: Unit, count: usize, log: &str, wait: fn(File)) -> f64 {
     cost
 }
 
-/// The cost of one append to the log a; `settle` runs before each. No thread that the append wakes
-/// runs before the append returns.
+/// Measures an append to the log a. `settle` runs before each append. SCHED_FIFO prevents that a
+/// thread that the append wakes runs before the append returns.
 fn append_after(unit: Unit, settle: impl FnMut()) -> f64 {
     let policy = |policy, priority| {
         let parameter = libc::sched_param { sched_priority: priority };
@@ -225,7 +225,7 @@ fn append_after(unit: Unit, settle: impl FnMut()) -> f64 {
     cost
 }
 
-/// Reads the next records. Returns whether one of them is the last one.
+/// Reads the next records. Returns whether one of them is the record that ends the threads.
 fn saw_the_end(fd: RawFd) -> bool {
     let mut buffer = [0; 16 * FRAME];
     read(fd, &mut buffer);
@@ -260,7 +260,7 @@ fn in_epoll(file: File) {
     }
 }
 
-/// The cost of loading, appending and unloading by the number of logs.
+/// Measures loading, appending and unloading by the number of logs.
 fn logs(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
     for count in [1, 16, 128] {
         let names: Vec<_> = (0..count).map(|number| format!("l{number}:4K")).collect();

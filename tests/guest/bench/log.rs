@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cost of umsg.
+//! The measurements of umsg.
 
 use crate::calls::{
     entry, read, to_the_end, umsg, umsg_binary_reader, umsg_lines, write, BATCH, BINARY_WRITE,
@@ -10,15 +10,15 @@ use crate::measure::{Unit, LOOP};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The capacity of the log, with which scripts/bench loads umsg.
+/// The capacity with which scripts/bench loads umsg.
 const CAPACITY: usize = 16 << 20;
 
-/// Fills the log with records of `data`, so that each further one overwrites one of the same size.
-/// A write that overwrites shorter records, of cases before, must discard several of them.
+/// Fills the log with records of `data`, so that each further record overwrites one record of equal
+/// size, and not several shorter records of an earlier case.
 fn fill_log(data: &[u8]) {
     let file = umsg(libc::O_WRONLY, BINARY_WRITE);
     let batch = entry(data).repeat(BATCH);
-    // More records than fit, because the ring has a header with each.
+    // This is more than fits, because the ring stores a header with each record.
     for _ in 0..=CAPACITY / (data.len() * BATCH) {
         write(file.as_raw_fd(), &batch);
     }
@@ -78,7 +78,7 @@ pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     }
 }
 
-/// The cost of a record for which `readers` wait, until all of them have read it.
+/// Measures a record for which `readers` wait, from its write until all of them have read it.
 fn waiting(unit: Unit, data: &[u8], readers: usize) -> f64 {
     const ROUNDS: usize = 50;
     let writer = umsg(libc::O_WRONLY, 0);

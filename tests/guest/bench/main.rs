@@ -6,7 +6,8 @@
 //!
 //! The unit is a tick of the time stamp counter. In a kernel booted by `scripts/vm --icount`, one
 //! tick is one guest instruction, which is exact and repeatable. With `--time` the unit is a
-//! nanosecond, and `/dev/kmsg` is not measured. Each cost is the median of several loops.
+//! nanosecond, and `/dev/kmsg`, the tracer and BPF are not measured. Each cost is the median of
+//! several loops.
 
 mod bpf;
 mod calls;
@@ -26,7 +27,7 @@ const USAGE: &str = "usage: bench [--time | --growth | --scale]
     --growth    measure how costs grow with records, readers and logs
     --scale     measure throughput by writers and readers on several CPUs";
 
-/// The time to wait after boot. Costs before that are too high.
+/// The time to wait after boot, because the first costs are too high.
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(5);
 
 fn main() -> ExitCode {

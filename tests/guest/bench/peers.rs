@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's other ways to pass messages. A pair is one message that is written and read.
+//! The measurements of the kernel's other ways to pass messages. In the name of a case, "pair"
+//! means that a message is written and read.
 
 use crate::bpf::RingBuffer;
 use crate::calls::{good, open, read, segments, to_the_end, write, writev, BATCH};
@@ -58,7 +59,7 @@ pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
         .expect("O_APPEND");
     line("tmpfs append", unit.one(empty, || write(file.as_raw_fd(), data)));
 
-    // Not with --time, which would fill the logs of a machine in use.
+    // Not with --time, because these cases fill the kernel's logs, and the machine can be in use.
     if unit == Unit::Ticks {
         if data.len() <= LINE_MAX {
             kmsg(unit, data, line);
@@ -84,7 +85,7 @@ fn kmsg(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     line("kmsg read, two-byte UTF-8", cost(utf8(data.len()).as_bytes()));
 }
 
-/// The ring of the tracer, which also accepts lines from programs.
+/// Measures the ring buffer of the tracer, to which programs can write lines.
 fn trace(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     let Ok(marker) = File::options().write(true).open(format!("{TRACING}/trace_marker")) else {
         return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Deliberate errors: a write of a name to /sys/kernel/debug/provoke makes the error of that name,
- * which one of the kernel's debug checks must report. Loaded only by
- * tests/guest/debug-kernel/guest.
+ * Deliberate errors: a write of a name to /sys/kernel/debug/provoke makes the error of that name.
+ * One of the kernel's debug checks must report the error. Loaded only by the self-test of the debug
+ * kernel, tests/guest/debug-kernel.
  */
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
@@ -55,7 +55,7 @@ static int kasan_freed(void)
 	return 0;
 }
 
-/* After the end, but in the same page, so that only KASAN can detect it. */
+/* Reads after the end of the allocation, but in the same page, so that only KASAN detects it. */
 static int kasan_vmalloc(void)
 {
 	u8 *bytes = opaque(vmalloc(SIZE));
@@ -144,7 +144,7 @@ static noinline int leak(void)
 {
 	int i;
 
-	/* Many, because the allocator keeps the addresses of some, which then look referenced. */
+	/* Leak many, because some look referenced: the allocator keeps their addresses. */
 	for (i = 0; i < 200; i++)
 		sink = (unsigned long)opaque(kmalloc(SIZE, GFP_KERNEL)) & 1;
 	return 0;
@@ -168,7 +168,7 @@ static int allocate_page(void)
 	return 0;
 }
 
-/* The failing copy is that of the request. */
+/* Does nothing. The copy that fails is that of the name in request(). */
 static int copy(void)
 {
 	return 0;
@@ -205,7 +205,7 @@ static void idle(struct work_struct *work)
 {
 }
 
-/* A work item that occupies its CPU, so that no other item of the pool runs. */
+/* Queues a work item that occupies CPU 0, so that no other item of the worker pool runs. */
 static int workqueue(void)
 {
 	static DECLARE_WORK(first_work, busy);

@@ -5,8 +5,8 @@
 #include <sys/mman.h>
 
 /*
- * Structures and buffers at each offset from a multiple of 8, below and above 2 GiB, by each way.
- * int $0x80 takes the lower half of an address.
+ * Passes structures and buffers at each offset from a multiple of 8, below and above 2 GiB, by each
+ * way to make a system call. int $0x80 ignores the upper half of an address.
  */
 void test_good_addresses(void)
 {
@@ -58,8 +58,9 @@ void test_good_addresses(void)
 }
 
 /*
- * Makes every call that takes an address, with a bad one. `cut` is 0, or a good mapping ends at
- * `address` and has the first byte (1), half (2), or all but the last byte (3) of the data.
+ * Makes every call that takes an address, with an invalid address. If `cut` is not 0, a valid
+ * mapping ends at `address` and contains the first byte of the data (1), the first half (2), or all
+ * but the last byte (3).
  */
 static void bad_address(enum way way, int fd, __u32 style, __u32 options, __u64 address, int cut)
 {
@@ -67,7 +68,7 @@ static void bad_address(enum way way, int fd, __u32 style, __u32 options, __u64 
 		UMSG_IOC_INFO, UMSG_IOC_GET_OPTIONS, UMSG_IOC_SET_OPTIONS, UMSG_IOC_GET_STYLE,
 		UMSG_IOC_SET_STYLE, UMSG_IOC_SEEK_SEQ, UMSG_IOC_SEEK_TIME, UMSG_IOC_NEXT_SIZE,
 	};
-	/* Two sizes of each: the module copies a write of 512 bytes of text to another place. */
+	/* Two sizes of each. A binary read of more than 8 KiB is copied in several steps. */
 	static const struct { enum call call; size_t size; } transfers[] = {
 		{ READ, MOST }, { READV, MOST }, { READ, sizeof(area) }, { READV, sizeof(area) },
 		{ WRITE, 104 }, { WRITEV, 104 }, { WRITE, 808 }, { WRITEV, 808 },
@@ -84,7 +85,7 @@ static void bad_address(enum way way, int fd, __u32 style, __u32 options, __u64 
 
 		CONTEXT("%s, style %u, options %#x, %s %#x, address %#llx", ways[way], style,
 			options, calls[kind], size, at);
-		if (cut > 1 && !ioctl)		/* a valid entry, as far as the mapping goes */
+		if (cut > 1 && !ioctl)		/* a valid entry header, inside the mapping */
 			memcpy((void *)(long)at, &(struct umsg_entry){ 8, 0, 14, size - 8 }, 8);
 		EXPECT(-EFAULT, call(way, kind, fd, at, size));
 		after = get_info(fd);
@@ -95,17 +96,17 @@ static void bad_address(enum way way, int fd, __u32 style, __u32 options, __u64 
 	}
 }
 
-/* With a bad address each call fails with EFAULT. It stores, consumes and changes nothing. */
+/* A call with an invalid address must fail with EFAULT. It stores, consumes and changes nothing. */
 static void bad_addresses(enum way way, __u64 high)
 {
 	unsigned char *good = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *end = good + 8192;
 	const __u64 low[] = { 0, 4095, (long)end, (long)end + 4096, 0xfffff000, 0xfffffffd };
-	/* Of user space, in no space (not canonical), of the kernel. */
+	/* Addresses of user space, non-canonical addresses, and addresses of the kernel. */
 	const __u64 wide[] = { HIGH(1), HIGH(1) | (unsigned long)good, 0x7fffffffe000,
 			       0x7ffffffffffd, HIGH(0x8000), 1ULL << 63 | (unsigned long)good,
 			       HIGH(0xffff8880), HIGH(~0U) | (unsigned long)good, -4096, ~0ULL };
-	/* A binary write is the same in each style. */
+	/* Not every style with BINARY, because a binary write does not depend on the style. */
 	static const struct { __u32 style, options; } files[] = {
 		{ UMSG_STYLE_LINES, 0 }, { UMSG_STYLE_KMSG, 0 }, { UMSG_STYLE_PLAIN, 0 },
 		{ UMSG_STYLE_LINES, BINARY }, { UMSG_STYLE_KMSG, BINARY },
@@ -136,7 +137,7 @@ static void bad_addresses(enum way way, __u64 high)
 	set_style(fd, UMSG_STYLE_LINES);
 	expect_text(fd, area, 14, 1, "", middle);
 	expect_text(fd, area, 14, 2, "", "two");
-	put(fd, "three\n");				/* no bytes of a line before it */
+	put(fd, "three\n");				/* no partial line is before it */
 	expect_text(fd, area, 14, 3, "", "three");
 }
 

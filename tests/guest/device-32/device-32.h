@@ -28,10 +28,10 @@
 
 extern unsigned char area[16384] __attribute__((aligned(8)));
 extern unsigned char poison[sizeof(area)];
-extern pid_t pid, tid;	/* of the writer of the expected records */
+extern pid_t pid, tid;	/* the writer's identity in the expected records */
 extern uid_t uid, opener;
 
-/* The case of a loop, for the message of a failed check. */
+/* The current case of a loop, for the message of a failed check. */
 extern char context[128];
 #define CONTEXT(...) snprintf(context, sizeof(context), "; " __VA_ARGS__)
 
@@ -43,12 +43,12 @@ void check_bytes(const char *place, const char *name, const void *want, const vo
 #define LINE(line) LINE_(line)
 #define HERE __FILE_NAME__ ":" LINE(__LINE__)
 
-/* Each ends the test unless it holds: a value, the result of a system call, `len` bytes. */
+/* Compare a value, the result of a system call, or `len` bytes. A difference ends the test. */
 #define EQUAL(want, value) check(HERE, #value, want, value)
 #define EXPECT(want, call) check(HERE, #call, want, ({ long r_ = call; r_ == -1 ? -errno : r_; }))
 #define BYTES(want, got, len) check_bytes(HERE, #got, want, got, len)
 
-/* The ways into the kernel, and the system calls of each. */
+/* The ways to make a system call, and the system calls. */
 enum way { CODE_32, SYSCALL_64, INT80_64 };
 extern const char *const ways[];
 enum call { READ, READV, WRITE, WRITEV, IOCTL };
@@ -61,13 +61,13 @@ long call(enum way way, enum call call, int fd, __u64 address, __u64 size);
 int device(int flags);
 void set_style(int fd, __u32 style);
 
-/* Opens the device in another style than that of the log. */
+/* Opens the device and sets the style of the open file. */
 int device_in(__u32 style, int flags);
 
-/* Writes `text`, which must be stored as a whole. */
+/* Writes `text`, and checks that the call consumes all of it. */
 void put(int fd, const char *text);
 
-/* Calls an ioctl that returns a structure, and checks that the bytes around it stay. */
+/* Calls an ioctl that returns a structure, and checks that no byte around it changes. */
 void *get_by(enum way way, int fd, unsigned int command, __u64 address);
 __u32 get(int fd, unsigned int command);
 struct umsg_info get_info(int fd);
@@ -75,12 +75,13 @@ void set_options(int fd, __u32 options);
 long seek_seq(int fd, __u64 seq);
 long seek_time(int fd, __u64 time_ns);
 
-/* Reads, and checks that the bytes after the result stay. */
+/* Reads, and checks that no byte after the result changes. */
 long get_record(int fd, unsigned char *at, size_t len);
 
 /*
- * Reads a record in the text format into `room` bytes, and returns its time in microseconds. `keys`
- * are the lines after those of the writer; NULL if there must be no lines of keys.
+ * Reads a record in the text format into `room` bytes, checks it, and returns its time in
+ * microseconds. `keys` are the keys after the writer's identity; NULL if the record must have no
+ * keys at all.
  */
 __u64 expect_text_at(const char *place, const char *flag, size_t room, int fd, unsigned char *at,
 		int priority, __u64 seq, const char *keys, const char *text);
@@ -94,14 +95,14 @@ __u64 expect_record_at(const char *place, int flags, unsigned char *at, int prio
 #define expect_record(...) expect_record_at(HERE, 0, __VA_ARGS__)
 #define expect_flags(flags, ...) expect_record_at(HERE, flags, __VA_ARGS__)
 
-/* Checks that the state of an open file in /proc has the line `key`, a tab and `value`. */
+/* Checks that the fdinfo of `fd` has a line of `key`, a tab and `value`. */
 void expect_fdinfo_at(const char *place, int fd, const char *key, const char *value);
 #define expect_fdinfo(...) expect_fdinfo_at(HERE, __VA_ARGS__)
 
 /* Makes an entry for a binary write, and returns its size. */
 size_t entry(unsigned char *at, int header_size, int priority, __u32 len, const char *text);
 
-/* CLOCK_MONOTONIC in nanoseconds. */
+/* Returns CLOCK_MONOTONIC in nanoseconds. */
 __u64 now(void);
 
 struct test {

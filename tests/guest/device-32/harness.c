@@ -44,9 +44,9 @@ void check_bytes(const char *place, const char *name, const void *want, const vo
 }
 
 /*
- * Makes a system call from 64-bit code, which a far call to its segment reaches: by int $0x80 if
- * regs[4] is not 0, else by syscall. regs[0] to regs[3] are the number, which the result replaces,
- * and three arguments.
+ * Makes a system call from 64-bit code, to which it switches by a far call to the 64-bit segment.
+ * regs[0] is the number, and is replaced by the result. regs[1] to regs[3] are the arguments. Uses
+ * int $0x80 if regs[4] is not 0, otherwise syscall.
  */
 void call64(__u64 *regs);
 __asm__(".pushsection .text\n"
@@ -244,7 +244,7 @@ __u64 now(void)
 	return time.tv_sec * 1000000000ULL + time.tv_nsec;
 }
 
-/* Prints the kernel's new messages at warning level or above, and returns how many there are. */
+/* Prints the kernel's new messages at warning level or above, and returns their number. */
 static int warnings(int kmsg)
 {
 	char line[8192];
@@ -253,7 +253,10 @@ static int warnings(int kmsg)
 
 	while ((len = read(kmsg, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
 		line[len < 0 ? 0 : len] = 0;
-		/* Facility 0 is the kernel. It warns of every out-of-tree or unsigned module. */
+		/*
+		 * Priorities up to 4 are the kernel's (facility 0) at warning level or above. The
+		 * kernel warns of every out-of-tree or unsigned module.
+		 */
 		if (len > 0 && (atoi(line) > 4 || strstr(line, "out-of-tree module taints kernel") ||
 				strstr(line, "module verification failed")))
 			continue;

@@ -2,7 +2,7 @@
 /* Every ioctl and its errors, and lseek. */
 #include "device-32.h"
 
-/* All fields, with a different value in each that can have one. */
+/* Checks all fields of struct umsg_info, with different values where possible. */
 void test_info(void)
 {
 	struct umsg_info want = { .capacity = 4096, .record_max = 2048,
@@ -20,7 +20,7 @@ void test_info(void)
 	EXPECT(0, ioctl(fd, UMSG_IOC_CLEAR, 1));	/* the argument is ignored */
 	for (int i = 0; i < 5; i++)
 		put(fd, "0123456789");
-	set_style(fd, UMSG_STYLE_KMSG);			/* of the file, not of the log */
+	set_style(fd, UMSG_STYLE_KMSG);			/* changes the file, not the log */
 	want = (struct umsg_info){ 4096, 5, 61, 56, 61, 610, 5, 50, 3, want.log_id, 2048,
 				   UMSG_POLICY_STOP, UMSG_STYLE_PLAIN, 0, {} };
 	got = get_info(fd);
@@ -90,7 +90,7 @@ void test_options(void)
 	}
 }
 
-/* The parameters make plain the style of the log. A style belongs to an open file. */
+/* The module parameter sets the style of the log to plain. Each open file has its own style. */
 void test_styles(void)
 {
 	static const char *const names[] = { "lines", "kmsg", "plain" };
@@ -126,7 +126,7 @@ void test_styles(void)
 	}
 }
 
-/* A time in nanoseconds needs more than 32 bits from 4.3 s after the boot on. */
+/* Waits until 4.8 s after boot: from 4.3 s on, a time in nanoseconds needs more than 32 bits. */
 void test_seek(void)
 {
 	int fd = device(O_RDWR | O_NONBLOCK);
@@ -156,7 +156,10 @@ void test_seek(void)
 	EXPECT(-EAGAIN, get_record(fd, area, MOST));
 }
 
-/* lseek() has an offset of 32 bits, _llseek() one of 64. A seek that fails does not move. */
+/*
+ * lseek() has a 32-bit offset, _llseek() a 64-bit offset. A seek that fails must not move the read
+ * position.
+ */
 void test_lseek_offsets(void)
 {
 	static const struct { int whence, next; long long offset; int want; } cases[] = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the device by a 32-bit program. Runs as root in a booted kernel, with umsg.ko in the
- * working directory, and prints KTAP.
+ * Tests of the device by a 32-bit program. Runs as root in a guest, with umsg.ko in the working
+ * directory, and prints KTAP.
  *
  * The module has one implementation for 32- and 64-bit programs: its compat_ioctl is
  * compat_ptr_ioctl(), and the structures of umsg.h have one layout. The tests of addresses also

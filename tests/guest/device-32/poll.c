@@ -16,7 +16,10 @@ static void put_later(int fd)
 	}
 }
 
-/* Asks a system call for some events, without a time limit or for now, and returns those it has. */
+/*
+ * Polls `fd` for the events `asked` by the system call `number`, and returns the current events.
+ * `timeout` is NULL to wait without a limit, or zero bytes to return at once.
+ */
 static int ready(int fd, int number, int asked, const void *timeout)
 {
 	struct pollfd file = { fd, asked, -1 };
@@ -42,14 +45,14 @@ static int ready(int fd, int number, int asked, const void *timeout)
 }
 
 /*
- * POLLPRI is a loss, to which the style kmsg adds POLLERR; select() has no set for it. The log
- * of 4 KiB has 56 records.
+ * A loss is reported as POLLPRI, and in the style kmsg also as POLLERR, for which select() has no
+ * set of its own. The log of 4 KiB holds 56 records.
  */
 void test_poll_events(void)
 {
 	static const int numbers[] = { SYS_poll, SYS_ppoll, SYS_ppoll_time64, SYS__newselect,
 				       SYS_pselect6, SYS_pselect6_time64 };
-	static const __u64 zero[2];	/* a timeval or timespec of any layout */
+	static const __u64 zero[2];	/* a zero timeval or timespec of any layout */
 	const int all = POLLIN | POLLOUT | POLLPRI;
 	int fd = device(O_RDWR | O_NONBLOCK);
 

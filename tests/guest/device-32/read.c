@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Records as they are read, in both formats. */
+/* Reads of records in both formats. */
 #include "device-32.h"
 
 #include <pthread.h>
@@ -36,8 +36,8 @@ void test_text(void)
 }
 
 /*
- * Text that is longer than the buffer is cut. A buffer without room for head and keys is EINVAL,
- * which consumes the record in the styles kmsg and plain.
+ * Text that does not fit the buffer is truncated. If not even the head and the keys fit, the read
+ * fails with EINVAL, and in the styles kmsg and plain it consumes the record.
  */
 void test_cut(void)
 {
@@ -85,7 +85,7 @@ void test_cut(void)
 	expect_fdinfo(fd, "lost:", "3");
 	EXPECT(72, get_record(fd, area, MOST));
 	expect_record(area, 14, 1, 0, "next");
-	/* The longest text, in the buffer of 1 KiB that a reader may have. */
+	/* The longest text, read into a buffer of 1 KiB. */
 	set_options(fd, 0);
 	put(fd, most);
 	set_style(fd, UMSG_STYLE_LINES);
@@ -97,7 +97,7 @@ void test_cut(void)
 	EXPECT(-EAGAIN, get_record(fd, area, MOST));
 }
 
-/* The log of 4 KiB has 56 of the 60 records. */
+/* The log of 4 KiB holds 56 of the 60 records. */
 void test_loss(void)
 {
 	int writer = device(O_WRONLY), fd[3], binary[3];
@@ -137,12 +137,12 @@ static void *put_from_thread(void *fd)
 {
 	tid = gettid();
 	uid = 1234;
-	EXPECT(0, syscall(SYS_setresuid32, uid, -1, -1));	/* of this thread alone */
+	EXPECT(0, syscall(SYS_setresuid32, uid, -1, -1));	/* of this thread only */
 	put(*(int *)fd, "one");
 	return NULL;
 }
 
-/* UID is the real user id of the writer, OPENER the effective one that opened the file. */
+/* UID is the real user id of the writer, OPENER the effective user id of the file's opener. */
 void test_identity(void)
 {
 	int fd = device(O_RDWR | O_NONBLOCK), own;

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-/* Reads the records of the stream in lines() from sequence number `seq` on, in both formats. */
+/* Reads the records of the stream in test_lines() from number `seq` on, in both formats. */
 static void expect_lines(int reader, int binary, __u64 seq)
 {
 	static const struct { int priority, flags; const char *text; } records[] = {
@@ -27,7 +27,10 @@ static void expect_lines(int reader, int binary, __u64 seq)
 	}
 }
 
-/* A stream by two calls, by one call with two segments, cut at each byte; and byte by byte. */
+/*
+ * Writes a stream by two calls and by one call with two segments, divided at each byte, and then
+ * byte by byte.
+ */
 void test_lines(void)
 {
 	static char stream[] = "<11>one\n<12>exactly 10\ntwo\n\n<13>longer than ten bytes\nend\n";
@@ -54,7 +57,10 @@ void test_lines(void)
 	expect_lines(reader, binary, seq);
 }
 
-/* A line without its newline becomes a record for one of four reasons. */
+/*
+ * A partial line is stored if another process or real user id writes to the file, before a write in
+ * another style or format, and if the file is released.
+ */
 void test_lines_without_newline(void)
 {
 	int fd = device(O_RDWR | O_NONBLOCK), other = device(O_WRONLY), copy = dup(other), status;
@@ -82,7 +88,7 @@ void test_lines_without_newline(void)
 	expect_text(fd, area, 14, 3, "", "and its half");
 	pid = tid = self;
 	expect_text(fd, area, 14, 4, "", "mine");
-	/* Another real user id writes; another effective one does not matter. */
+	/* Another real user id writes. The effective user id does not matter. */
 	put(fd, "root's half");
 	EXPECT(0, setresuid(1234, -1, -1));
 	put(fd, "<11>a user's half");
@@ -94,7 +100,7 @@ void test_lines_without_newline(void)
 	uid = 1234;
 	expect_text(fd, area, 11, 6, "", "a user's half and the rest");
 	uid = 0;
-	/* Another kind of write follows: in another style, or in the binary format. */
+	/* The next write is in another style or in the binary format. */
 	put(fd, "half");
 	set_style(fd, UMSG_STYLE_KMSG);
 	EXPECT(-EAGAIN, get_record(fd, area, MOST));
@@ -116,7 +122,7 @@ void test_lines_without_newline(void)
 	EXPECT(-EAGAIN, get_record(fd, area, MOST));
 }
 
-/* A log of 4 KiB that is full takes the lines that fit, here 56. */
+/* A write to a log of 4 KiB stores only the lines that fit, here 56. */
 void test_lines_when_full(void)
 {
 	int fd = device(O_RDWR | O_NONBLOCK);
@@ -133,7 +139,7 @@ void test_lines_when_full(void)
 	expect_text(fd, area, 14, 56, "", "half a line");
 }
 
-/* A write of the largest size ends where the memory does. */
+/* A write of the largest size stores only the chunks of 8 KiB before the end of the mapping. */
 void test_lines_of_2g(void)
 {
 	char *at = mmap(NULL, 4 * 4096 + 4096, PROT_READ | PROT_WRITE,
@@ -166,7 +172,7 @@ void test_binary_write(void)
 	len += entry(area + len, 64, 0, 8, "exactly8");
 	len += entry(area + len, 16, 30, 0, "");
 	EXPECT(16 + 72 + 16, write(fd, area, len));
-	EXPECT(16 + 72, write(fd, area, len - 1));	/* the last one is incomplete */
+	EXPECT(16 + 72, write(fd, area, len - 1));	/* the last entry is incomplete */
 	EXPECT(-EINVAL, write(fd, area, 15));
 	area[88 + 15] = 1;				/* a field that the module does not know */
 	EXPECT(-EINVAL, write(fd, area + 88, 16));

@@ -3,10 +3,10 @@
 //! Fault injection: every allocation and every copy to or from user memory of every operation fails
 //! once.
 //!
-//! `/proc/self/fail-nth` (the kernel's `Documentation/fault-injection`) makes the N-th attempt of
-//! this task fail. Each operation runs with N = 1, 2, 3, ... until it has fewer than N attempts.
-//! After each failure the state of the device must be unchanged. Needs a kernel with fault
-//! injection: see .config.fragment.
+//! An attempt is one allocation or copy. `/proc/self/fail-nth` (the kernel's
+//! `Documentation/fault-injection`) makes the N-th attempt of this task fail. Each operation runs
+//! with N = 1, 2, 3, ... until it has fewer than N attempts. After each failure the state of the
+//! device must be unchanged. Needs a kernel with fault injection: see .config.fragment.
 
 use crate::client::{entry, Frame, Umsg, BINARY_READ, BINARY_WRITE, KMSG, NODE};
 use crate::kmod::{delete_module, finit_module, is_loaded, rmmod};
@@ -30,7 +30,7 @@ pub const TESTS: &[Test] = &[
     Test::new("faults.unload", unload).unloaded().kernel_may_warn(),
 ];
 
-/// Makes allocations and copies of this task fail.
+/// The fault injection of this task.
 struct Injector(File);
 
 impl Injector {
@@ -40,25 +40,25 @@ impl Injector {
         };
         for knob in ["failslab", "fail_page_alloc", "fail_usercopy"] {
             let set = |name: &str, value: &str| {
-                // Some knobs lack some of the settings.
+                // Not every knob has every setting.
                 let _ = std::fs::write(format!("/sys/kernel/debug/{knob}/{name}"), value);
             };
             set("ignore-gfp-wait", "N");
             set("ignore-gfp-highmem", "N");
             set("min-order", "0");
-            // No stack trace for each failure.
+            // Do not print a stack trace for each failure.
             set("verbose", "0");
             assert!(std::path::Path::new("/sys/kernel/debug").join(knob).exists(), "no {knob}");
         }
         Self(file)
     }
 
-    /// Runs `operation` with its `nth` attempt failing. The second value is whether it had
+    /// Runs `operation` with its `nth` attempt failing. Returns its result, and whether it had
     /// that many attempts.
     fn run<T>(&self, nth: u32, operation: impl FnOnce() -> T) -> (T, bool) {
         self.0.write_at(nth.to_string().as_bytes(), 0).expect("fail-nth");
         let result = operation();
-        // The read of fail-nth is also an attempt. If it fails, the operation had fewer.
+        // The read of fail-nth is also an attempt. If it fails, the operation had fewer attempts.
         let mut left = [0; 16];
         let injected = match self.0.read_at(&mut left, 0) {
             Ok(len) => left[..len].starts_with(b"0"),
@@ -133,7 +133,7 @@ fn read() {
     let (file, reader) = (Umsg::writer(), Umsg::reader());
     let mut seq = 0;
     for text in [vec![b'x'; 1], vec![b'x'; 264], vec![b'x'; 265], vec![1; 65536]] {
-        // More records than there are successful reads.
+        // Write more records than the reads consume.
         for _ in 0..10 {
             file.log(&text);
         }
@@ -151,7 +151,7 @@ fn read() {
     }
 }
 
-/// Checks that each record is read once.
+/// Checks that each record is read once although reads fail.
 fn binary_read() {
     let injector = Injector::new();
     let writer = Umsg::writer();
@@ -176,7 +176,7 @@ fn binary_read() {
     }
 }
 
-/// Checks that a write stores exactly the entries that it returns.
+/// Checks that a write stores exactly the entries that its result counts.
 fn binary_write() {
     let injector = Injector::new();
     let (writer, reader) = (Umsg::writer().with(BINARY_WRITE), Umsg::reader());
@@ -236,7 +236,7 @@ fn ioctl() {
     injector.sweep("UMSG_IOC_SET_OPTIONS", || file.set_options(0), |_| ());
     injector.sweep("UMSG_IOC_SEEK_SEQ", || file.seek_seq(0), |_| ());
     injector.sweep("UMSG_IOC_SEEK_TIME", || file.seek_time(1), |_| ());
-    // Twice, because the memory is kept for the next call.
+    // Twice, so that the call also runs after failed calls.
     for _ in 0..2 {
         injector.sweep("UMSG_IOC_NEXT_SIZE", || file.next_size(), |_| ());
     }
@@ -280,7 +280,8 @@ fn unload() {
     delete_module().expect("delete_module");
 }
 
-/// Checks that a failed addition of a log leaves nothing behind, and that a removal does not fail.
+/// Checks that a failed addition of a log leaves nothing behind, and that a failed removal leaves
+/// the log.
 fn change_logs() {
     const PARAMETER: &str = "/sys/module/umsg/parameters/logs";
     let injector = Injector::new();

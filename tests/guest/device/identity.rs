@@ -77,7 +77,7 @@ fn passed_file() {
     assert_eq!(record.comm, b"heir");
 }
 
-/// Returns the text, user id and opener of each record. Checks that both formats have the same.
+/// Returns the text, user id and opener of each record. Checks that both formats show equal values.
 fn identities() -> Vec<(String, u32, u32)> {
     let records = Umsg::reader().rest();
     let frames = Umsg::reader().with(BINARY_READ).frames(1 << 16).expect("frames");
@@ -100,7 +100,7 @@ fn run_writer(program: &str, text: &str, file: &Umsg) {
     assert!(status.success(), "{status}");
 }
 
-/// Checks that a record shows the caller's user ids if a set-uid program writes to its file.
+/// Checks that a record of a set-uid program shows the user id of its caller.
 fn set_uid() {
     use std::os::unix::fs::PermissionsExt;
     const PROGRAM: &str = "/tmp/set-uid";
@@ -188,7 +188,7 @@ fn pid_namespace() {
         .join();
     })
     .join();
-    // A writer in another pid namespace is recorded with its pid in the initial one.
+    // A writer in another pid namespace is recorded with its pid in the initial namespace.
     let records = Umsg::reader().rest();
     assert!(records[1].pid > 1, "{:?}", records[1]);
 }
@@ -206,7 +206,7 @@ fn user_namespace() {
         .join();
     }
     child(|| {
-        // A namespace that maps only 1000, to root.
+        // Create a user namespace that maps only user id 1000, to 0.
         let (ready, go) = nix::unistd::pipe().expect("a pipe");
         let (done, mapped) = nix::unistd::pipe().expect("a pipe");
         let inside = child(|| {

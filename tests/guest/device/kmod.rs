@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 
-/// `KERN_WARNING`
+/// The level `KERN_WARNING`.
 pub const WARNING: u8 = 4;
 
 /// Runs a command and returns its standard output, or all output if it fails.
@@ -25,27 +25,27 @@ pub fn command(program: &str, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
-/// `modprobe umsg PARAMETERS`
+/// Runs `modprobe umsg PARAMETERS`.
 pub fn modprobe(parameters: &str) -> Result<String, String> {
     let mut arguments = vec!["umsg"];
     arguments.extend(parameters.split_whitespace());
     command("modprobe", &arguments)
 }
 
-/// `rmmod umsg`
+/// Runs `rmmod umsg`.
 pub fn rmmod() -> Result<String, String> {
     command("rmmod", &["umsg"])
 }
 
-/// Loads `umsg.ko` without a process for insmod, which is slow under emulation. For tests that do
-/// not test kmod.
+/// Loads `umsg.ko` by a system call, because a process for insmod is slow under emulation. Used by
+/// tests that do not test kmod.
 pub fn finit_module(parameters: &str) -> Result<(), Errno> {
     let module = File::open("umsg.ko").map_err(|_| Errno::last())?;
     let parameters = std::ffi::CString::new(parameters).expect("no zero byte");
     nix::kmod::finit_module(&module, &parameters, nix::kmod::ModuleInitFlags::empty())
 }
 
-/// Unloads the module without a process for rmmod.
+/// Unloads the module by a system call.
 pub fn delete_module() -> Result<(), Errno> {
     nix::kmod::delete_module(c"umsg", nix::kmod::DeleteModuleFlags::O_NONBLOCK)
 }
@@ -72,7 +72,7 @@ pub struct Message {
     pub text: String,
 }
 
-/// The kernel log from a point in time on.
+/// The messages that the kernel logs after [`Messages::from_now`].
 pub struct Messages(File);
 
 impl Messages {
@@ -100,7 +100,7 @@ impl Messages {
                         .next()
                         .and_then(|word| word.parse().ok())
                         .expect("a priority");
-                    // Facility 0 is the kernel; user programs that write to /dev/kmsg have others.
+                    // Only messages of the kernel have facility 0; writes to /dev/kmsg do not.
                     if priority < 8 {
                         let text = text.lines().next().unwrap_or_default().to_string();
                         messages.push(Message { level: priority as u8, text });

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory leaks: the report of kmemleak after all other tests, if the kernel has it.
+//! Memory leaks: the report of kmemleak after all other tests, if the kernel has kmemleak.
 
 use crate::{kmod, Test};
 
-/// The test, which must be the last one; none on a kernel without kmemleak.
+/// Returns the test, which must run last, or none if the kernel has no kmemleak.
 pub fn tests() -> &'static [Test] {
     if kmod::finds_leaks() {
         const { &[Test::new("leaks.none", none).unloaded()] }
@@ -13,7 +13,7 @@ pub fn tests() -> &'static [Test] {
     }
 }
 
-/// Checks that no memory is unreferenced.
+/// Checks that kmemleak reports no memory.
 fn none() {
     let report = kmod::leaks();
     assert!(report.is_empty(), "{report}");

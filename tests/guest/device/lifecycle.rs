@@ -93,7 +93,7 @@ fn unload_under_file() {
     assert!(said.contains("in use"), "{said}");
     file.log("still there");
     assert_eq!(file.next().expect("a record").text, b"still there");
-    // A duplicated descriptor holds the module, and so does one of a child.
+    // A duplicated descriptor keeps the module in use, and so does a descriptor of a child.
     let copy = nix::unistd::dup(&file).expect("dup");
     drop(file);
     assert_eq!(delete_module(), Err(Errno::EWOULDBLOCK));
@@ -147,7 +147,7 @@ fn unload_against_users() {
         },
         || use_file(libc::O_WRONLY, |file| (0..20).for_each(|_| file.log("some more text"))),
         || use_file(libc::O_RDONLY | libc::O_NONBLOCK, |file| drop(file.rest())),
-        // Sleeps until a record is written or it is killed.
+        // Sleeps until a record is written or the process is killed.
         || use_file(libc::O_RDONLY, |file| drop(file.next())),
         || {
             use_file(libc::O_RDONLY | libc::O_NONBLOCK, |file| {
@@ -178,10 +178,10 @@ fn unload_against_users() {
     for round in 0..rounds {
         finit_module("capacity=8192").expect("load");
         std::thread::sleep(std::time::Duration::from_micros(random(4000) as u64));
-        // Kill one of them at a random time, and replace it.
+        // Kill one of the processes at a random time, and replace it.
         let victim = random(users.len());
         std::mem::replace(&mut running[victim], start(victim)).kill();
-        // A reader that waits for a record holds the module until a record is written.
+        // A reader that waits for a record keeps the module in use until a record is written.
         loop {
             match delete_module() {
                 Ok(()) => break,

@@ -88,7 +88,7 @@ fn apart() {
     let record = other.next().expect("a record");
     assert_eq!((record.seq, record.lost, record.str()), (0, 0, "mine"));
     assert_eq!(other.next(), Err(Errno::EAGAIN));
-    // A record of one log wakes no reader of another.
+    // A record of one log wakes no reader of another log.
     let sleeper = child(|| {
         let file = Umsg::open_at(&node("other"), libc::O_RDONLY).expect("open");
         assert_eq!(file.next().expect("a record").str(), "mine");
@@ -163,8 +163,9 @@ fn as_user(part: impl FnOnce()) {
         assert_eq!(unsafe { libc::setresgid(1000, 1000, 1000) }, 0);
         // SAFETY: The call has no pointer arguments.
         assert_eq!(unsafe { libc::setresuid(1000, 1000, 1000) }, 0);
-        // After a change of user id, root owns the files of the process in /proc unless it is
-        // dumpable. SAFETY: The call has no pointer arguments.
+        // After a change of user id, root owns the files of a process in /proc unless the process
+        // is dumpable.
+        // SAFETY: The call has no pointer arguments.
         assert_eq!(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) }, 0);
         part();
     })
@@ -210,7 +211,7 @@ fn user_namespace() {
     assert_eq!(Umsg::reader().next().expect("a record").uid, 1000);
 }
 
-/// Checks that a writer in another pid namespace is recorded with its pid in the initial one.
+/// Checks that a writer in another pid namespace is recorded with its pid in the initial namespace.
 fn pid_namespace() {
     let reader = Umsg::reader();
     child(|| {
@@ -228,7 +229,7 @@ fn pid_namespace() {
     .join();
 }
 
-/// Checks that a named log that is bound over /dev/kmsg is a container's own kernel log.
+/// Checks that a container uses a named log as its kernel log if the node is bound over /dev/kmsg.
 fn container() {
     let script =
         "mount --bind /dev/umsg-box /dev/kmsg && echo '<4>inside' >/dev/kmsg && dmesg --notime";
@@ -304,8 +305,8 @@ fn come_and_go() {
     assert_eq!(shown(), "box:stop:0640:128K:kmsg,plain,small:4K\n");
 }
 
-/// Checks that a removed log stays usable for files that have it open, and that a new log of the
-/// same name is another log.
+/// Checks that a removed log can still be used through open files, and that a new log of the same
+/// name is another log.
 fn removed() {
     let (file, reader) = (open("box"), open("box"));
     file.log("before");
@@ -323,7 +324,7 @@ fn removed() {
     again.log("new");
     assert_eq!(reader.next(), Err(Errno::EAGAIN));
     assert_eq!(again.next().expect("a record").str(), "new");
-    // A larger record_max does not apply to a removed log: a long partial line is not lost.
+    // The ring of a removed log limits a larger record_max, so that no long partial line is lost.
     std::fs::write("/sys/module/umsg/parameters/record_max", "32K").expect("32K");
     assert_eq!(file.info().record_max, 16384 - 56);
     for file in [&file, &reader] {
@@ -365,7 +366,7 @@ fn against_users() {
                         }
                         assert_eq!(file.info().log_id, first.log_id);
                     }
-                    // ENXIO and ENODEV: the node existed, but not the device.
+                    // ENXIO and ENODEV: the node existed, but the device did not.
                     Err(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => {
                         std::thread::sleep(std::time::Duration::from_millis(1));
                     }

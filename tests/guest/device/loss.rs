@@ -48,7 +48,7 @@ fn slow_reader() {
     }
 }
 
-/// Checks that records are not lost if they were overwritten before the file was opened.
+/// Checks that records do not count as lost if they were overwritten before the file was opened.
 fn new_reader() {
     let writer = Umsg::writer();
     for _ in 0..FIT + 10 {
@@ -65,8 +65,8 @@ fn new_reader() {
     assert_eq!((first.seq, first.lost), (17, 7));
 }
 
-/// Checks that received + lost + remaining = written for readers of different speed, with records
-/// of every size, so that they end at every position near the end of the ring.
+/// Checks that received + lost + remaining = written for readers of different speed. The records
+/// have every size, so that they end at every position near the end of the ring.
 fn every_size() {
     let writer = Umsg::writer();
     let readers = [Umsg::reader(), Umsg::reader(), Umsg::reader()];
@@ -125,7 +125,7 @@ fn one_record_ring() {
     }
 }
 
-/// Checks that records that a seek skips are not lost.
+/// Checks that records that a seek skips do not count as lost.
 fn seek() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
     for _ in 0..1000 {
@@ -139,7 +139,7 @@ fn seek() {
     reader.seek(0, libc::SEEK_SET).expect("seek");
     let records = reader.rest();
     assert_eq!((records.len() as u64, records[0].lost, records[0].seq), (FIT, 0, 1001 - FIT));
-    // The position is overwritten after the last read.
+    // Overwrite the record at the read position.
     for _ in 0..2 * FIT {
         writer.log("0123456789");
     }
@@ -194,15 +194,15 @@ fn clear() {
     }
     file.clear().expect("clear");
     assert_eq!(file.info().cleared_seq, 10);
-    // A reader of the oldest record still reads cleared records.
+    // A reader at the oldest record still reads cleared records.
     assert_eq!(other.rest().len(), 10);
-    // SEEK_DATA skips them.
+    // SEEK_DATA skips cleared records.
     file.seek(0, libc::SEEK_DATA).expect("seek");
     assert_eq!(file.next(), Err(Errno::EAGAIN));
     file.log("after");
     assert_eq!(file.next().expect("a record").text, b"after");
-    // If the position of the clear is overwritten, SEEK_DATA goes to the oldest record without
-    // loss.
+    // If the position of the clear is overwritten, SEEK_DATA goes to the oldest record and causes
+    // no loss.
     for _ in 0..3 * FIT {
         file.log("0123456789");
     }

@@ -3,8 +3,7 @@
 //! Tests of the device as user programs see it. Runs as root in a guest with `umsg` installed for
 //! modprobe and `umsg.ko` in the working directory; prints KTAP.
 //!
-//! On the host, `scripts/test device` runs all tests. To run one of them, or those whose names
-//! contain a text:
+//! On the host, `scripts/test device` runs all tests. To run the tests whose names contain a text:
 //!
 //! ```text
 //! tests/guest/device/run loss.clear
@@ -13,17 +12,17 @@
 //!
 //! To add a test, write a function without arguments that panics on failure, and add a
 //! [`Test::new`] with its name to the list `TESTS` of the same file. The part of the name before
-//! the dot is the file or folder. Methods of [`Test`] set the module's parameters and the kernel
-//! warnings that the test causes. Text that a test prints to standard output is shown as TAP
-//! diagnostics. A new file is added to the lists in [`tests`].
+//! the dot is the name of the file or folder. Methods of [`Test`] set the module's parameters and
+//! the kernel warnings that the test causes. Text that a test prints to standard output is shown as
+//! TAP diagnostics. Add the list of a new file to [`tests`].
 //!
 //! Each test runs in its own process, on a freshly loaded module, so that a failure, a hang or an
 //! open descriptor does not affect the next test. After each test the module must unload, and the
-//! kernel log must have no new message at warning level or above except those that the test allows.
+//! kernel log must have no new message at warning level or above that the test does not allow.
 //!
 //! Tests without concurrency run first, on one CPU if the kernel is booted with `maxcpus=1`. The
-//! other CPUs are brought online after them, because emulated CPUs that wait for each other are
-//! slow on a busy host.
+//! other CPUs are brought online after these tests, because emulated CPUs that wait for each other
+//! are slow on a busy host.
 
 mod binary;
 mod client;
@@ -55,7 +54,7 @@ use std::time::{Duration, Instant};
 /// One test.
 pub struct Test {
     name: &'static str,
-    /// Parameters for the module; `None` if the test loads it.
+    /// The module's parameters; `None` if the test loads the module itself.
     load: Option<&'static str>,
     allowed_warnings: AllowedWarnings,
     /// The test has concurrent tasks and needs more than one CPU.
@@ -85,7 +84,7 @@ impl Test {
         self
     }
 
-    /// Starts without the module.
+    /// Runs the test without loading the module before it.
     const fn unloaded(mut self) -> Self {
         self.load = None;
         self
@@ -97,7 +96,7 @@ impl Test {
         self
     }
 
-    /// Runs on all CPUs.
+    /// Runs the test with all CPUs online.
     const fn on_all_cpus(mut self) -> Self {
         self.all_cpus = true;
         self
@@ -131,7 +130,7 @@ pub fn rounds() -> u32 {
 }
 
 enum Outcome {
-    /// With the test's output.
+    /// The test's output.
     Passed(String),
     Failed(String),
     Skipped(String),
@@ -176,12 +175,12 @@ fn tests() -> Vec<Test> {
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next(), arguments.next()) {
-        // A test runs this program as another user or as a set-uid program.
+        // Tests run this program with `--write` as another user or as a set-uid program.
         (Some(flag), Some(text)) if flag == "--write" => {
             eprint!("{text}");
             ExitCode::SUCCESS
         }
-        // This program runs itself for each test.
+        // `in_a_process` runs this program with `--one` for each test.
         (Some(flag), Some(name)) if flag == "--one" => {
             let test = tests().into_iter().find(|test| test.name == name).expect("a test's name");
             (test.run)();
@@ -321,7 +320,7 @@ fn in_a_process(name: &str) -> Outcome {
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };
-    // Kill the whole process group: remaining children would keep the module in use and the pipes
+    // Kill the whole process group, because remaining children keep the module in use and the pipes
     // open.
     let group = nix::unistd::Pid::from_raw(child.id() as i32);
     let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);

@@ -64,7 +64,7 @@ fn fdinfo() {
     for _ in 0..100 {
         writer.log("0123456789");
     }
-    // The lost records that the next read reports are already counted.
+    // fdinfo already counts the lost records that the next read reports.
     let oldest = writer.info().oldest_seq;
     lines(&reader, [1, 110 - oldest, oldest - 1], "text", "text");
     let record = reader.next().expect("a record");

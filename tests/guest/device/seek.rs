@@ -25,7 +25,7 @@ fn seek_seq() {
     let info = writer.info();
     assert!(info.oldest_seq > 100 && info.next_seq == 200);
     for target in 0..=200 {
-        // From different positions.
+        // Seek from different positions.
         for from in [0, 199, info.oldest_seq, 200] {
             reader.seek_seq(from).expect("seek");
             reader.seek_seq(target).expect("seek");
@@ -57,7 +57,7 @@ fn seek_seq() {
     assert_eq!(bad, Err(Errno::EFAULT));
 }
 
-/// Checks that a seek by one thread wakes another that waits after the newest record.
+/// Checks that a seek by one thread wakes another thread that waits after the newest record.
 fn seek_seq_wakes() {
     let writer = Umsg::writer();
     writer.log("first");
@@ -98,7 +98,7 @@ fn seek_time() {
         reader.seek_time(beyond).expect("seek");
         assert_eq!(reader.frames(100), Err(Errno::EAGAIN));
     }
-    // A seek past overwritten records loses none.
+    // A seek to the time of an overwritten record causes no loss.
     for _ in 0..200 {
         writer.log("0123456789");
     }
@@ -131,7 +131,7 @@ fn seek_far() {
         assert!(found <= seq && seq - found < 5000, "{found} for {seq}");
     }
     println!("{} records", info.next_seq - info.oldest_seq);
-    // If the target is overwritten after the seek, it counts as lost.
+    // A target that is overwritten after the seek counts as lost.
     let done = &std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(move || {

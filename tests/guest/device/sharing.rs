@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shared open file descriptions: they share the read position, so each record is read once.
+//! Descriptors that share an open file description: they share its read position, so each record is
+//! read once.
 
 use crate::client::{Record, Umsg};
 use crate::Test;
@@ -70,7 +71,7 @@ impl Child {
 pub fn wait_until_asleep(tid: i32) {
     let path = format!("/proc/{tid}/stat");
     let mut asleep = 0;
-    // Twice in a row, because a page fault is a short sleep.
+    // Require it twice in a row, because a page fault can be a short sleep.
     while asleep < 2 {
         let stat = std::fs::read_to_string(&path).expect(&path);
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Signals interrupt a waiting read.
+//! Waiting reads that signals interrupt.
 
 use crate::client::{Umsg, KMSG};
 use crate::sharing::child;
@@ -79,8 +79,8 @@ fn stop_and_continue() {
     sleeper.join();
 }
 
-/// Checks that a read keeps waiting if the control group freezer interrupts it, which no program
-/// sees.
+/// Checks that a read keeps waiting after the control group freezer interrupts it. Programs must
+/// not notice this interruption.
 fn freeze() {
     let root = "/tmp/cgroup";
     std::fs::create_dir_all(root).expect(root);

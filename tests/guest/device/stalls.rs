@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page fault that stalls in a read or write does not block other tasks. The page is missing
+//! Page faults that stall in a read or write, which must not block other tasks. The page is missing
 //! until the test resolves the fault by userfaultfd.
 
 use crate::client::{readv, writev, Umsg};
@@ -22,7 +22,7 @@ const PAGE: usize = 4096;
 /// A page that is missing until [`MissingPage::resolve`].
 struct MissingPage {
     fault: OwnedFd,
-    /// The address of the page. A number, because only system calls use it.
+    /// The address of the page. A number, because threads share it and pointers are not `Sync`.
     start: usize,
 }
 

@@ -24,20 +24,20 @@ pub const TESTS: &[Test] = &[
 const WRITERS: usize = 4;
 const READERS: usize = 4;
 
-/// FNV-1a, 64 bits.
+/// Returns the FNV-1a hash of `bytes`, which has 64 bits.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// The text of record `number` of process `pid`.
+/// Returns the text of record `number` of process `pid`.
 fn text(pid: i32, number: u64) -> Vec<u8> {
     let mut text = format!("{pid} {number} ").into_bytes();
     let len = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % 700;
     text.extend((0..len).map(|i| (i as u64 * 7 + number) as u8));
     let sum = checksum(&text);
-    // No newline at the end, because it would be dropped.
+    // The text has no newline at its end, because the module removes one.
     text.extend(format!(" {sum:016x}").into_bytes());
     text
 }
@@ -103,7 +103,7 @@ fn run(records: u64) -> u64 {
     let (from, to) = nix::unistd::pipe().expect("a pipe");
     let readers: Vec<_> = (0..READERS)
         .map(|index| {
-            // Opened before the first write, so that the reader accounts for every record.
+            // Open the file before the first write, so that the reader counts every record.
             let file = Umsg::reader();
             child(|| {
                 // Two of the readers are slow.

@@ -44,7 +44,7 @@ fn priorities() {
 
 fn escapes() {
     let (writer, reader) = (Umsg::writer(), Umsg::reader());
-    // Every byte, at the start, in the middle and repeated.
+    // Write every byte at the start, in the middle and repeated.
     for byte in 0..=255u8 {
         for data in [vec![byte, b'.'], vec![b'a', byte, b'b'], vec![byte; 3]] {
             writer.log(&data);
@@ -146,7 +146,7 @@ fn dmesg_follow() {
     assert_eq!(seen.lines().collect::<Vec<_>>(), want);
 }
 
-/// Checks that dmesg, whose buffer has 2 KiB, reads on after the largest record by default.
+/// Checks that dmesg, whose buffer has 2 KiB, reads on after a record of the default `record_max`.
 fn dmesg_largest() {
     largest(b'x');
 }
@@ -184,8 +184,8 @@ fn every_buffer() {
             reader.seek_seq(seq).expect("seek");
             let whole = reader.next_size().expect("a size");
             let mut buffer = vec![0u8; 9000];
-            // All sizes up to some more than the record needs, then some. A fifth of them in the
-            // debug kernel, which is slow.
+            // Try every size up to 50 bytes more than the record needs, and then every 97th. In the
+            // debug kernel, which is slow, try every fifth of the smaller sizes.
             let step = if crate::kmod::finds_leaks() { 5 } else { 1 };
             for size in (1..whole + 50).step_by(step).chain((whole + 50..9000).step_by(97)) {
                 reader.seek_seq(seq).expect("seek");
@@ -217,7 +217,7 @@ fn every_buffer() {
                 };
                 assert_eq!(record.text, text[..text.len() - cut], "{size} of {whole}");
                 assert_eq!(cut == 0, size >= whole, "{size} of {whole}");
-                // One more escaped byte would not fit.
+                // Less space is left than an escaped byte (4) and spare digits of CUT (4) need.
                 assert!(cut == 0 || size - len < 4 + 4, "{len} of {size}");
             }
         }

@@ -2,7 +2,8 @@
 
 //! Compares the ABI in the module's source with `src/uapi/umsg.h`.
 //!
-//! `tests/host/abi/run` lists the contents of the header in the file `UMSG_ABI`, in these lines:
+//! `tests/host/abi/run` lists the contents of the header in the file `UMSG_ABI`, in lines of these
+//! forms:
 //!
 //! ```text
 //! constant NAME VALUE
@@ -20,7 +21,7 @@ use std::mem::offset_of;
 extern crate self as kernel;
 extern crate self as zerocopy_derive;
 
-/// ioctl numbers from another implementation than the kernel's.
+/// ioctl numbers from another implementation than that of the kernel.
 #[allow(non_snake_case, reason = "the kernel's names")]
 mod ioctl {
     pub(crate) const fn _IO(magic: u32, number: u32) -> u32 {
@@ -36,7 +37,7 @@ mod ioctl {
     }
 }
 
-/// Any derive macro: the traits that the module derives do not matter for the layout.
+/// Stand-ins for the module's derive macros, because derived traits do not change the layout.
 mod prelude {
     pub(crate) use std::fmt::Debug as IntoBytes;
 }
@@ -96,7 +97,7 @@ impl Abi {
     }
 }
 
-/// Checks that both have the same names with the same values, and reports all differences.
+/// Checks that header and module have equal names with equal values. Reports all differences.
 fn assert_same<T: Copy + PartialEq + std::fmt::Debug>(
     header: &BTreeMap<String, T>,
     module: impl IntoIterator<Item = (&'static str, T)>,
@@ -157,7 +158,7 @@ fn structures() {
             ("umsg_entry", entry::ENTRY_HEADER_SIZE),
         ],
     );
-    // No implicit padding, which could leak kernel memory.
+    // A structure must have no implicit padding, which could leak kernel memory.
     for (name, size) in &abi.structs {
         let mut positions: Vec<FieldPosition> = abi.fields[name].values().copied().collect();
         positions.sort();
@@ -261,7 +262,7 @@ fn records() {
 fn entries() {
     let abi = Abi::of_header();
     let size = abi.structs["umsg_entry"];
-    // Values that are invalid in any other field.
+    // The entry is invalid if these values are in other fields.
     let (priority, text_size) = (0x0742_u16, 0x0123_u32);
     let mut data = vec![b'x'; size + text_size.next_multiple_of(8) as usize];
     for (name, &(offset, len)) in &abi.fields["umsg_entry"] {

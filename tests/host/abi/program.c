@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A user's program that includes src/uapi/umsg.h, in C99 and C++11. Run by tests/host/abi/run.
+ * A user program that includes src/uapi/umsg.h, in C99 and C++11. Run by tests/host/abi/run.
  *
- * It prints UMSG_SIZE() for texts of some lengths. compare.rs compares them with the module's
- * sizes.
+ * Prints UMSG_SIZE() for texts of some lengths. compare.rs compares these sizes with the module's.
  */
 #include "umsg.h"	/* first, because it must not need another header */
 
@@ -27,7 +26,7 @@ int main(void)
 	__u64 number = 0;
 	int fd = open("/dev/null", O_RDWR);
 
-	/* Another device rejects all ioctls. */
+	/* /dev/null rejects all ioctls. */
 	if (!unknown(ioctl(fd, UMSG_IOC_INFO, &info)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_CLEAR)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_GET_OPTIONS, &word)) ||

@@ -72,8 +72,8 @@ fn all(criterion: &mut Criterion) {
     }
 }
 
-/// Returns the time in which each of `threads` threads appends `count` records, each with the lock
-/// held.
+/// Returns the time in which each of `threads` threads appends `count` records. The threads acquire
+/// the lock for each record.
 fn append_by(threads: u32, ring: &Mutex<Ring<Vec<u8>, Vec<IndexEntry>>>, count: u64) -> Duration {
     let start = Instant::now();
     thread::scope(|scope| {

@@ -9,7 +9,7 @@ include!("modules.rs");
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // As a write does, one entry after the other.
+    // Parse one entry after the other, as a write does.
     let mut left = data;
     loop {
         model::check_entry(left, 100);

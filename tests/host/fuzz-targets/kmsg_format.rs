@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
     let number = if number < 8 { number + 8 } else { number };
     assert_eq!(Header::decode(&header.encode()), header);
 
-    // Without keys if the number is odd.
+    // An odd number selects the format without keys.
     let lost = (lost % 2 == 0).then_some(u64::from(lost));
     let format = KmsgFormat::new(&header, text, lost.map_or(Keys::None, Keys::All));
     let mut out = Vec::new();
@@ -51,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(out.len(), format.len());
     assert_eq!(String::from_utf8(out).unwrap(), model::text_format(number, &header, text, lost));
 
-    // Short, because the model tries every length.
+    // Truncate the text, because the model tries every length.
     let text = &text[..text.len().min(200)];
     let room = usize::from(stored[17]) * 4;
     let mut fitted = KmsgFormat::new(&header, text, lost.map_or(Keys::None, Keys::All));

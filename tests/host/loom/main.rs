@@ -4,17 +4,17 @@
 //! in every order of its threads up to a number of preemptions. A reader that is never woken is a
 //! deadlock, which loom reports.
 //!
-//! The names are those of the module:
+//! The model uses the module's names:
 //!
 //! - `Log::state`, a spinlock, is a mutex. The ring is reduced to the next sequence number.
-//! - `Log::queue` is a list of relays, protected by a lock. A reader of the list can check without
-//!   the lock whether it is empty, as `WaitQueue::is_active` does.
+//! - `Log::queue` is a list of relays, protected by a lock. A check whether the list is empty needs
+//!   no lock, like `WaitQueue::is_active`.
 //! - `Relay::waiters` is a list of waiters. A waiter is on the list from `add` to `retain`. A
 //!   wake-up sets the flag of each waiter, as the kernel sets the state of a task.
 //! - `Reader::cursor` is a mutex. Copies to user memory are left out, because no lock is held
 //!   there.
 //!
-//! The wait queues do what the kernel guarantees: `prepare_to_wait()` adds the waiter unless it is
+//! The wait queues have the kernel's guarantees: `prepare_to_wait()` adds the waiter unless it is
 //! queued, and sets its state; a later wake-up resets the state. Spurious wake-ups and signals are
 //! left out, because they only make a waiter check its condition again. Records are never
 //! overwritten; `tests/host/pure` tests the ring.
@@ -77,7 +77,7 @@ fn two_threads() {
     }
 }
 
-/// Fewer preemptions, because three threads have more orders.
+/// Uses fewer preemptions, because three threads have more orders.
 #[test]
 fn three_threads() {
     for scene in [read_two, two_readers, shared_cursor, read_and_poll] {
@@ -99,8 +99,8 @@ const BUGS: [(Bug, fn(Bug)); 10] = [
     (Bug::WakesBeforeMove, read_and_seek),
 ];
 
-/// Checks that loom finds each bug. Runs it in its own process, because loom aborts if it finds
-/// one.
+/// Checks that loom finds each bug. Each bug runs in its own process, because loom aborts the
+/// process that finds it.
 #[test]
 fn every_bug_is_found() {
     const WHICH: &str = "UMSG_LOOM_BUG";

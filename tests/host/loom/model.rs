@@ -17,7 +17,7 @@ impl Waiter {
         Arc::new(Self { woken: Mutex::new(false), changed: Condvar::new() })
     }
 
-    /// `schedule()`: sleeps until a wake-up after [`Waiter::prepare`].
+    /// Sleeps until a wake-up after [`Waiter::prepare`], like `schedule()`.
     pub fn sleep(&self) {
         let mut woken = self.woken.lock().unwrap();
         while !*woken {
@@ -25,7 +25,7 @@ impl Waiter {
         }
     }
 
-    /// `set_current_state()`
+    /// Resets the flag of the waiter, like `set_current_state()`.
     pub fn prepare(&self) {
         *self.woken.lock().unwrap() = false;
     }
@@ -47,7 +47,7 @@ impl<T> Queue<T> {
         Self { entries: Mutex::new(Vec::new()), count: AtomicUsize::new(0) }
     }
 
-    /// `waitqueue_active()`
+    /// Returns whether the queue has entries, like `waitqueue_active()`.
     pub fn is_active(&self) -> bool {
         self.count.load(Relaxed) > 0
     }
@@ -112,7 +112,7 @@ impl Log {
 
 pub struct Relay {
     waiters: Queue<Waiter>,
-    /// It was added to the log's queue before; for [`Bug::JoinsOnce`].
+    /// Whether the relay was added to the log's queue before. Only for [`Bug::JoinsOnce`].
     has_joined: AtomicBool,
 }
 
@@ -228,8 +228,8 @@ impl Reader {
         self.log.has(early.unwrap_or_else(position))
     }
 
-    /// `epoll_wait()` with this file only: polls until there is a record, and sleeps in between. It
-    /// stays on the queue while it waits.
+    /// Polls until there is a record, and sleeps in between, like `epoll_wait()` with this file
+    /// only. The waiter stays on the queue all the time.
     pub fn poll_until_readable(&self) {
         let waiter = Waiter::new();
         while !self.poll(&waiter) {

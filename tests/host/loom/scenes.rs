@@ -40,7 +40,7 @@ pub fn read_the_second(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// As `read_the_second`, but the relay of the reader is already on the log's queue.
+/// Like `read_the_second`, but the relay of the reader is already on the log's queue.
 pub fn read_the_second_again(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let reader = Reader::new(&log, 1);
@@ -51,7 +51,7 @@ pub fn read_the_second_again(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// One append must wake two readers with a cursor each.
+/// One append must wake two readers that have a cursor each.
 pub fn two_readers(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let threads = [0, 1].map(|_| {
@@ -107,7 +107,7 @@ pub fn poll_and_append(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// A reader polls once and stays on the queue, as a file in a nested epoll instance. The first
+/// A reader polls once and stays on the queue, like a file in a nested epoll instance. The first
 /// append must wake it unless poll has seen the record, and so must the second append.
 pub fn poll_once(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
@@ -140,7 +140,7 @@ pub fn poll_and_seek(bug: Bug) {
     thread.join().unwrap();
 }
 
-/// One append must wake a reader that sleeps in a read and one that polls.
+/// One append must wake a reader that sleeps in a read and a reader that polls.
 pub fn read_and_poll(bug: Bug) {
     let log = Arc::new(Log::new(0, bug));
     let sleeper = Reader::new(&log, 0);

@@ -15,8 +15,8 @@ pub fn escaped(text: &[u8]) -> String {
         .collect()
 }
 
-/// Returns the text format of a record with the priority `number`; without keys if `lost` is
-/// `None`.
+/// Returns the text format of a record with the priority `number`. The record has no keys if `lost`
+/// is `None`.
 pub fn text_format(number: u16, header: &Header, text: &[u8], lost: Option<u64>) -> String {
     truncated_text_format(number, header, text, lost, 0)
 }
@@ -50,8 +50,8 @@ fn truncated_text_format(
     record
 }
 
-/// Returns a record as a read with a buffer of `room` bytes does: with as much of the text as
-/// possible. Returns `None` if the head and the keys alone do not fit.
+/// Returns a record as a read with a buffer of `room` bytes does, with as much of the text as fits.
+/// Returns `None` if the head and the keys alone do not fit.
 pub fn fitted(
     number: u16,
     header: &Header,

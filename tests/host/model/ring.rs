@@ -5,7 +5,7 @@
 use crate::pure::record::{stored_size, Header, Ids, Priority, Writer, HEADER_SIZE};
 use crate::pure::ring::{index_len, AppendError, IndexEntry, Policy, Position, Ring};
 
-/// Readers of a [`Model`].
+/// The number of readers of a [`Model`].
 pub const READERS: usize = 3;
 
 /// An operation on a [`Model`].
@@ -25,7 +25,7 @@ pub enum Op {
     SeekNext(usize),
 }
 
-/// The read position of a reader and the records that it received and lost since `start`.
+/// The read position of a reader and the numbers of records it received and lost since `start`.
 #[derive(Clone, Copy, Default)]
 struct LogFile {
     position: Position,
@@ -105,12 +105,12 @@ impl Model {
                 assert!(size <= capacity);
                 self.taken.push(text);
                 if self.policy == Policy::Stop {
-                    // Only cleared records were dropped.
+                    // Only cleared records may be dropped.
                     assert!(self.oldest() <= self.cleared.max(oldest));
                 }
                 if self.oldest() > oldest {
-                    // No more records than necessary were dropped: together with the last of
-                    // them, the records would not fit. Padding takes at most one record's size.
+                    // No more records than necessary may be dropped: with the last dropped record,
+                    // the records do not fit. The padding is at most as large as the largest one.
                     let largest = self.taken[(self.oldest() - 1) as usize..]
                         .iter()
                         .map(|text| stored_size(text.len()))
@@ -124,7 +124,7 @@ impl Model {
             Err(AppendError::Full) => {
                 assert_eq!(self.policy, Policy::Stop);
                 assert_eq!(self.oldest(), oldest, "a rejected record changed the ring");
-                // It would not fit beside the records that were not cleared and the padding.
+                // The record does not fit beside the padding and the records that are not cleared.
                 let kept = self.cleared.max(oldest);
                 let largest = self.taken[kept as usize..]
                     .iter()
@@ -232,7 +232,7 @@ impl Model {
     pub fn check(&self) {
         for reader in &self.readers {
             let at = reader.position.seq();
-            // received + lost + remaining = written since `start`
+            // received + lost + overwritten + remaining = written since `start`
             let overwritten = self.oldest().saturating_sub(at);
             let remaining = self.written() - at.max(self.oldest());
             assert_eq!(

@@ -6,7 +6,7 @@ use crate::pure::entry::{EntryError, EntryParser};
 use crate::pure::line::LineParser;
 use crate::pure::record::Priority;
 
-/// A model of [`crate::pure::record::parse_text`]; returns the priority as a number.
+/// Models [`crate::pure::record::parse_text`]. Returns the priority as a number.
 pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     let close = data.iter().take(6).position(|&byte| byte == b'>').unwrap_or(0);
     let digits = data.get(1..close).unwrap_or_default();
@@ -23,7 +23,7 @@ pub fn parsed(data: &[u8]) -> (u16, &[u8]) {
     (priority, if text.ends_with(b"\n") { &text[..text.len() - 1] } else { text })
 }
 
-/// A model of [`crate::pure::entry::Entry::parse`]. Returns priority, text and size, `None` for an
+/// Models [`crate::pure::entry::Entry::parse`]. Returns priority, text and size, `None` for an
 /// incomplete entry, or the reason why the entry is invalid.
 #[allow(clippy::type_complexity, reason = "it is used once")]
 pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize)>, &'static str> {
@@ -52,7 +52,7 @@ pub fn entry(data: &[u8], record_max: usize) -> Result<Option<(u16, &[u8], usize
     Ok(Some((priority as u16, &data[header..header + len], size)))
 }
 
-/// Checks that [`crate::pure::entry::Entry::parse`] returns what [`entry`] does.
+/// Checks that [`crate::pure::entry::Entry::parse`] agrees with [`entry`].
 pub fn check_entry(data: &[u8], record_max: usize) {
     use crate::pure::entry::{BinaryParser, Entry, EntryError};
     let got = BinaryParser { record_max }.parse(data);
@@ -87,8 +87,8 @@ pub fn lines(stream: &[u8], record_max: usize) -> Vec<Line> {
     records
 }
 
-/// Returns the records that [`LineParser`] makes of a stream in these writes. The rest of one write
-/// is passed again together with the next one.
+/// Returns the records that [`LineParser`] makes of a stream in these writes. Bytes that a write
+/// leaves are passed again together with the next write.
 pub fn split_lines(writes: &[&[u8]], record_max: usize) -> Vec<Line> {
     let mut lines = LineParser { record_max, continued: None };
     let mut records = Vec::new();

@@ -2,8 +2,8 @@
 
 //! Tests of the buffer in `src/sys` that the pure code uses.
 
-/// Checks copies of every length and alignment. The lengths include those at which `copy()` changes
-/// its method.
+/// Checks copies of many lengths and every alignment. They include the lengths at which `copy()`
+/// changes its method.
 #[test]
 fn copies() {
     let from: Vec<u8> = (0..600).map(|i| (i * 7 % 251) as u8).collect();

@@ -133,7 +133,7 @@ proptest! {
         prop_assert_eq!(written(&plain), want.into_bytes());
     }
 
-    /// Checks that as much of the text as possible is shown if the buffer has any size.
+    /// Checks that a buffer of any size gets as much of the text as fits.
     #[test]
     fn text_format_fits_the_buffer(
         text in proptest::collection::vec(
@@ -152,7 +152,7 @@ proptest! {
         prop_assert_eq!(got, model::fitted(14, &header, &text, lost, room));
     }
 
-    /// Checks texts with long runs of unescaped bytes, as most are.
+    /// Checks texts with long runs of unescaped bytes, which most texts have.
     #[test]
     fn runs_between_escapes(
         runs in proptest::collection::vec((0..100usize, any::<u8>()), 0..20),

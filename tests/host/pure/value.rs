@@ -18,7 +18,7 @@ fn show<T: ParamValue>(value: &T) -> String {
     out
 }
 
-/// A reference model of how a size is parsed.
+/// Parses a size. A reference model of [`Size`].
 fn size_model(text: &str) -> Option<usize> {
     let (number, factor) = match text.chars().last()? {
         'k' | 'K' => (&text[..text.len() - 1], 1u128 << 10),

@@ -51,7 +51,7 @@ fn fields() {
         assert_eq!(frame.text, record.text);
     }
     assert_eq!(binary.frames(65536), Err(Errno::EAGAIN));
-    // The format can be changed at any record.
+    // The format can be changed between any two records.
     writer.log("one");
     writer.log("two");
     assert_eq!(binary.frames(80).expect("a frame")[0].text, b"one");
@@ -103,8 +103,8 @@ fn read_size() {
     }
 }
 
-/// Checks batches of one large record and thousands of small ones, which fit the buffer that was
-/// allocated for the large one.
+/// Checks that a read fills the user buffer with small records, also after a large record, for
+/// which the module has allocated a larger buffer.
 fn small_after_large() {
     let (writer, reader) = (binary_writer(), binary_reader());
     let large = entry(14, &[b'x'; 65536]);
@@ -167,7 +167,7 @@ fn readv_segments() {
     let gathered: Vec<u8> =
         (0..200).step_by(3).flat_map(|i| memory[i * 40..(i + 1) * 40].to_vec()).collect();
     let frames = Frame::parse_all(&gathered[..len]);
-    // Ten records have 72 bytes, the others 80.
+    // The first ten records have 72 bytes, the others 80.
     assert_eq!(frames.len(), 10 + (67 * 40 - 720) / 80);
     for (index, frame) in frames.iter().enumerate() {
         assert_eq!(frame.text, format!("record {index}").as_bytes());
@@ -209,10 +209,10 @@ fn largest() {
     }
 }
 
-/// Checks readers beside writers in both formats that are faster than any reader.
+/// Checks that readers get or count every record while writers in both formats overwrite records.
 fn against_writers() {
     const EACH: u64 = 4000;
-    // Opened before the first record, so that the readers account for all records.
+    // Open the files before the first record is written, so that the readers count all records.
     let files = [300, 4096, 65536]
         .map(|len| (len, Umsg::open(libc::O_RDONLY).expect("open").with(BINARY_READ)));
     std::thread::scope(|scope| {
@@ -258,7 +258,7 @@ fn against_writers() {
     });
 }
 
-/// Checks that threads with one file read each record exactly once.
+/// Checks that threads that share a file read each record exactly once.
 fn shared_by_threads() {
     let writer = binary_writer();
     let all = entry(14, b"0123456789").repeat(5000);

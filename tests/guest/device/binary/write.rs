@@ -37,7 +37,7 @@ fn write() {
         assert_eq!(reader.next().expect("a record").priority, stored);
     }
     assert_eq!(writer.write(b""), Ok(0));
-    // Segments that end within entries.
+    // The segments end within entries.
     let segments: Vec<_> = all.chunks(3).map(|segment| (segment.as_ptr(), segment.len())).collect();
     assert_eq!(writev(&writer, &segments), Ok(all.len()));
     assert_eq!(reader.rest().len(), texts.len());
@@ -76,7 +76,7 @@ fn write_refused() {
         assert_eq!(reader.next(), Err(Errno::EAGAIN), "{data:?} left a record");
         let good = [entry(14, b"first"), entry(14, &[b'x'; 100])].concat();
         let all = [good.clone(), data.clone(), entry(14, b"never")].concat();
-        // An incomplete entry can be complete together with the bytes after it.
+        // No entry follows `data`, because it can complete an incomplete entry.
         let got = writer.write(&[good.clone(), data.clone()].concat());
         assert_eq!(got, Ok(good.len()), "{data:?} after two good ones");
         assert_eq!(reader.rest().len(), 2);
@@ -106,7 +106,7 @@ fn write_grown_header() {
 }
 
 /// Checks that a write is short if only some entries fit a log with the policy `stop`, and that the
-/// next one fails with ENOSPC.
+/// next write fails with ENOSPC.
 fn write_full() {
     let (writer, reader) = (binary_writer(), Umsg::reader());
     let one = entry(14, &[b'x'; 64]);
@@ -134,7 +134,7 @@ fn write_bad_address() {
     }
 }
 
-/// Checks writes that are larger than one copy, with entries of many sizes.
+/// Checks writes that are larger than the module's buffer, with entries of many sizes.
 fn write_long() {
     let (writer, reader) = (binary_writer(), binary_reader());
     let mut random = random();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Invalid addresses, and vectors of segments with any address.
+//! Invalid addresses, and system calls with segments at any addresses.
 
 use super::Umsg;
 use nix::errno::Errno;
@@ -17,7 +17,7 @@ pub fn writev(file: &Umsg, segments: &[(*const u8, usize)]) -> Result<usize, Err
         .iter()
         .map(|&(base, len)| libc::iovec { iov_base: base as *mut libc::c_void, iov_len: len })
         .collect();
-    // SAFETY: The kernel checks the addresses.
+    // SAFETY: `iov` is valid for its length, and the kernel checks the addresses of the segments.
     Errno::result(unsafe { libc::writev(file.raw(), iov.as_ptr(), iov.len() as i32) })
         .map(|len| len as usize)
 }
@@ -28,8 +28,8 @@ pub fn readv(file: &Umsg, segments: &[(*mut u8, usize)]) -> Result<usize, Errno>
         .iter()
         .map(|&(base, len)| libc::iovec { iov_base: base.cast(), iov_len: len })
         .collect();
-    // SAFETY: The caller has exclusive access to the valid segments, and the kernel checks the
-    // addresses.
+    // SAFETY: `iov` is valid for its length. The caller has exclusive access to the valid segments,
+    // and the kernel checks the addresses.
     Errno::result(unsafe { libc::readv(file.raw(), iov.as_ptr(), iov.len() as i32) })
         .map(|len| len as usize)
 }

@@ -69,7 +69,7 @@ impl Umsg {
         Self::open_at(NODE, flags)
     }
 
-    /// Opens another node.
+    /// Opens the node `path`.
     pub fn open_at(path: &str, flags: i32) -> Result<Self, Errno> {
         let path = CString::new(path).expect("no zero byte");
         // SAFETY: `path` is a C string, and this is the only owner of the descriptor.
@@ -127,7 +127,7 @@ impl Umsg {
         })
     }
 
-    /// Reads all records.
+    /// Reads records until none is left.
     pub fn rest(&self) -> Vec<Record> {
         let mut records = Vec::new();
         loop {
@@ -175,13 +175,13 @@ impl Umsg {
         unsafe { ioctl_set_style(self.raw(), &style) }.map(drop)
     }
 
-    /// Sets the style.
+    /// Sets the style and returns the file.
     pub fn style(self, style: u32) -> Self {
         self.set_style(style).expect("UMSG_IOC_SET_STYLE");
         self
     }
 
-    /// Sets the options.
+    /// Sets the options and returns the file.
     pub fn with(self, options: u32) -> Self {
         self.set_options(options).expect("UMSG_IOC_SET_OPTIONS");
         self

@@ -10,18 +10,18 @@ pub struct Record {
     pub priority: u16,
     pub seq: u64,
     pub usec: u64,
-    /// The record continues the line of the previous record.
+    /// The record continues the line of an earlier record.
     pub continues: bool,
     pub text: Vec<u8>,
     pub pid: i32,
     pub tid: i32,
     pub uid: u32,
     pub comm: Vec<u8>,
-    /// Equal to `uid` if there is no such line.
+    /// Equal to `uid` if the record has no key OPENER.
     pub opener: u32,
-    /// 0 if there is no such line.
+    /// 0 if the record has no key LOST.
     pub lost: u64,
-    /// 0 if there is no such line.
+    /// 0 if the record has no key CUT.
     pub cut: usize,
 }
 
@@ -69,7 +69,7 @@ impl Record {
         Self { priority, seq, usec, continues, text, pid, tid, uid, comm, opener, lost, cut }
     }
 
-    /// Parses a record of the style `plain`, which has no keys.
+    /// Parses a record as the style `plain` shows it, without keys.
     pub fn parse_plain(bytes: &[u8]) -> Self {
         let mut bytes = bytes.to_vec();
         assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 1, "lines of keys");
@@ -115,7 +115,7 @@ pub struct Frame {
     pub opener: u32,
     pub comm: Vec<u8>,
     pub text: Vec<u8>,
-    /// The record continues the line of the previous record.
+    /// The record continues the line of an earlier record.
     pub continues: bool,
 }
 
@@ -163,7 +163,7 @@ pub fn entry(priority: u16, text: &[u8]) -> Vec<u8> {
     raw_entry(8, priority, text.len() as u32, text)
 }
 
-/// Returns an entry with any values in its header, and `text` after it.
+/// Returns an entry with any values in its header, and `text` after the header.
 pub fn raw_entry(header_size: u16, priority: u16, text_size: u32, text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(header_size.to_ne_bytes());

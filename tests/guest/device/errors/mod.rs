@@ -59,7 +59,7 @@ fn lseek() {
     }
     file.next().expect("a record");
     let known = [libc::SEEK_SET, libc::SEEK_DATA, libc::SEEK_END];
-    // The kernel checks the range of these itself.
+    // The device does not support these values of `whence`.
     let others = [libc::SEEK_CUR, libc::SEEK_HOLE];
     for whence in others {
         assert_eq!(file.seek(0, whence), Err(Errno::EINVAL), "{whence}");
@@ -69,6 +69,7 @@ fn lseek() {
             assert_eq!(file.seek(offset, whence), Err(Errno::ESPIPE), "{whence} {offset}");
         }
     }
+    // The kernel itself rejects these values: as unsigned numbers they are greater than SEEK_MAX.
     for whence in [5, 6, 100, -1, i32::MIN, i32::MAX] {
         for offset in [0, 1, -1, i64::MIN, i64::MAX] {
             assert_eq!(file.seek(offset, whence), Err(Errno::EINVAL), "{whence} {offset}");
@@ -106,7 +107,7 @@ fn ioctl_unknown() {
                 for size in [0, 4, 8, 16, 128, 129, 16383] {
                     let request: libc::Ioctl =
                         (direction << 30) | (size << 16) | (magic << 8) | number;
-                    // The kernel handles the generic ioctls of every file.
+                    // The kernel itself handles the ioctls that every file has.
                     let generic = magic == b'T'.into() || known.contains(&request) || request == 0;
                     if generic || magic == 0 {
                         continue;
@@ -144,7 +145,7 @@ fn ioctl_bad_address() {
     let info = file.info();
     assert_eq!((info.capacity, info.record_max, info.policy), (1 << 20, 1024, 0));
     assert_eq!((info.style, info.reserved_word, info.reserved), (client::LINES, 0, [0; 4]));
-    // Each log has another id, also after each load.
+    // Each log has its own id, also after the module is loaded again.
     assert_ne!(info.log_id, 0);
     drop(file);
     crate::kmod::rmmod().expect("rmmod");
@@ -157,7 +158,7 @@ fn ioctl_bad_address() {
 fn mmap() {
     let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     for sharing in [libc::MAP_SHARED, libc::MAP_PRIVATE] {
-        // SAFETY: A new mapping, which is not accessed.
+        // SAFETY: The call creates a new mapping, which is not accessed.
         let got = unsafe {
             libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, sharing, file.raw(), 0)
         };
@@ -166,7 +167,8 @@ fn mmap() {
     }
 }
 
-/// Checks that splice fails and consumes nothing, because it does not keep records whole.
+/// Checks that splice() fails and consumes nothing. The kernel drops data that it has read and
+/// cannot pass on, without counting the records.
 fn splice() {
     let file = Umsg::both();
     file.log("a record");
@@ -187,8 +189,7 @@ fn splice() {
     assert_eq!(file.next().expect("the record").text, b"a record");
 }
 
-/// Checks that sendfile fails and consumes nothing, because the kernel would drop records that it
-/// cannot write, without counting them.
+/// Checks that sendfile() fails and consumes nothing, for the reason given at [`splice`].
 fn sendfile() {
     let file = Umsg::both();
     file.log("a record");
@@ -224,7 +225,7 @@ fn full() {
     let records = file.rest();
     assert_eq!(records.len() as u64, taken);
     assert_eq!(records[0].text, b"record 000");
-    // Reading frees no space; after a clear, a record overwrites as few records as necessary.
+    // A read frees no space. After a clear, a write overwrites as few records as necessary.
     assert_eq!(file.write(b"once again"), Err(Errno::ENOSPC));
     file.clear().expect("clear");
     file.log("0123456789");

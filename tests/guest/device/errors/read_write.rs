@@ -84,7 +84,7 @@ fn write_empty() {
     assert_eq!(writev(&file, &[]), Ok(0));
     assert_eq!(writev(&file, &[(BAD.cast::<u8>().cast_const(), 0)]), Ok(0));
     assert_nothing_stored(&file);
-    // An empty line is a record with an empty text, as for /dev/kmsg.
+    // An empty line is stored as a record with an empty text, as in /dev/kmsg.
     file.log("\n");
     file.log("<3>");
     file.log("<3>\n");
@@ -144,7 +144,7 @@ fn read_size() {
             Err(error) => panic!("{error}"),
         });
         let len = len.expect("the record");
-        // The head and the keys must fit, with " CUT=" unless the text is empty.
+        // The buffer must hold the head and the keys, with the key CUT unless the text is empty.
         let none = len - if text.starts_with('\u{1}') { 4 * text.len() } else { text.len() };
         let least = if text.is_empty() { len } else { none + 6 + text.len().to_string().len() };
         for short in [0, 1, least / 2, least - 1] {
@@ -182,7 +182,7 @@ fn read_bad_address() {
 fn read_empty_log() {
     let reader = Umsg::reader();
     assert_eq!(reader.next(), Err(Errno::EAGAIN));
-    // A buffer that is too small for any record fails at once, also if the file is blocking.
+    // A read into a buffer that is too small for any record fails at once, even on a blocking file.
     let blocking = Umsg::open(libc::O_RDONLY).expect("open");
     assert_eq!(blocking.read(&mut []), Err(Errno::EINVAL));
     assert_eq!(reader.next(), Err(Errno::EAGAIN));

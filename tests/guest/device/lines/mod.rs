@@ -32,7 +32,7 @@ fn texts() -> Vec<(String, bool)> {
     Umsg::reader().rest().iter().map(|it| (it.str().to_string(), it.continues)).collect()
 }
 
-/// Returns the texts of all records, none of which may continue another.
+/// Returns the texts of all records. Panics if a record continues another one.
 fn whole_texts() -> Vec<String> {
     texts()
         .into_iter()
@@ -75,8 +75,8 @@ fn prefixes() {
     assert_eq!(got, want.map(|(priority, text)| (priority, text.to_vec())));
 }
 
-/// Checks that the records are the same if a stream is divided into two writes at any byte, or into
-/// writes of one byte.
+/// Checks that the records of a stream do not depend on the writes: one write, two writes that are
+/// divided at any byte, or writes of one byte.
 fn across_calls() {
     let stream = b"<11>one\n<12>exactly 10\ntwo\n\n<13>longer than ten bytes\nend\n";
     let reader = Umsg::reader();
@@ -174,7 +174,7 @@ fn bad_address() {
             }
         }
     }
-    // A partial line is kept, and nothing is added to it.
+    // A failed write adds nothing to the partial line before it.
     writer.log("half");
     let segments = [(b" and bad".as_ptr(), 8), (BAD.cast::<u8>().cast_const(), 1)];
     assert_eq!(writev(&writer, &segments), Err(Errno::EFAULT));
@@ -282,7 +282,7 @@ fn threads() {
             let file = &file;
             scope.spawn(move || {
                 for i in 0..500 {
-                    // One call with two lines.
+                    // One call writes two lines.
                     file.log(format!("thread {thread} begins {i}\nthread {thread} ends {i}\n"));
                 }
             });

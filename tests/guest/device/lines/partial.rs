@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Partial lines: text without a newline, which stays with the open file until its newline comes,
-//! another writer writes or the file is released.
+//! Partial lines: text without a newline. It stays with the open file until the rest of the line is
+//! written, another writer writes to the file or the file is released.
 
 use super::whole_texts;
 use crate::client::*;
@@ -53,7 +53,7 @@ fn same_number() {
     let first = child(|| writer.log("the first one's, "));
     let pid = first.pid();
     first.join();
-    // As fork(), but with the pid of the first child.
+    // clone3() is called like fork(), but the new child gets the pid of the first one.
     let ids = [pid.as_raw()];
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.exit_signal = libc::SIGCHLD as u64;
@@ -126,12 +126,12 @@ fn released() {
         writer.log(text);
         writer
     };
-    // Exit.
+    // The writer exits.
     let ended = child(|| drop(as_user(1000, "at exit")));
     let pid = ended.pid().as_raw();
     ended.join();
     check("at exit", pid, 1000);
-    // SIGKILL.
+    // The writer is killed.
     let (wrote, write) = nix::unistd::pipe().expect("a pipe");
     let killed = child(|| {
         let _file = as_user(1001, "killed");
@@ -144,7 +144,7 @@ fn released() {
     let pid = killed.pid().as_raw();
     killed.kill();
     check("killed", pid, 1001);
-    // The last descriptor, closed by another user.
+    // Another user closes the last descriptor.
     let file = Umsg::lines();
     let first = child(|| {
         // SAFETY: The call has no pointer arguments.
@@ -158,7 +158,7 @@ fn released() {
     assert_eq!(Umsg::reader().rest().len(), 2, "released although a descriptor is open");
     drop(copy);
     check("of the first owner", pid, 1002);
-    // In a socket that is closed without being read.
+    // The file is in a socket that is closed without being read.
     let (one, other) = socket::socketpair(
         socket::AddressFamily::Unix,
         socket::SockType::Stream,
@@ -200,7 +200,7 @@ fn released_by_io_uring() {
         let text = format!("half {round}");
         let fd = types::Fd(file.raw());
         let write = opcode::Write::new(fd, text.as_ptr(), text.len() as u32).offset(u64::MAX);
-        // Alternately in this thread and in a kernel thread.
+        // Run the requests alternately in this thread and in a kernel thread.
         let flags = match round % 2 {
             0 => io_uring::squeue::Flags::empty(),
             _ => io_uring::squeue::Flags::ASYNC,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Module parameters: the ways to set them, and what they do together.
+//! Module parameters: the ways to set them, and invalid combinations of values.
 
 pub mod sysfs;
 pub mod values;
@@ -68,7 +68,7 @@ fn assert_nothing_left() {
     assert!(!areas.contains("[umsg]"), "the module's memory is not freed");
 }
 
-/// The text of kmod for EINVAL.
+/// The message of kmod for EINVAL.
 const INVALID: &str = "Invalid parameters";
 
 fn modinfo() {
@@ -90,7 +90,7 @@ fn modinfo() {
     }
 }
 
-/// Checks that the load fails if valid values do not go together.
+/// Checks that the load fails for an invalid combination of valid values.
 fn together() {
     assert_refused(
         &["capacity=64K", "record_max=64K"],
@@ -102,7 +102,7 @@ fn together() {
         INVALID,
         "record_max=8192: a record of this size needs 8248 bytes, /dev/umsg-small has 4096",
     );
-    // Several invalid values: one line.
+    // Several invalid values cause one line.
     assert_refused(&["capacity=1", "mode=9", "policy=none"], INVALID, ": must be ");
 }
 
@@ -130,7 +130,8 @@ fn failed_load_leaves_no_memory() {
     refuse(rounds);
     let grown = slab() - before;
     println!("{rounds} failed loads: the slab grew by {grown} KiB");
-    // KASAN keeps freed memory in quarantine. On that kernel, `leaks.none` finds leaks.
+    // With KASAN the slab grows, because freed memory stays in quarantine. `leaks.none` finds leaks
+    // there.
     let watched = crate::kmod::finds_leaks();
     assert!(
         watched || grown < 8 * rounds,
@@ -143,7 +144,7 @@ fn failed_load_leaves_no_memory() {
 fn last_wins() {
     for (parameters, name, want) in [
         (&["capacity=64K", "capacity=128K"][..], "capacity", "128K"),
-        // An invalid value is overridden, as if it were in modprobe.d.
+        // A later value overrides an invalid one, which can come from modprobe.d.
         (&["capacity=nonsense", "capacity=128K"], "capacity", "128K"),
         (&["quiet", "quiet=n"], "quiet", "N"),
         (&["logs=a,b", "logs=c"], "logs", "c"),
@@ -157,7 +158,7 @@ fn last_wins() {
     assert!(!Path::new("/dev/umsg-a").exists());
 }
 
-/// Checks that the module is loaded if a parameter is unknown, and that the kernel warns.
+/// Checks that an unknown parameter causes a warning of the kernel and does not prevent the load.
 fn unknown() {
     let mut log = Messages::from_now();
     modprobe("nonesuch=1").expect("modprobe");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The values of each parameter: which are valid, what they set, and the message for the others.
+//! The values of each parameter: valid values and their effects, and the message for invalid ones.
 
 use super::{assert_nothing_left, assert_refused, load_and_show, shown, INVALID, NAMES};
 use crate::client::{Umsg, NODE};
@@ -72,7 +72,7 @@ fn sizes() {
     for bad in ["0", "65537", "65K", ""] {
         assert_refused(&[&format!("record_max={bad}")], INVALID, "must be from 1 to 64K");
     }
-    // No value.
+    // A parameter without a value.
     assert_refused(&["capacity"], INVALID, "capacity=: must be from 4K to 1T");
 }
 
@@ -163,7 +163,7 @@ fn minors() {
     modprobe("minor=250 logs=a,b").expect("modprobe");
     assert_eq!(shown("minor"), "250");
     assert_eq!([NODE, "/dev/umsg-a", "/dev/umsg-b"].map(minor), [250, 251, 252]);
-    // Logs that are added later get the free numbers.
+    // Logs that are added later get free minor numbers.
     let change = |what: &str| std::fs::write("/sys/module/umsg/parameters/logs", what);
     change("-a").expect("-a");
     for (name, number) in [("c", 251), ("d", 253), ("e", 254)] {
@@ -173,7 +173,7 @@ fn minors() {
     let mut log = Messages::from_now();
     assert!(change("+f").is_err());
     assert_eq!(log.of_umsg(), ["logs=+f: no free minor number up to 254"]);
-    // A static node opens the log with its number.
+    // A static node opens the log that has its minor number.
     let device = nix::sys::stat::makedev(10, 252);
     let (kind, mode) = (nix::sys::stat::SFlag::S_IFCHR, nix::sys::stat::Mode::S_IRUSR);
     nix::sys::stat::mknod("/tmp/node", kind, mode, device).expect("mknod");
@@ -194,8 +194,8 @@ fn minors() {
     );
 }
 
-/// Checks loads with random values: either all values are valid, and the values in sysfs can be
-/// loaded again, or the load fails with one line.
+/// Checks that a load with random values either succeeds, and the values in sysfs can be loaded
+/// again, or fails and logs one line.
 fn random() {
     let mut next = crate::random::random();
     const PIECES: [&str; 26] = [
@@ -230,7 +230,8 @@ fn random() {
     let (mut good, mut bad) = (0, 0);
     let rounds = rounds();
     for _ in 0..rounds {
-        // Sometimes add valid values, because hardly any load would succeed without them.
+        // Add a valid value for each parameter in a quarter of the loads, because hardly any load
+        // succeeds otherwise.
         let all_good = next(4) == 0;
         let mut given: Vec<String> = NAMES
             .iter()
@@ -244,7 +245,7 @@ fn random() {
             })
             .collect();
         if all_good {
-            // The last value counts.
+            // The last value of a parameter counts.
             given.extend(NAMES.iter().zip(GOOD).map(|(name, good)| format!("{name}={good}")));
         }
         let mut log = Messages::from_now();

@@ -45,7 +45,7 @@ fn epoll_edge() {
     let epoll = epoll(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
     assert_eq!(ready(&epoll), 0);
     for _ in 0..10 {
-        // Every append is an edge, whether the record is read or not.
+        // Every append is an edge, although no record is read.
         writer.log("x");
         assert_eq!(ready(&epoll), 1);
         assert_eq!(ready(&epoll), 0);
@@ -58,8 +58,8 @@ fn epoll_edge() {
     assert_eq!((ready(&second), ready(&second)), (1, 0));
 }
 
-/// Checks that every append is an edge for a nested epoll instance, which polls only the first of
-/// two ready files.
+/// Checks that every append is an edge for an outer epoll instance. A poll of the inner instance
+/// polls only the first of its two ready files.
 fn epoll_nested() {
     let second = |flags| Umsg::open_at("/dev/umsg-second", flags).expect("open").style(KMSG);
     let writers = [Umsg::writer(), second(libc::O_WRONLY)];
@@ -105,14 +105,14 @@ fn wakes_by_event() {
         assert_eq!(sets.each_ref().map(ready), [0, 0], "round {round}");
     }
     sleeper.join();
-    // In the style kmsg, a loss is EPOLLERR, which is part of every mask.
+    // In the style kmsg, a loss is reported as EPOLLERR, which is part of every mask.
     both.set_style(KMSG).expect("style");
     writer.log("x");
     assert_eq!(sets.each_ref().map(ready), [1, 0]);
     assert!(now(&both).contains(PollFlags::POLLERR | PollFlags::POLLPRI));
 }
 
-/// Checks that no seek is missed if it runs while epoll adds the file to the wait queue.
+/// Checks that epoll notices a seek that runs while epoll is added to the file's wait queue.
 fn seek_against_registration() {
     const ROUNDS: usize = 3000;
     let file = Umsg::both();
@@ -135,8 +135,8 @@ fn seek_against_registration() {
             file.seek(0, libc::SEEK_END).expect("seek");
             start.wait();
             let epoll = epoll(&file, EpollFlags::EPOLLIN);
-            // If the wake-up is lost, this sleeps although there is a record. The timeout lets all
-            // rounds run.
+            // If the wake-up is lost, epoll_wait() sleeps although there is a record. The timeout
+            // lets all rounds run.
             let events = epoll.wait(&mut [EpollEvent::empty()], 1000u16).expect("epoll_wait");
             missed += usize::from(events == 0);
             done.wait();

@@ -24,8 +24,8 @@ fn rwf_nowait() {
     assert_eq!(read(), Err(Errno::EAGAIN));
 }
 
-/// Checks that reads and polls by io_uring wait for a write of the same ring, fail with EAGAIN if
-/// they must not wait, and can be cancelled.
+/// Checks that reads and polls by io_uring wait for a write by the same ring and can be cancelled,
+/// and that a read with `RWF_NOWAIT` fails with EAGAIN.
 fn io_uring() {
     use io_uring::{opcode, squeue, types, IoUring};
     use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ fn io_uring() {
     const CANCEL: u64 = 4;
 
     fn push(ring: &mut IoUring, entry: squeue::Entry, name: u64) {
-        // SAFETY: The memory of all requests outlives the ring.
+        // SAFETY: The memory of a request is valid until the request has completed.
         unsafe { ring.submission().push(&entry.user_data(name)) }.expect("space in the queue");
     }
     /// Submits the queue, and returns the results of the next `count` completions.
@@ -74,7 +74,7 @@ fn io_uring() {
         assert!(got.contains(&format!(",{round},")) && got.contains(&text), "{got}");
     }
 
-    // A file that is open for writing only is writable, and a poll for POLLIN waits.
+    // A file that is open only for writing is writable, and a poll for POLLIN waits.
     let writer = Umsg::writer();
     let poll = |events| opcode::PollAdd::new(types::Fd(writer.raw()), events as u32).build();
     push(&mut ring, poll(libc::POLLIN | libc::POLLOUT), POLL);

@@ -187,7 +187,7 @@ fn no_lost_wakeup() {
     });
 }
 
-/// Checks that a seek wakes a reader that sleeps in the same file.
+/// Checks that a seek wakes a reader that sleeps in a read of the same file.
 fn seek_wakes() {
     let file = Umsg::open(libc::O_RDWR).expect("open").style(KMSG);
     file.log("first");
