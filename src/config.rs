@@ -11,7 +11,6 @@
 
 use kernel::{
     fmt,
-    page::PAGE_SIZE,
     prelude::*,
     str::CString,
     sync::atomic::{
@@ -24,7 +23,8 @@ use crate::{
     log_config::{
         parse_value,
         LogConfig,
-        LogConfigError, //
+        LogConfigError,
+        CAPACITY_UNIT, //
     },
     logs,
     pure::{
@@ -102,7 +102,7 @@ pub(crate) const LOGS_MAX: usize = 4000;
 ///
 /// # Invariants
 ///
-/// - The capacity of each log is a multiple of the page size.
+/// - The capacity of each log is a multiple of [`CAPACITY_UNIT`].
 /// - A record of `record_max` bytes fits each log.
 /// - The names of the device nodes are unique.
 pub(crate) struct Config {
@@ -135,7 +135,7 @@ impl Config {
         logs.push(
             LogConfig {
                 node: CString::try_from_fmt(fmt!("umsg"))?,
-                capacity: capacity.0.next_multiple_of(PAGE_SIZE),
+                capacity: capacity.0.next_multiple_of(CAPACITY_UNIT),
                 policy,
                 mode: mode.0,
                 style,
@@ -171,7 +171,7 @@ impl Config {
             }
             Ok(())
         })??;
-        // INVARIANT: The capacities are multiples of the page size and the names are unique.
+        // INVARIANT: The capacities are multiples of the unit and the names are unique.
         // `check_record_max` checks that the records fit.
         let config = Self { logs, quiet };
         config.check_record_max()?;

@@ -5,7 +5,6 @@
 #![deny(unsafe_code)]
 
 use kernel::{
-    page::PAGE_SIZE,
     prelude::*,
     str::CString, //
 };
@@ -40,6 +39,10 @@ pub(crate) struct LogConfig {
     /// Minor number of the device node, or `None` for a dynamic one.
     pub(crate) minor: Option<u8>,
 }
+
+/// Capacities are multiples of this number of bytes, the smallest page size, so that a log holds
+/// the same records on all kernels.
+pub(crate) const CAPACITY_UNIT: usize = 4096;
 
 /// Maximum length of the name of a log in bytes.
 const NAME_MAX: usize = 32;
@@ -105,7 +108,7 @@ impl LogConfig {
         let capacity = capacity.unwrap_or(Size(default.capacity));
         Ok(Self {
             node,
-            capacity: capacity.0.next_multiple_of(PAGE_SIZE),
+            capacity: capacity.0.next_multiple_of(CAPACITY_UNIT),
             policy: policy.unwrap_or(default.policy),
             mode: mode.map_or(default.mode, |mode| mode.0),
             style: style.unwrap_or(default.style),
@@ -187,7 +190,7 @@ mod tests {
         }
         for item in ["app:4097:stop:0777:kmsg", "app:kmsg:0777:stop:4097"] {
             let log = LogConfig::parse(item, &default).map_err(|_| EINVAL)?;
-            assert_eq!(log.capacity, 2 * PAGE_SIZE);
+            assert_eq!(log.capacity, 8192);
             assert_eq!(log.policy, Policy::Stop);
             assert_eq!(log.mode, 0o777);
             assert_eq!(log.style, Style::Kmsg);

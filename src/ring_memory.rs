@@ -20,14 +20,14 @@ use kernel::{
 /// Size of the elements of [`RingMemory`] in bytes.
 const ELEMENT: usize = 64;
 
-/// The memory of a ring, a number of whole pages.
+/// The memory of a ring. The kernel allocates whole pages for it.
 ///
 /// The elements are larger than a byte, because the kernel crate initialises a vector element by
 /// element. They are much smaller than a page, because it copies the element on the stack.
 pub(crate) struct RingMemory(VVec<[u8; ELEMENT]>);
 
 impl RingMemory {
-    /// Allocates `capacity` bytes, a multiple of the page size, and fills them with zeros.
+    /// Allocates `capacity` bytes, a multiple of [`ELEMENT`], and fills them with zeros.
     pub(crate) fn new(capacity: usize) -> Result<Self, AllocError> {
         let flags = GFP_KERNEL | __GFP_NOWARN;
         VVec::from_elem([0; ELEMENT], capacity / ELEMENT, flags).map(Self)

@@ -68,10 +68,13 @@ static void bad_address(enum way way, int fd, __u32 style, __u32 options, __u64 
 		UMSG_IOC_INFO, UMSG_IOC_GET_OPTIONS, UMSG_IOC_SET_OPTIONS, UMSG_IOC_GET_STYLE,
 		UMSG_IOC_SET_STYLE, UMSG_IOC_SEEK_SEQ, UMSG_IOC_SEEK_TIME, UMSG_IOC_NEXT_SIZE,
 	};
-	/* Two sizes of each. A binary read of more than 8 KiB is copied in several steps. */
+	/*
+	 * Two sizes of each. A binary read of more than 8 KiB is copied in several steps, and a
+	 * write of more than 1280 bytes is not copied to the stack.
+	 */
 	static const struct { enum call call; size_t size; } transfers[] = {
 		{ READ, MOST }, { READV, MOST }, { READ, sizeof(area) }, { READV, sizeof(area) },
-		{ WRITE, 104 }, { WRITEV, 104 }, { WRITE, 808 }, { WRITEV, 808 },
+		{ WRITE, 104 }, { WRITEV, 104 }, { WRITE, 2008 }, { WRITEV, 2008 },
 	};
 	struct umsg_info before = get_info(fd), after;
 	__u32 next_size = get(fd, UMSG_IOC_NEXT_SIZE);

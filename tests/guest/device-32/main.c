@@ -32,9 +32,9 @@ int main(void)
 		{ "binary_read", "capacity=4K", test_binary_read },
 		{ "binary_write", "", test_binary_write },
 		{ "good_addresses", "", test_good_addresses },
-		{ "bad_addresses_32", "", test_bad_addresses_32 },
-		{ "bad_addresses_64", "", test_bad_addresses_64 },
-		{ "bad_addresses_int80", "", test_bad_addresses_int80 },
+		{ "bad_addresses_32", "record_max=4K", test_bad_addresses_32 },
+		{ "bad_addresses_64", "record_max=4K", test_bad_addresses_64 },
+		{ "bad_addresses_int80", "record_max=4K", test_bad_addresses_int80 },
 		{ "poll_events", "capacity=4K", test_poll_events },
 		{ "nonblock", "", test_nonblock },
 	};

@@ -107,7 +107,8 @@ fn open() {
 fn write() {
     let injector = Injector::new();
     let (file, reader) = (Umsg::writer(), Umsg::reader());
-    for len in [1, 512, 513, 65536] {
+    // The module copies at most 1280 bytes to its stack.
+    for len in [1, 1280, 1281, 65536] {
         let text = vec![b'x'; len];
         let before = file.info().next_seq;
         let mut stored = 0;

@@ -23,7 +23,7 @@ pub const TESTS: &[Test] = &[
     Test::new("logs.pid_namespace", pid_namespace),
     Test::new("logs.container", container).with("logs=box"),
     Test::new("logs.come_and_go", come_and_go).with("logs=old:64K").module_may_warn(),
-    Test::new("logs.removed", removed).with("logs=box:16K"),
+    Test::new("logs.removed", removed).with("logs=box:16K").loadable_only(),
     Test::new("logs.against_users", against_users).on_all_cpus(),
 ];
 

@@ -16,6 +16,9 @@
 //! the kernel warnings that the test causes. Text that a test prints to standard output is shown as
 //! TAP diagnostics. Add the list of a new file to [`tests`].
 //!
+//! On a kernel with the module built in (`tests/guest/built-in/run`), the tests that need no
+//! loadable module run, each in a boot of its own.
+//!
 //! Each test runs in its own process, on a freshly loaded module, so that a failure, a hang or an
 //! open descriptor does not affect the next test. After each test the module must unload, and the
 //! kernel log must have no new message at warning level or above that the test does not allow.
@@ -56,6 +59,8 @@ pub struct Test {
     name: &'static str,
     /// The module's parameters; `None` if the test loads the module itself.
     load: Option<&'static str>,
+    /// The test needs a module that is not built in.
+    loadable_only: bool,
     allowed_warnings: AllowedWarnings,
     /// The test has concurrent tasks and needs more than one CPU.
     all_cpus: bool,
@@ -75,7 +80,14 @@ enum AllowedWarnings {
 
 impl Test {
     const fn new(name: &'static str, run: fn()) -> Self {
-        Self { name, load: Some(""), allowed_warnings: AllowedWarnings::None, all_cpus: false, run }
+        Self {
+            name,
+            load: Some(""),
+            loadable_only: false,
+            allowed_warnings: AllowedWarnings::None,
+            all_cpus: false,
+            run,
+        }
     }
 
     /// Loads the module with `parameters`.
@@ -87,6 +99,12 @@ impl Test {
     /// Runs the test without loading the module before it.
     const fn unloaded(mut self) -> Self {
         self.load = None;
+        self.loadable_only()
+    }
+
+    /// Does not run if the module is built in, because the test unloads it or is about loading.
+    const fn loadable_only(mut self) -> Self {
+        self.loadable_only = true;
         self
     }
 
@@ -186,6 +204,14 @@ fn main() -> ExitCode {
             (test.run)();
             ExitCode::SUCCESS
         }
+        // For tests/guest/built-in/run.
+        (Some(flag), None) if flag == "--list-built-in" => {
+            for test in tests().iter().filter(|test| !test.loadable_only) {
+                println!("{} {}", test.name, test.load.unwrap_or_default());
+            }
+            ExitCode::SUCCESS
+        }
+        (Some(flag), Some(name)) if flag == "--built-in" => run_built_in(&name),
         (Some(flag), _) if flag.starts_with('-') => {
             eprintln!("usage: device [PART OF A TEST'S NAME]...");
             ExitCode::from(2)
@@ -210,33 +236,41 @@ fn run_all(parts: &[String]) -> ExitCode {
             more_cpus = true;
             use_all_cpus();
         }
-        let start = Instant::now();
-        let outcome = run(test);
-        let seconds = start.elapsed().as_secs_f32();
-        let (word, note) = match outcome {
-            Outcome::Passed(output) => {
-                for line in output.lines() {
-                    println!("# {line}");
-                }
-                ("ok", String::new())
-            }
-            Outcome::Skipped(why) => ("ok", format!(" # SKIP {}", why.trim())),
-            Outcome::Failed(why) => {
-                failed = true;
-                for line in why.lines() {
-                    println!("# {line}");
-                }
-                ("not ok", String::new())
-            }
-        };
-        println!("{word} {} {}{note}", index + 1, test.name);
-        eprintln!("{seconds:6.1} s  {}", test.name);
+        failed |= !run_and_report(test, Module::Loadable, index + 1);
     }
     std::io::stdout().flush().expect("standard output");
     if tests.is_empty() {
         eprintln!("device: no test's name contains '{}'", parts.join("' or '"));
     }
     ExitCode::from(u8::from(failed || tests.is_empty()))
+}
+
+/// Runs the test `name` on the module that is built into the kernel. The kernel's command line has
+/// the test's parameters.
+fn run_built_in(name: &str) -> ExitCode {
+    let test = tests().into_iter().find(|test| test.name == name).expect("a test's name");
+    if test.all_cpus {
+        use_all_cpus();
+    }
+    ExitCode::from(u8::from(!run_and_report(&test, Module::BuiltIn, 1)))
+}
+
+/// Runs one test and prints its result. Returns whether it passed or was skipped.
+fn run_and_report(test: &Test, module: Module, number: usize) -> bool {
+    let start = Instant::now();
+    let outcome = run(test, module);
+    let seconds = start.elapsed().as_secs_f32();
+    let (word, note, output) = match outcome {
+        Outcome::Passed(output) => ("ok", String::new(), output),
+        Outcome::Skipped(why) => ("ok", format!(" # SKIP {}", why.trim()), String::new()),
+        Outcome::Failed(why) => ("not ok", String::new(), why),
+    };
+    for line in output.lines() {
+        println!("# {line}");
+    }
+    println!("{word} {number} {}{note}", test.name);
+    eprintln!("{seconds:6.1} s  {}", test.name);
+    word == "ok"
 }
 
 /// Brings all CPUs online.
@@ -252,10 +286,17 @@ fn use_all_cpus() {
     println!("# the following tests run on {cpus} CPUs");
 }
 
+/// Where the module is.
+#[derive(Clone, Copy, PartialEq)]
+enum Module {
+    Loadable,
+    BuiltIn,
+}
+
 /// Runs one test, and checks the module and the kernel log after it.
-fn run(test: &Test) -> Outcome {
+fn run(test: &Test, module: Module) -> Outcome {
     let mut log = kmod::Messages::from_now();
-    if let Some(parameters) = test.load {
+    if let (Some(parameters), Module::Loadable) = (test.load, module) {
         if let Err(error) = kmod::finit_module(parameters) {
             return Outcome::Failed(format!("the module does not load: {error}"));
         }
@@ -267,7 +308,7 @@ fn run(test: &Test) -> Outcome {
             problems += &format!("the module does not unload: {error}\n");
         }
     }
-    if std::path::Path::new("/dev/umsg").exists() {
+    if module == Module::Loadable && std::path::Path::new("/dev/umsg").exists() {
         problems += "/dev/umsg still exists\n";
     }
     for message in log.all() {

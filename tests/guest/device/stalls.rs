@@ -3,7 +3,7 @@
 //! Page faults that stall in a read or write, which must not block other tasks. The page is missing
 //! until the test resolves the fault by userfaultfd.
 
-use crate::client::{readv, writev, Umsg};
+use crate::client::{page_size, readv, writev, Umsg};
 use crate::sharing::wait_until_asleep;
 use crate::{skip, Test};
 use nix::errno::Errno;
@@ -16,8 +16,6 @@ pub const TESTS: &[Test] = &[
     Test::new("stalls.reader_overwritten", reader_overwritten).with("capacity=4096"),
     Test::new("stalls.writer", writer),
 ];
-
-const PAGE: usize = 4096;
 
 /// A page that is missing until [`MissingPage::resolve`].
 struct MissingPage {
@@ -68,7 +66,7 @@ impl MissingPage {
             uffdio_api(fault.as_raw_fd(), &mut api).expect("UFFDIO_API");
             let start = libc::mmap(
                 std::ptr::null_mut(),
-                PAGE,
+                page_size(),
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
@@ -76,7 +74,7 @@ impl MissingPage {
             );
             assert_ne!(start, libc::MAP_FAILED);
             let mut register =
-                UffdioRegister { start: start as u64, len: PAGE as u64, mode: 1, ioctls: 0 };
+                UffdioRegister { start: start as u64, len: page_size() as u64, mode: 1, ioctls: 0 };
             uffdio_register(fault.as_raw_fd(), &mut register).expect("UFFDIO_REGISTER");
             Self { fault, start: start as usize }
         }
@@ -84,12 +82,12 @@ impl MissingPage {
 
     /// Fills the page with `text` and zeros, which ends the stall.
     fn resolve(&self, text: &[u8]) {
-        let mut page = vec![0; PAGE];
+        let mut page = vec![0; page_size()];
         page[..text.len()].copy_from_slice(text);
         let mut copy = UffdioCopy {
             dst: self.start as u64,
             src: page.as_ptr() as u64,
-            len: PAGE as u64,
+            len: page_size() as u64,
             mode: 0,
             copy: 0,
         };
@@ -138,7 +136,7 @@ fn reader() {
     writer.log("first");
     let len = while_stalled(
         &page,
-        || readv(&reader, &[(page.start as *mut u8, PAGE)]),
+        || readv(&reader, &[(page.start as *mut u8, page_size())]),
         || {
             let other = Umsg::reader();
             for i in 0..100 {
@@ -162,7 +160,7 @@ fn reader_of_shared_file() {
     writer.log("second");
     let len = while_stalled(
         &page,
-        || readv(&reader, &[(page.start as *mut u8, PAGE)]),
+        || readv(&reader, &[(page.start as *mut u8, page_size())]),
         || assert_eq!(reader.next().expect("a record").text, b"first"),
         b"",
     );
@@ -177,7 +175,7 @@ fn reader_overwritten() {
     writer.log("first");
     let len = while_stalled(
         &page,
-        || readv(&reader, &[(page.start as *mut u8, PAGE)]),
+        || readv(&reader, &[(page.start as *mut u8, page_size())]),
         || (0..1000).for_each(|_| writer.log("x")),
         b"",
     );

@@ -7,13 +7,19 @@ use crate::calls::{Memory, Place};
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-const PAGE: usize = 4096;
 /// Enough for the text format of the largest record with all bytes escaped.
 const READ_PAGES: usize = 72;
 /// Enough for the longest write that becomes one record.
 const WRITE_PAGES: usize = 20;
 /// The value of bytes that a read must not change.
 const POISON: u8 = 0xa5;
+
+/// Returns the page size of the kernel in bytes.
+pub fn page_size() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    // SAFETY: The call has no pointer arguments.
+    *SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize })
+}
 
 /// A part of the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +64,7 @@ impl Arena {
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                PAGES * PAGE,
+                PAGES * page_size(),
                 libc::PROT_NONE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
@@ -80,13 +86,13 @@ impl Arena {
     }
 
     fn page(&self, number: usize) -> usize {
-        self.start + number * PAGE
+        self.start + number * page_size()
     }
 
     fn protect(&self, first: usize, pages: usize, protection: i32) {
         let at = self.page(first) as *mut libc::c_void;
         // SAFETY: The pages belong to the arena, and there is no reference to them.
-        assert_eq!(unsafe { libc::mprotect(at, pages * PAGE, protection) }, 0);
+        assert_eq!(unsafe { libc::mprotect(at, pages * page_size(), protection) }, 0);
     }
 
     /// Changes the protection of the shifty page.
@@ -101,7 +107,7 @@ impl Arena {
         self.protect(SHIFTY, 1, libc::PROT_READ | libc::PROT_WRITE);
         // SAFETY: The page belongs to the arena and has just been made writable, and there is no
         // reference to it.
-        unsafe { std::ptr::write_bytes(self.page(SHIFTY) as *mut u8, 0, PAGE) };
+        unsafe { std::ptr::write_bytes(self.page(SHIFTY) as *mut u8, 0, page_size()) };
         self.protect(SHIFTY, 1, self.shifty.get());
     }
 
@@ -111,7 +117,7 @@ impl Arena {
         let (first, pages) = AREAS[area as usize];
         // SAFETY: The area is mapped and writable. Only this thread uses it, and only while it is
         // in no call.
-        unsafe { std::slice::from_raw_parts_mut(self.page(first) as *mut u8, pages * PAGE) }
+        unsafe { std::slice::from_raw_parts_mut(self.page(first) as *mut u8, pages * page_size()) }
     }
 
     /// Returns the address of a place. The good place is at `offset` in `area`.
@@ -130,7 +136,9 @@ impl Arena {
             Place::Stall => {
                 let page = self.page(STALL);
                 // SAFETY: The page belongs to the arena, and its contents are not used.
-                unsafe { libc::madvise(page as *mut libc::c_void, PAGE, libc::MADV_DONTNEED) };
+                unsafe {
+                    libc::madvise(page as *mut libc::c_void, page_size(), libc::MADV_DONTNEED)
+                };
                 page
             }
             Place::Null => 0,
@@ -186,7 +194,8 @@ impl Arena {
         let mut bytes = Vec::with_capacity(len);
         for piece in &pieces.list {
             let part = piece.iov_len.min(len - bytes.len());
-            if part > 0 && piece.iov_base as usize / PAGE == self.page(SHIFTY) / PAGE {
+            if part > 0 && piece.iov_base as usize / page_size() == self.page(SHIFTY) / page_size()
+            {
                 return None;
             }
             // SAFETY: The kernel has just accessed these bytes, and the protection of their pages
@@ -263,7 +272,8 @@ fn stall_faults_at(start: usize) {
         std::thread::spawn(move || resolve_faults(fd));
         fd
     });
-    let mut register = UffdioRegister { start: start as u64, len: PAGE as u64, mode: 1, ioctls: 0 };
+    let mut register =
+        UffdioRegister { start: start as u64, len: page_size() as u64, mode: 1, ioctls: 0 };
     if fd >= 0 {
         // SAFETY: `register` has the documented layout, and the page belongs to the caller.
         unsafe { uffdio_register(fd, &mut register) }.expect("UFFDIO_REGISTER");
@@ -281,8 +291,8 @@ fn resolve_faults(fd: i32) {
             continue;
         }
         std::thread::sleep(std::time::Duration::from_micros(300));
-        let start = message[2] & !(PAGE as u64 - 1);
-        let mut zero = UffdioZeropage { start, len: PAGE as u64, mode: 0, zeropage: 0 };
+        let start = message[2] & !(page_size() as u64 - 1);
+        let mut zero = UffdioZeropage { start, len: page_size() as u64, mode: 0, zeropage: 0 };
         // SAFETY: `zero` has the documented layout. The call fails if the page is present by now.
         let _ = unsafe { uffdio_zeropage(fd, &mut zero) };
     }

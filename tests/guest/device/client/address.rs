@@ -11,6 +11,12 @@ pub const BAD: *mut libc::c_void = 0x1000 as *mut libc::c_void;
 /// An address outside the user range.
 pub const WILD: *mut libc::c_void = 0xdead_0000_0000_0000_u64 as *mut libc::c_void;
 
+/// Returns the page size of the kernel in bytes.
+pub fn page_size() -> usize {
+    // SAFETY: The call has no pointer arguments.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
 /// Calls `writev` with segments of any address and length.
 pub fn writev(file: &Umsg, segments: &[(*const u8, usize)]) -> Result<usize, Errno> {
     let iov: Vec<libc::iovec> = segments

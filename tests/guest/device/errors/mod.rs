@@ -15,7 +15,7 @@ pub const TESTS: &[Test] = &[
     Test::new("errors.access_mode", access_mode),
     Test::new("errors.lseek", lseek),
     Test::new("errors.ioctl_unknown", ioctl_unknown),
-    Test::new("errors.ioctl_bad_address", ioctl_bad_address),
+    Test::new("errors.ioctl_bad_address", ioctl_bad_address).loadable_only(),
     Test::new("errors.mmap", mmap),
     Test::new("errors.splice", splice),
     Test::new("errors.sendfile", sendfile),

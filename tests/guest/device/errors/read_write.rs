@@ -2,7 +2,7 @@
 
 //! Errors of reads and writes: sizes and invalid addresses.
 
-use crate::client::{readv, writev, Record, Umsg, BAD, RECORD_MAX, WILD};
+use crate::client::{page_size, readv, writev, Record, Umsg, BAD, RECORD_MAX, WILD};
 use crate::Test;
 use nix::errno::Errno;
 
@@ -11,7 +11,7 @@ pub const TESTS: &[Test] = &[
     Test::new("errors.write_size_small", write_size_small).with("record_max=1"),
     Test::new("errors.write_size_largest", write_size_largest).with("record_max=65536"),
     Test::new("errors.write_empty", write_empty),
-    Test::new("errors.write_bad_address", write_bad_address),
+    Test::new("errors.write_bad_address", write_bad_address).with("record_max=4K"),
     Test::new("errors.writev_bad_address", writev_bad_address),
     Test::new("errors.read_size", read_size),
     Test::new("errors.read_bad_address", read_bad_address),
@@ -94,7 +94,8 @@ fn write_empty() {
 
 fn write_bad_address() {
     let file = Umsg::writer();
-    for len in [1, 511, 512, 513, RECORD_MAX] {
+    // The module copies at most 1280 bytes to its stack.
+    for len in [1, 1279, 1280, 1281, 4096] {
         for address in [BAD, WILD, std::ptr::null_mut()] {
             let got = writev(&file, &[(address.cast::<u8>().cast_const(), len)]);
             assert_eq!(got, Err(Errno::EFAULT), "{len} at {address:?}");
@@ -102,7 +103,7 @@ fn write_bad_address() {
     }
     // Only the last byte is on an inaccessible page.
     let pages = Pages::new();
-    for len in [1, 2, 512, 513, 1000] {
+    for len in [1, 2, 1279, 1280, 1281, 2000] {
         let start = pages.boundary().wrapping_sub(len).cast_const();
         assert_eq!(writev(&file, &[(start, len + 1)]), Err(Errno::EFAULT), "{len}");
         assert_eq!(writev(&file, &[(start.wrapping_add(1), len)]), Err(Errno::EFAULT), "{len}");
@@ -197,23 +198,21 @@ impl Pages {
         unsafe {
             let start = libc::mmap(
                 std::ptr::null_mut(),
-                8192,
+                2 * page_size(),
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
                 0,
             );
             assert_ne!(start, libc::MAP_FAILED);
-            assert_eq!(
-                libc::mprotect(start.cast::<u8>().add(4096).cast(), 4096, libc::PROT_NONE),
-                0
-            );
+            let second = start.cast::<u8>().add(page_size());
+            assert_eq!(libc::mprotect(second.cast(), page_size(), libc::PROT_NONE), 0);
             Self(start.cast())
         }
     }
 
     /// Returns the address of the first inaccessible byte.
     fn boundary(&self) -> *mut u8 {
-        self.0.wrapping_add(4096)
+        self.0.wrapping_add(page_size())
     }
 }

@@ -4,6 +4,7 @@
 
 use super::fields::{self, REFUSED};
 use super::{node_name, Effect, List, Log, Logs, Table, LIST_MAX, NAMES};
+use crate::arena::page_size;
 use crate::calls::Change;
 use crate::perform::result;
 use crate::seal::NOBODY;
@@ -22,9 +23,8 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The largest `record_max`.
 const RECORD_MAX: usize = 65536;
 
-/// The unit of capacities. It is also the maximum number of bytes that the kernel accepts in one
-/// write to a sysfs file.
-const PAGE: usize = 4096;
+/// Capacities are multiples of this number of bytes.
+const CAPACITY_UNIT: usize = 4096;
 
 /// Returns the size in the ring of a record with `text` bytes of text.
 fn stored_size(text: usize) -> usize {
@@ -73,12 +73,13 @@ impl Table {
             }
             Change::AddSmall(name, smaller) => {
                 let name = self.name(name, false);
-                let least = stored_size(self.record_max).next_multiple_of(PAGE);
+                let least = stored_size(self.record_max).next_multiple_of(CAPACITY_UNIT);
                 // A log of less than a page is never valid.
-                let capacity = if smaller { (least - PAGE).max(PAGE - 1) } else { least };
+                let capacity =
+                    if smaller { (least - CAPACITY_UNIT).max(CAPACITY_UNIT - 1) } else { least };
                 let item = format!("{}:{capacity}", word(name));
                 let log = Log { name, capacity, minor: None, id: 0, ..self.all[0] };
-                let effect = self.plan_add(&item, log).filter(|_| capacity >= PAGE);
+                let effect = self.plan_add(&item, log).filter(|_| capacity >= CAPACITY_UNIT);
                 (format!("+{item}").into(), effect)
             }
             Change::AddLong(name, over) => {
@@ -250,7 +251,8 @@ pub fn change(
     logs.complaints_open.fetch_sub((has_lines && !failed).into(), Relaxed);
     let expected = match (bad_address, is_good) {
         (Some(_), _) => -i64::from(EFAULT),
-        (None, true) => len.min(PAGE) as i64,
+        // The kernel accepts at most a page in one write to a sysfs file.
+        (None, true) => len.min(page_size()) as i64,
         (None, false) => -i64::from(EINVAL),
     };
     let no_memory = failed && [-i64::from(ENOMEM), -i64::from(EFAULT)].contains(&done);
