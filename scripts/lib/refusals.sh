@@ -20,9 +20,9 @@ messages_since() {
 # once, the last one last: lines "PROBLEM<tab>ADVICE". $signed is set if the module is signed.
 refusals() {
     awk -v name="$1" -v running="$running" -v signed="$signed" '
-        function found(cause, advice) {
-            delete last[cause]
-            last[cause] = ++n
+        # order is the number of the last message about it; by default, of this one.
+        function found(cause, advice, order) {
+            last[cause] = order ? order : ++n
             text[cause] = advice
         }
         function rest(prefix) { return substr($0, length(prefix) + 1) }
@@ -31,15 +31,14 @@ refusals() {
             found("the kernel rejected it, because it was built for \"" part[2] "\" and the kernel is \"" part[4] "\"",
                 "make RELEASE=" running)
         }
-        index($0, name ": Unknown symbol _R") == 1 {
-            split(rest(name ": Unknown symbol "), part, " ")
-            found("the kernel has no Rust symbol " part[1] ": it has no Rust support, or its kernel crate is from another source or compiler",
-                "make kdir and make for this kernel; if it has no CONFIG_RUST, boot another")
-            next
-        }
+        # The first symbol of each kind, and the number of further ones.
         index($0, name ": Unknown symbol ") == 1 {
             split(rest(name ": Unknown symbol "), part, " ")
-            found("the kernel has no symbol " part[1], "build it against the headers of kernel " running)
+            kind = index(part[1], "_R") == 1 ? "Rust symbol" : "symbol"
+            if (!(kind in symbols)) symbol[kind] = part[1]
+            if (!((kind, part[1]) in seen)) symbols[kind]++
+            seen[kind, part[1]] = 1
+            unknown[kind] = ++n
         }
         index($0, name ": disagrees about version of symbol ") == 1 {
             found("the kernel has another version of the symbol " rest(name ": disagrees about version of symbol "),
@@ -61,7 +60,18 @@ refusals() {
             found("it was built with another configuration or other compiler options than the kernel",
                 "build it against the headers of kernel " running)
         }
-        END { for (cause in last) print last[cause] "\t" cause "\t" text[cause] }' |
+        END {
+            for (kind in unknown) {
+                lacking = "the kernel has no " kind " " symbol[kind]
+                if (symbols[kind] > 1) lacking = lacking " (and " symbols[kind] - 1 " more)"
+                if (kind == "symbol")
+                    found(lacking, "build it against the headers of kernel " running, unknown[kind])
+                else
+                    found(lacking ": it has no Rust support, or its kernel crate is from another source or compiler",
+                        "make kdir and make for this kernel; if it has no CONFIG_RUST, boot another", unknown[kind])
+            }
+            for (cause in last) print last[cause] "\t" cause "\t" text[cause]
+        }' |
         sort -n | cut -f2-
 }
 
