@@ -97,39 +97,45 @@ test_samples() {
     report_tap
 }
 
-# run_device NAME ROUNDS VM_OPTION...: runs tests/guest/device in a guest.
+# run_device NAME KERNEL ROUNDS VM_OPTION...: runs tests/guest/device in a guest.
 run_device() {
     device_part=$1
-    rounds=$2
-    shift 2
-    run_part "build-$device_part" build_guest device
+    device_kernel=$2
+    rounds=$3
+    shift 3
+    run_part "build-$device_part" build_guest device "$device_kernel"
     if [ "$status" -ne 0 ]; then
         fail_part 'cannot build tests/guest/device'
         return
     fi
     # The program brings the other CPUs online where it needs them.
-    run_part "$device_part" "$top/scripts/vm" --append maxcpus=1 "$@" \
+    run_part "$device_part" "$top/scripts/vm" --kernel "$device_kernel" --append maxcpus=1 "$@" \
         --file "$guest_programs/device" -- env "UMSG_ROUNDS=$rounds" ./device
     report_tap
 }
 
 test_device() {
-    run_device device 200 --timeout 900
+    run_device device stock 200 --timeout 900
 }
 
 test_debug() {
-    run_device debug 50 --kernel debug --memory 1G --timeout 1800
+    run_device debug debug 50 --memory 1G --timeout 1800
 }
 
 # test_on KERNEL: runs the tests for scripts/matrix, with fewer rounds and calls than on the stock
 # kernel.
 test_on() {
-    run_device "on-$1" 50 --kernel "$1" --memory 1G --timeout 1800
+    if [ "$1" = built-in ]; then
+        run_part on-built-in "$module_dir/tests/guest/built-in/run"
+        report_tap
+        return
+    fi
+    run_device "on-$1" "$1" 50 --memory 1G --timeout 1800
     run_fuzz "fuzz-on-$1" "$top/scripts/fuzz" --kernel "$1" --seed 3 --calls 20000
 }
 
 test_rt() {
-    run_device rt 50 --kernel rt --memory 1G --timeout 1800
+    run_device rt rt 50 --memory 1G --timeout 1800
 }
 
 # Links the program statically, because the guest has no 32-bit libraries.

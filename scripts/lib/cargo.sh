@@ -3,19 +3,31 @@
 #
 # Builds the Rust programs of the module's cargo workspace. Sourced after common.sh.
 
-# cargo COMMAND ARG...: runs cargo in the build chroot on the workspace.
+. "$lib/architecture.sh"
+. "$lib/layer.sh"
+
+# cargo COMMAND ARG...: runs cargo in the build chroot on the workspace, in the layer $cargo_layer.
+cargo_layer=cargo
 cargo() {
     cargo_command=$1
     shift
-    "$lib/host/chroot" --layer cargo env CARGO_HOME="$cache/cargo" \
+    "$lib/host/chroot" --layer "$cargo_layer" env CARGO_HOME="$cache/cargo" \
         CARGO_TARGET_DIR="$module_dir/build/cargo" \
         cargo "$cargo_command" --quiet --locked --manifest-path "$module_dir/Cargo.toml" "$@"
 }
 
-# build_guest NAME: builds the program NAME of tests/guest in the folder $guest_programs. It is linked
-# statically, because the guest has no libraries for it.
+# build_guest NAME [KERNEL]: builds the program NAME of tests/guest, for the architecture of KERNEL, in the
+# folder $guest_programs. It is linked statically, because the guest has no libraries for it.
 build_guest() {
-    RUSTFLAGS='-C target-feature=+crt-static' cargo build --release \
-        --package "$("$lib/host/module-name")-tests-guest" --bin "$1" --target x86_64-unknown-linux-gnu
+    set_architecture amd64
+    if [ -e "$layers/${2:-stock}" ]; then
+        set_architecture "$(layer_architecture "$2")"
+    fi
+    guest_programs=$module_dir/build/cargo/$rust_target/release
+    [ "$architecture" = amd64 ] || cargo_layer=$2
+    RUSTFLAGS='-C target-feature=+crt-static' \
+        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc-14 \
+        cargo build --release \
+        --package "$("$lib/host/module-name")-tests-guest" --bin "$1" --target "$rust_target"
+    cargo_layer=cargo
 }
-guest_programs=$module_dir/build/cargo/x86_64-unknown-linux-gnu/release

@@ -110,6 +110,15 @@ compiler() {
     echo "$default"
 }
 
+# host_compiler: the command of the C compiler for the programs that run during a build.
+host_compiler() {
+    case $(compiler) in
+    "$(uname -m)"-linux-gnu-*) compiler ;;
+    *-linux-gnu*-*) echo gcc ;;
+    *) compiler ;;
+    esac
+}
+
 # series: the first two numbers of the release, X.Y, which are in the names of source packages.
 series() {
     echo "$release" | sed 's/^\([0-9]*\.[0-9]*\).*/\1/'
@@ -176,10 +185,14 @@ check_tool() {
     command=$1 from=$2
     if [ "$1" = compiler ]; then
         command=$(compiler)
-        # The package's name has no target triplet.
+        # The package of a cross compiler has the target triplet at its end, others have none.
         from=$command
         case $command in
-        *-linux-gnu*-*) from=${command#*-linux-gnu} from=${from#*-} ;;
+        "$(uname -m)"-linux-gnu-*) from=${command#*-linux-gnu-} ;;
+        *-linux-gnu*-*)
+            triplet=${command%"${command#*-linux-gnu*-}"}
+            from=${command#"$triplet"}-${triplet%-}
+            ;;
         esac
     fi
     command -v "$command" >/dev/null 2>&1 || fail_check "$command is missing" "apt-get install $from"
@@ -256,8 +269,8 @@ check_libclang() {
 
 # check_c_header FILE PACKAGE
 check_c_header() {
-    if command -v "$(compiler)" >/dev/null 2>&1; then
-        echo "#include <$1>" | "$(compiler)" -E -x c - >/dev/null 2>&1 && return
+    if command -v "$(host_compiler)" >/dev/null 2>&1; then
+        echo "#include <$1>" | "$(host_compiler)" -E -x c - >/dev/null 2>&1 && return
     else
         # The folders that a compiler searches.
         [ -z "$(find /usr/include -path "/usr/include/$1" -o -path "/usr/include/*-linux-gnu*/$1")" ] || return 0

@@ -7,12 +7,20 @@
 #     suite SUITE             instead of "on": a bare Debian of this release
 #     more SUITE              another suite in its list of sources
 #     apt OPTION              with "suite": an option of apt, also in the layers above
+#     architecture NAME       the architecture of the kernels of this layer and of those above,
+#                             if not amd64. Their programs are for amd64
 #     packages NAME...        packages of the release
+#     guest NAME...           packages whose programs guests have. A layer with another
+#                             architecture unpacks them and their dependencies in the folder
+#                             guest of $chroot_data
+#     unpack NAME...          packages of the other architecture, unpacked without dependencies
 #     newer SUITE NAME...     packages of another suite
 #     kernel SUITE NAME       the kernel that the package NAME of SUITE depends on:
 #                             headers, source and image of one version
 #     kernel SUITE NAME previous
 #                             the newest kernel in the archive whose X.Y is lower
+#     image SUITE NAME        the image alone of the kernel that the package NAME of SUITE
+#                             depends on, which must have no Rust support
 #     for TEXT                what fails without the layer, for messages
 #
 # A layer is a complete root file system. Its files in /usr are hard links to those of the layer
@@ -31,6 +39,23 @@ setup_apt=$lib/host/setup-apt
 # layer_field LAYER NAME: the values of the lines NAME of a description.
 layer_field() {
     sed -n "s/^$2 //p" "$layers/$1"
+}
+
+# layer_value LAYER NAME: the same of the layer, or else of the nearest layer below that has one.
+layer_value() {
+    value=$(layer_field "$1" "$2")
+    below=$(layer_field "$1" on)
+    if [ -z "$value" ] && [ -n "$below" ]; then
+        layer_value "$below" "$2"
+    else
+        echo "$value"
+    fi
+}
+
+# layer_architecture LAYER: the architecture of the layer's kernel and guest.
+layer_architecture() {
+    name=$(layer_value "$1" architecture)
+    echo "${name:-amd64}"
 }
 
 # layer_names: the known layers.

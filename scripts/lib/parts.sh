@@ -113,9 +113,25 @@ test_guest() {
     run_guest guest
 }
 
-# test_on KERNEL: the tests that scripts/matrix runs on each kernel.
+# test_on KERNEL: the tests that scripts/matrix runs on each kernel. In the kernel built-in, there is no
+# module to load, and the only test is whether its initialisation succeeds.
 test_on() {
+    if [ "$1" = built-in ]; then
+        # shellcheck disable=SC2016 # for the guest
+        run_part on-built-in "$top/scripts/vm" --kernel built-in --append 'initcall_debug loglevel=7' -- \
+            sh -c 'dmesg | grep "initcall .*_$0_init.* returned 0 after " && echo "ok 1 init" || echo "not ok 1 init"
+                echo 1..1' "$module"
+        report_tap
+        return
+    fi
     run_guest "on-$1" --kernel "$1"
+}
+
+# test_refused KERNEL: the tests that scripts/matrix runs on a kernel without Rust support.
+test_refused() {
+    run_part "on-$1" "$top/scripts/vm" --kernel "$1" --module "$module_dir/build/stock/$module.ko" \
+        --file "$top/scripts" -- scripts/lib/guest/refused "$module"
+    report_tap
 }
 
 test_debug() {
