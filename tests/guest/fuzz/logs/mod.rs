@@ -349,6 +349,18 @@ impl Table {
     }
 }
 
+/// Runs `part` with the effective user id of root. The saved user id of every thread is 0.
+fn as_root<T>(part: impl FnOnce() -> T) -> T {
+    // SAFETY: The system call takes only numbers, and changes the user id of this thread only.
+    let effective = |user: u32| unsafe { libc::syscall(libc::SYS_setresuid, -1i64, user, -1i64) };
+    // SAFETY: The call has no arguments.
+    let user = unsafe { libc::geteuid() };
+    assert_eq!(effective(0), 0, "setresuid");
+    let done = part();
+    assert_eq!(effective(user), 0, "setresuid");
+    done
+}
+
 impl Locked<'_> {
     /// Finds out whether the change of a killed thread was made, and updates the table.
     fn recover(&mut self) {
@@ -360,11 +372,17 @@ impl Locked<'_> {
             // While other threads are running, `record_max` is only set to its current value.
             Effect::RecordMax(_) => true,
         };
+        let is_added = is_made && matches!(self.begun, Effect::Add(..));
         let logs = self.logs;
         if is_made {
             self.make(logs);
         }
         self.begun = Effect::Nothing;
         self.check();
+        if is_added {
+            // Now, because the log may be removed and its minor number used again.
+            let tag = self.count as u16 - 1;
+            as_root(|| self.identify(tag));
+        }
     }
 }

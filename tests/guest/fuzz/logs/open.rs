@@ -2,7 +2,7 @@
 
 //! Opens named logs, also while they are added and removed.
 
-use super::{node_name, Log, Logs, Table};
+use super::{node_name, Logs, Table};
 use crate::abi::Info;
 use crate::calls::{Call, Name, Slot, Way};
 use crate::files::{Known, AUDITED, NAMED};
@@ -32,16 +32,10 @@ fn minor_of(fd: i32) -> u32 {
 }
 
 impl Table {
-    /// Returns the tag of the log with this id. If the thread that added a log was killed before it
-    /// read the id, the log is found by its minor number.
-    fn find(&mut self, id: u64, minor: u32) -> u16 {
-        let all = &self.all[..self.count];
-        let tag = all.iter().position(|log| log.id == id).unwrap_or_else(|| {
-            let may_be = |log: &Log| log.id == 0 && log.minor == Some(minor);
-            all.iter().position(may_be).expect("a log that was added")
-        });
-        self.all[tag].id = id;
-        tag as u16
+    /// Returns the tag of the log with this id.
+    fn find(&self, id: u64) -> u16 {
+        let tag = self.all[..self.count].iter().position(|log| log.id == id);
+        tag.expect("a log that was added") as u16
     }
 }
 
@@ -49,9 +43,9 @@ impl Logs {
     /// Returns the tag of the log of the file `fd`, which was opened by the node of `name` without
     /// the table's lock.
     fn identify_raced(&self, fd: i32, name: u8) -> u16 {
-        let mut table = self.lock();
+        let table = self.lock();
         let minor = minor_of(fd);
-        let tag = table.find(info_of(fd).log_id, minor);
+        let tag = table.find(info_of(fd).log_id);
         let log = *table.log(tag);
         assert_eq!(log.minor, Some(minor), "the number of the node that {log:?} was opened by");
         if log.name != name {
