@@ -372,17 +372,17 @@ impl Locked<'_> {
             // While other threads are running, `record_max` is only set to its current value.
             Effect::RecordMax(_) => true,
         };
-        let is_added = is_made && matches!(self.begun, Effect::Add(..));
         let logs = self.logs;
         if is_made {
             self.make(logs);
         }
         self.begun = Effect::Nothing;
         self.check();
-        if is_added {
-            // Now, because the log may be removed and its minor number used again.
-            let tag = self.count as u16 - 1;
-            as_root(|| self.identify(tag));
+        // The thread may have been killed before it read the id of the log that it added.
+        for tag in self.tags().collect::<Vec<_>>() {
+            if self.log(tag).id == 0 {
+                as_root(|| self.identify(tag));
+            }
         }
     }
 }
