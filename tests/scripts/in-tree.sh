@@ -40,7 +40,7 @@ in_tree() {
     expect 1 scripts/in-tree --remove "$work/linux"
     grep -q 'has no umsg from this script' "$work/stderr"
 
-    # A folder of the same name that is somebody else's.
+    # A folder of the same name from another source.
     mkdir "$misc/umsg"
     echo 'obj-y += other.o' >"$misc/umsg/Makefile"
     expect 1 scripts/in-tree "$work/linux"
