@@ -244,11 +244,15 @@ impl Thread {
         } else {
             others(stream, written, by, forms, record_max, stop)
         };
+        assert!(
+            outcomes.as_ref().is_none_or(|outcomes| !outcomes.is_empty()),
+            "{} of {} bytes were taken, record_max {record_max}, stop {stop}, after {stream:?}: {:?}",
+            written.done,
+            written.total,
+            written.data.map(<[u8]>::escape_ascii).map(|text| text.to_string())
+        );
         let pending = std::mem::take(&mut self.target.pending);
-        let settled = outcomes.and_then(|outcomes| {
-            assert!(!outcomes.is_empty(), "{} of {} bytes were taken", written.done, written.total);
-            self.settle(outcomes, before, by)
-        });
+        let settled = outcomes.and_then(|outcomes| self.settle(outcomes, before, by));
         let Some(outcome) = settled else {
             self.target.stream = None;
             let before = pending.stored + pending.unsure;

@@ -21,7 +21,7 @@ pub const AT_ONCE: usize = 8192;
 /// The length of the longest prefix of a line.
 const PREFIX_MAX: usize = 6;
 
-/// The user id of the user `nobody`.
+/// The user id without rights (overflowuid).
 pub const NOBODY: u32 = 65534;
 
 /// The writer of a sealed text.

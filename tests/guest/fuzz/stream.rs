@@ -145,17 +145,19 @@ impl Stream {
     pub fn take_part(&mut self, data: &[u8], by: Left, record_max: usize) -> Option<Vec<Expected>> {
         let mut records = self.take(data, by, record_max);
         if !self.tail.is_empty() {
-            // The bytes after the last newline must be exactly one more record.
-            let is_first = self.continued.is_none();
+            // The bytes after the last newline must be exactly one more record, or several ones if
+            // they looked like the beginning of a priority prefix and `record_max` is smaller.
             let (priority, text) = match self.continued {
                 Some(priority) => (priority, &self.tail[..]),
                 None => model::parsed(&self.tail),
             };
-            if text.len() != record_max {
+            if text.len() % record_max != 0 {
                 return None;
             }
-            let line = (priority, !is_first, text.to_vec());
-            records.push(Expected { line, by });
+            for (index, piece) in text.chunks(record_max).enumerate() {
+                let continues = self.continued.is_some() || index > 0;
+                records.push(Expected { line: (priority, continues, piece.to_vec()), by });
+            }
             (self.tail, self.continued) = (Vec::new(), Some(priority));
         }
         Some(records)

@@ -42,9 +42,9 @@ pub struct Thread {
     pub target: Target,
     /// The named logs that the thread has open, by their slots.
     pub named: [Option<Target>; NAMED_SLOTS],
-    /// Whether the effective user id is that of `nobody`.
+    /// Whether the effective user id is 65534.
     pub nobody: bool,
-    /// Whether the real user id is that of `nobody`.
+    /// Whether the real user id is 65534.
     pub real_nobody: bool,
     pub child: bool,
     pub epoll: i32,
