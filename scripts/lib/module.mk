@@ -19,7 +19,7 @@ override RELEASE := $(or $(given),$(shell uname -r))
 # once, by the first target that needs them.
 KDIR ?= $(eval KDIR := $$(or $$(shell $(scripts)/kdir --find '$(RELEASE)'),/lib/modules/$(RELEASE)/build))$(KDIR)
 
-.PHONY: all modules install clean help test matrix lint kunit vm doctor kdir rust-analyzer distclean
+.PHONY: all modules install uninstall install-files clean help test matrix lint kunit vm doctor kdir rust-analyzer distclean
 
 modules: ## build the module against KDIR (default: the headers of the running kernel)
 	@$(scripts)/lib/host/check-kdir '$(KDIR)' '$(given)'
@@ -31,6 +31,12 @@ all: modules
 # Builds nothing, so that root needs no cache and owns no files in the tree.
 install: ## install the built module for modprobe (as root)
 	@$(scripts)/install '$(KDIR)' $(if $(given),'$(given)')
+
+uninstall: ## remove what make install installed (as root)
+	@$(scripts)/install --remove
+
+install-files: ## install headers, manual pages and configuration without the module, for packages
+	@$(scripts)/install --files
 
 test: ## run the full test suite
 	@$(scripts)/test
@@ -76,6 +82,7 @@ help: ## list the targets
 	@echo '  LLVM                     the clang to use (default: as the kernel was built)'
 	@echo '  DESTDIR, INSTALL_MOD_PATH, INSTALL_MOD_DIR, INSTALL_MOD_STRIP'
 	@echo '                           for make install, see scripts/install --help; DESTDIR is'
-	@echo '                           put in front of INSTALL_MOD_PATH, for packages'
+	@echo '                           put in front of all paths, for packages'
+	@echo '  prefix, sysconfdir       for make install: its other folders (default: /usr/local, /etc)'
 	@echo '  XDG_CACHE_HOME           the folder of the cache (default: ~/.cache)'
 	@echo '  UMSG_MIRROR              a mirror to use instead of the archive of Debian'
