@@ -37,12 +37,12 @@ files_of() {
     cat "$@" 2>/dev/null | sed -n 's/^[0-9a-f]\{64\}  //p'
 }
 
-# lock_headers: waits until no other process adds or removes files in these headers.
+# lock_headers: waits until no other process adds or removes files in headers.
 lock_headers() {
-    for folder in "$headers" "$common"; do
+    for folder in "$headers" "${headers%/*}"; do
         [ -w "$folder" ] || die "cannot write to $folder: run this as root"
     done
-    exec 8<"$common"
+    exec 8<"${headers%/*}"
     flock 8
     lists=$(mktemp -d)
     trap 'rm -rf "$lists"' EXIT
@@ -97,8 +97,18 @@ take_out() {
         say "$file was changed since it was added, and stays"
     done <"$lists/changed"
     cut -c 67- "$lists/mine" | grep -vxF -f "$lists/changed" | xargs -r -d '\n' rm -f
-    for folder in "$headers/rust" "$common/rust"; do
-        [ ! -d "$folder" ] || find "$folder" -depth -type d -empty -delete
-    done
     rm -f "$(manifest)" "$(manifest).new"
+    cut -c 67- "$lists/mine" | remove_empty
+}
+
+# remove_empty: removes the folders of the files on standard input, and those above them, if they are
+# empty. A package that is still installed has files in its folder.
+remove_empty() {
+    sed 's,/[^/]*$,,' | sort -u | while read -r folder; do
+        while [ "$folder" != "${headers%/*}" ] && [ -n "${folder#/}" ] && rmdir "$folder" 2>/dev/null; do
+            folder=${folder%/*}
+        done
+    done
+    # dpkg removes a folder that is in its way only if it is empty.
+    rmdir "$headers" 2>/dev/null || :
 }
