@@ -4,7 +4,7 @@
 
 include scripts/lib/module.mk
 
-.PHONY: demo fuzz soak bench
+.PHONY: demo fuzz soak bench deb system-test
 
 demo: ## boot Debian's kernel in a VM and show the module at work
 	@scripts/demo
@@ -17,3 +17,9 @@ soak: ## repeat the long tests for an hour (scripts/soak --help)
 
 bench: ## compare the cost of a record with pipe, sockets, tmpfs and /dev/kmsg (scripts/bench --help)
 	@scripts/bench
+
+deb: ## build Debian's packages umsg-dkms and rust-kdir (scripts/deb --help)
+	@scripts/deb
+
+system-test: ## install, boot, upgrade and remove the packages in a Debian system in a VM
+	@tests/box/run

@@ -74,5 +74,7 @@ lint_refuses() {
     refused clippy sed -i '0,/^ *\/\/ SAFETY/{//d}' src/sys/miscdevice.rs
     refused parameters sed -i 's/default: "1M"/default: "2M"/' src/config.rs
     refused parameters sed -i 's/^\.It Cm quiet Pq bool/.It Cm quiet Pq word/' dist/man/umsg.4
+    refused parameters sed -i '/^#options umsg policy/d' dist/etc/modprobe.d/umsg.conf
+    refused version sed -i 's/^## .*/## 0.9.9/' CHANGELOG.md
     refused modinfo sed -i 's/license: "GPL v2"/license: "GPL"/' src/umsg.rs
 }

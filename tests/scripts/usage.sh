@@ -7,7 +7,7 @@
 # text for --help, and refers to --help after an unknown argument.
 commands() {
     [ "$(cd scripts && echo *)" = \
-        'bench build demo doctor fuzz in-tree install kdir kunit lib lint matrix rust-analyzer soak test vm' ]
+        'bench build deb demo doctor fuzz in-tree install kdir kunit lib lint matrix rust-analyzer soak test vm' ]
     for script in scripts/*; do
         name=${script##*/}
         [ "$name" != lib ] || continue
@@ -28,7 +28,7 @@ commands() {
         grep -qE "^    $part +[^ ]" "$work/stdout"
     done <"$work/parts"
     expect 0 scripts/lint --list
-    [ "$(wc -l <"$work/stdout")" -eq 16 ]
+    [ "$(wc -l <"$work/stdout")" -eq 17 ]
 }
 
 # Each script in scripts/lib prints its usage text for --help. A script that needs arguments, or
