@@ -21,6 +21,11 @@
 #                             the newest kernel in the archive whose X.Y is lower
 #     image SUITE NAME        the image alone of the kernel that the package NAME of SUITE
 #                             depends on, which must have no Rust support
+#     archive NAME...         packages that stay packages, with all that they need: a folder
+#                             archive of $chroot_data from which apt can install them
+#     archive-kernels SUITE NAME
+#                             image, headers and source of the kernel that NAME depends on
+#                             and of the one before it, in the same folder
 #     for TEXT                what fails without the layer, for messages
 #
 # A layer is a complete root file system. Its files in /usr are hard links to those of the layer
