@@ -19,7 +19,7 @@ override RELEASE := $(or $(given),$(shell uname -r))
 # once, by the first target that needs them.
 KDIR ?= $(eval KDIR := $$(or $$(shell $(scripts)/kdir --find '$(RELEASE)'),/lib/modules/$(RELEASE)/build))$(KDIR)
 
-.PHONY: all modules install uninstall install-files clean help test matrix lint kunit vm doctor kdir rust-analyzer distclean
+.PHONY: all modules install uninstall install-files sign clean help test matrix lint kunit vm doctor kdir rust-analyzer distclean
 
 modules: ## build the module against KDIR (default: the headers of the running kernel)
 	@$(scripts)/lib/host/check-kdir '$(KDIR)' '$(given)'
@@ -37,6 +37,9 @@ uninstall: ## remove what make install installed (as root)
 
 install-files: ## install headers, manual pages and configuration without the module, for packages
 	@$(scripts)/install --files
+
+sign: ## sign the built module, by KEY and CERTIFICATE or DKMS's key
+	@$(scripts)/sign $(if $(KEY),--key '$(KEY)') $(if $(CERTIFICATE),--certificate '$(CERTIFICATE)') '$(KDIR)'
 
 test: ## run the full test suite
 	@$(scripts)/test
@@ -84,5 +87,6 @@ help: ## list the targets
 	@echo '                           for make install, see scripts/install --help; DESTDIR is'
 	@echo '                           put in front of all paths, for packages'
 	@echo '  prefix, sysconfdir       for make install: its other folders (default: /usr/local, /etc)'
+	@echo '  KEY, CERTIFICATE         for make sign (default: the key that DKMS made)'
 	@echo '  XDG_CACHE_HOME           the folder of the cache (default: ~/.cache)'
 	@echo '  UMSG_MIRROR              a mirror to use instead of the archive of Debian'

@@ -178,3 +178,48 @@ END
     find "$d" -type f ! -path '*/modules.*' >"$work/left"
     [ ! -s "$work/left" ]
 }
+
+# own_key NAME: makes a key and a certificate for signing, $work/NAME.key and $work/NAME.pem.
+own_key() {
+    in_chroot openssl req -new -x509 -newkey rsa:2048 -nodes -days 10 -subj "/CN=key $1/" \
+        -keyout "$work/$1.key" -out "$work/$1.pem" 2>/dev/null
+}
+
+# sign_small ARG...: make sign for the small module.
+sign_small() {
+    in_chroot make sign "KDIR=$kernel/kdir" "$@"
+}
+
+# make sign signs with a given key, replaces an earlier signature, and says what is wrong with a key.
+sign() {
+    own_folder sign
+    built_module
+    own_key one
+    own_key two
+    ko=$work/tree/small.ko
+    unsigned=$(sha256sum <"$ko")
+    for name in one two one; do
+        expect 0 sign_small "KEY=$work/$name.key" "CERTIFICATE=$work/$name.pem"
+        grep -qx "sign: signed $ko by key $name with sha256" "$work/stderr"
+        [ "$(in_chroot modinfo -F signer small.ko)" = "key $name" ]
+        size=$(stat -c %s "$ko")
+        [ "$size" = "${first:=$size}" ]
+    done
+    signed=$(sha256sum <"$ko")
+    expect 2 sign_small "KEY=$work/one.key" "CERTIFICATE=$work/two.pem"
+    grep -qx "sign: $work/one.key is not the key of $work/two.pem" "$work/stderr"
+    expect 2 sign_small "KEY=$work/one.pem" "CERTIFICATE=$work/one.pem"
+    grep -q "^sign: cannot read the key in " "$work/stderr"
+    expect 2 sign_small "KEY=$work/one.key" "CERTIFICATE=$work/one.key"
+    grep -qx "sign: $work/one.key is not an X.509 certificate" "$work/stderr"
+    expect 2 sign_small "KEY=$work/one.key"
+    grep -q '^sign: --key and --certificate belong together' "$work/stderr"
+    # The build chroot has no DKMS.
+    expect 2 sign_small
+    grep -q '^sign: there is no key in /var/lib/dkms' "$work/stderr"
+    [ "$(sha256sum <"$ko")" = "$signed" ]
+    # make install keeps the signature.
+    expect 0 install_small install
+    in_chroot xz -dc "$d/$to/updates/small.ko.xz" | sha256sum | grep -qx "$signed"
+    [ "$signed" != "$unsigned" ]
+}

@@ -30,6 +30,9 @@ pub const TESTS: &[Test] = &[
     Test::new("faults.unload", unload).unloaded().kernel_may_warn(),
 ];
 
+/// The kinds of faults, by their folders in debugfs.
+const KNOBS: [&str; 3] = ["failslab", "fail_page_alloc", "fail_usercopy"];
+
 /// The fault injection of this task.
 struct Injector(File);
 
@@ -38,11 +41,9 @@ impl Injector {
         let Ok(file) = OpenOptions::new().read(true).write(true).open("/proc/self/fail-nth") else {
             skip("this kernel has no fault injection");
         };
-        for knob in ["failslab", "fail_page_alloc", "fail_usercopy"] {
-            let set = |name: &str, value: &str| {
-                // Not every knob has every setting.
-                let _ = std::fs::write(format!("/sys/kernel/debug/{knob}/{name}"), value);
-            };
+        for knob in KNOBS {
+            // Not every knob has every setting.
+            let set = |name: &str, value: &str| drop(set(knob, name, value));
             set("ignore-gfp-wait", "N");
             set("ignore-gfp-highmem", "N");
             set("min-order", "0");
@@ -51,6 +52,23 @@ impl Injector {
             assert!(std::path::Path::new("/sys/kernel/debug").join(knob).exists(), "no {knob}");
         }
         Self(file)
+    }
+
+    /// Only counts the attempts in calls of a function of the kernel, and of what it calls.
+    fn within(&self, function: &str) {
+        let (start, end) = addresses(function);
+        for knob in KNOBS {
+            set(knob, "require-start", &format!("{start:#x}")).expect(knob);
+            set(knob, "require-end", &format!("{end:#x}")).expect(knob);
+        }
+    }
+
+    /// Counts all attempts again.
+    fn anywhere(&self) {
+        for knob in KNOBS {
+            set(knob, "require-start", "0").expect(knob);
+            set(knob, "require-end", &format!("{:#x}", u64::MAX)).expect(knob);
+        }
     }
 
     /// Runs `operation` with its `nth` attempt failing. Returns its result, and whether it had
@@ -71,14 +89,16 @@ impl Injector {
     }
 
     /// Runs `operation` with each of its attempts failing, and then without a failure. Calls
-    /// `check` with the result of each run. An error must be `ENOMEM` or `EFAULT`.
+    /// `check` with the result of each run. An error must be `ENOMEM` or `EFAULT`. Returns the
+    /// number of attempts.
     fn sweep<T>(
         &self,
         what: &str,
         mut operation: impl FnMut() -> Result<T, Errno>,
         mut check: impl FnMut(&Result<T, Errno>),
-    ) {
-        for nth in 1.. {
+    ) -> u32 {
+        let mut nth = 1;
+        loop {
             let (result, injected) = self.run(nth, &mut operation);
             if let Err(error) = &result {
                 assert!(
@@ -89,10 +109,31 @@ impl Injector {
             check(&result);
             if !injected {
                 println!("{what}: {} attempts failed, one by one", nth - 1);
-                return;
+                return nth - 1;
             }
+            nth += 1;
         }
     }
+}
+
+/// Sets a setting of a kind of faults.
+fn set(knob: &str, name: &str, value: &str) -> std::io::Result<()> {
+    std::fs::write(format!("/sys/kernel/debug/{knob}/{name}"), value)
+}
+
+/// Returns the addresses of the beginning and the end of a function of the kernel.
+fn addresses(function: &str) -> (u64, u64) {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").expect("/proc/kallsyms");
+    let parsed = symbols.lines().map(|line| {
+        let mut words = line.split_whitespace();
+        let address = u64::from_str_radix(words.next().expect("an address"), 16);
+        (address.expect("an address"), words.nth(1).expect("a name"))
+    });
+    let mut all: Vec<_> = parsed.collect();
+    all.sort_unstable();
+    let (start, _) = *all.iter().find(|symbol| symbol.1 == function).expect(function);
+    let (end, _) = *all.iter().find(|symbol| symbol.0 > start).expect("a next symbol");
+    (start, end)
 }
 
 fn open() {
@@ -253,18 +294,28 @@ fn load() {
         let _ = Umsg::open(libc::O_WRONLY);
         std::thread::sleep(std::time::Duration::from_millis(10));
     });
-    injector.sweep(
-        "load",
-        || finit_module("capacity=16384 logs=second"),
-        |result| {
-            assert_eq!(is_loaded(), result.is_ok());
-            assert_eq!(std::path::Path::new(NODE).exists(), result.is_ok(), "{NODE}");
-            if result.is_ok() {
-                Umsg::writer().log("x");
-                while delete_module() == Err(Errno::EWOULDBLOCK) {}
-            }
-        },
-    );
+    let load = || finit_module("capacity=16384 logs=second");
+    let check = |result: &Result<(), Errno>| {
+        assert_eq!(is_loaded(), result.is_ok());
+        assert_eq!(std::path::Path::new(NODE).exists(), result.is_ok(), "{NODE}");
+        if result.is_ok() {
+            Umsg::writer().log("x");
+            while delete_module() == Err(Errno::EWOULDBLOCK) {}
+        }
+    };
+    // load_module() in kernel/module/main.c reads the file, calls the module's code for its
+    // parameters, makes files in sysfs, and initialises the module. The parameters allocate
+    // nothing, so that a failure of the other steps leaves nothing of the module to free, and one
+    // of them is enough.
+    injector.within("parse_args");
+    assert_eq!(injector.sweep("parameters", load, check), 0);
+    injector.within("mod_sysfs_setup");
+    let (result, injected) = injector.run(1, load);
+    assert!(injected && result.is_err());
+    check(&result);
+    injector.within("do_init_module");
+    assert!(injector.sweep("initialisation", load, check) > 100);
+    injector.anywhere();
     opener.kill();
 }
 
