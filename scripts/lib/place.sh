@@ -120,13 +120,16 @@ place() {
     cat "$stage/old-list" "$stage/entries" | awk '!seen[$0]++' >"$list.new"
     mv "$list.new" "$list"
     while IFS=$tab read -r kind from to; do
-        [ ! -e "$to" ] || ln -f "$to" "${to%/*}/.${to##*/}.old"
+        old=${to%/*}/.${to##*/}.old
+        # An earlier installation that was killed may have left one.
+        rm -f "$old"
+        [ ! -e "$to" ] || ln "$to" "$old"
+        echo "$to" >>"$stage/placed"
         if [ "$kind" = replaced ]; then
             rm "$to"
         else
             mv -f "${to%/*}/.${to##*/}.new" "$to"
         fi
-        echo "$to" >>"$stage/placed"
     done <"$stage/checked"
 }
 
@@ -136,9 +139,10 @@ displace() {
     while IFS=$tab read -r kind from to; do
         old=${to%/*}/.${to##*/}.old
         rm -f "${to%/*}/.${to##*/}.new"
+        grep -qxF "$to" "$stage/placed" 2>/dev/null || continue
         if [ -e "$old" ]; then
             mv -f "$old" "$to"
-        elif grep -qxF "$to" "$stage/placed" 2>/dev/null; then
+        else
             rm -f "$to"
         fi
     done <"$stage/checked"

@@ -217,6 +217,12 @@ kdir_in_place() {
         grep -q 'exports_core_generated.h was changed' "$work/stderr"
         rm -r "$headers/rust"
         contents "$work/usr" | cmp "$work/before" -
+        # The package of the headers was removed. dpkg leaves what it does not know.
+        expect 0 scripts/lib/host/chroot $kdir --in-place "$release"
+        sed -n 's/^[0-9a-f]\{64\}  //p' "$headers/.kdir-manifest" >"$work/added"
+        find "$headers" ! -type d ! -name .kdir-manifest | grep -vxF -f "$work/added" | xargs -d '\n' rm
+        expect 0 scripts/lib/host/chroot $kdir --remove "$release"
+        [ ! -e "$headers" ] || [ -z "$(find "$headers" ! -type d)" ]
     }
 }
 
