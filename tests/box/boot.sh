@@ -49,7 +49,7 @@ boot() {
     say "booting: $1"
     printf '%s\n' "$1" "$2" >"$root/root/state"
     run_guest "$1" -kernel "$root/boot/vmlinuz-$2" -initrd "$root/boot/initrd.img-$2" \
-        -append 'root=LABEL=box rw console=ttyS0 quiet'
+        -append 'root=LABEL=box rw console=ttyS0'
 }
 
 # boot_secure NAME RELEASE: the same with Secure Boot on, by Debian's signed boot loaders. The firmware has the
@@ -58,7 +58,7 @@ boot_secure() {
     say "booting with Secure Boot: $1"
     printf '%s\n' "$1" "$2" >"$root/root/state"
     cp "$root/boot/vmlinuz-$2" "$root/boot/initrd.img-$2" "$root/var/lib/dkms/mok.pub" "$out/"
-    printf 'set timeout=0\nlinux /vmlinuz root=LABEL=box rw console=ttyS0 quiet\ninitrd /initrd.img\nboot\n' \
+    printf 'set timeout=0\nlinux /vmlinuz root=LABEL=box rw console=ttyS0\ninitrd /initrd.img\nboot\n' \
         >"$out/grub.cfg"
     # shellcheck disable=SC2016 # for the other shell
     in_layer "$secure" sh -euc '
