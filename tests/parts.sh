@@ -115,11 +115,11 @@ run_device() {
 }
 
 test_device() {
-    run_device device stock 200 --timeout 900
+    run_device device stock 200 --timeout 1800
 }
 
 test_debug() {
-    run_device debug debug 50 --memory 1G --timeout 1800
+    run_device debug debug 25 --memory 1G --timeout 3600
 }
 
 # test_on KERNEL: runs the tests for scripts/matrix, with fewer rounds and calls than on the stock
@@ -172,7 +172,7 @@ test_fuzz() {
 }
 
 test_fuzz_debug() {
-    run_fuzz fuzz-debug "$top/scripts/fuzz" --kernel debug --seed 2 --calls 50000
+    run_fuzz fuzz-debug "$top/scripts/fuzz" --kernel debug --seed 2 --calls 20000
 }
 
 # build_detectors KERNEL: builds the module with deliberate errors for the debug kernel in the

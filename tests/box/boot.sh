@@ -7,6 +7,7 @@
 in_layer() {
     # shellcheck disable=SC2016 # for the other shell
     OUT=$out unshare --mount --propagation unchanged sh -euc 'mount --bind "$OUT" "$1/root"
+        mount -t proc proc "$1/proc"
         exec chroot "$@"' sh "$@"
 }
 
@@ -21,7 +22,7 @@ run_guest() {
     rm -f "$out/disk"
     in_layer "$box" mke2fs -q -t ext4 -L box -d /root/root /root/disk 6G
     : >"$out/$state.result"
-    timeout 600 qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 1G -nographic -no-reboot "$@" \
+    timeout 1200 qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 1G -nographic -no-reboot "$@" \
         -drive "file=$out/disk,if=virtio,format=raw,cache=unsafe" \
         -device virtio-serial -chardev "file,id=result,path=$out/$state.result" \
         -device virtserialport,chardev=result,name=result \
@@ -49,7 +50,7 @@ boot() {
     say "booting: $1"
     printf '%s\n' "$1" "$2" >"$root/root/state"
     run_guest "$1" -kernel "$root/boot/vmlinuz-$2" -initrd "$root/boot/initrd.img-$2" \
-        -append 'root=LABEL=box rw console=ttyS0'
+        -append 'root=LABEL=box rw console=ttyS0 tsc=reliable'
 }
 
 # boot_secure NAME RELEASE: the same with Secure Boot on, by Debian's signed boot loaders. The firmware has the
@@ -58,7 +59,7 @@ boot_secure() {
     say "booting with Secure Boot: $1"
     printf '%s\n' "$1" "$2" >"$root/root/state"
     cp "$root/boot/vmlinuz-$2" "$root/boot/initrd.img-$2" "$root/var/lib/dkms/mok.pub" "$out/"
-    printf 'set timeout=0\nlinux /vmlinuz root=LABEL=box rw console=ttyS0\ninitrd /initrd.img\nboot\n' \
+    printf 'set timeout=0\nlinux /vmlinuz root=LABEL=box rw console=ttyS0 tsc=reliable\ninitrd /initrd.img\nboot\n' \
         >"$out/grub.cfg"
     # shellcheck disable=SC2016 # for the other shell
     in_layer "$secure" sh -euc '

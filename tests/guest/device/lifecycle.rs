@@ -9,6 +9,7 @@ use crate::sharing::{child, Child};
 use crate::{rounds, Test};
 use nix::errno::Errno;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = &[
     Test::new("lifecycle.insmod", insmod).unloaded(),
@@ -172,16 +173,19 @@ fn unload_against_users() {
     ];
     let start = |index: usize| {
         child(move || loop {
+            let begin = Instant::now();
             users[index]();
-            // Without a long pause, the device is always in use.
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            // Without a pause much longer than the use, the device is always in use.
+            let pause =
+                (begin.elapsed() * 20).clamp(Duration::from_millis(20), Duration::from_secs(2));
+            std::thread::sleep(pause);
         })
     };
     let mut running: Vec<_> = (0..users.len()).map(start).collect();
     let (mut refused, mut random) = (0u32, random());
     for round in 0..rounds {
         finit_module("capacity=8192").expect("load");
-        std::thread::sleep(std::time::Duration::from_micros(random(4000) as u64));
+        std::thread::sleep(Duration::from_micros(random(4000) as u64));
         // Kill one of the processes at a random time, and replace it.
         let victim = random(users.len());
         std::mem::replace(&mut running[victim], start(victim)).kill();
@@ -195,7 +199,7 @@ fn unload_against_users() {
             if let Ok(file) = Umsg::open(libc::O_WRONLY) {
                 file.log("for waiting readers");
             }
-            std::thread::sleep(std::time::Duration::from_micros(300));
+            std::thread::sleep(Duration::from_micros(300));
         }
         assert!(!std::path::Path::new(NODE).exists(), "round {round}");
     }

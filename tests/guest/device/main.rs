@@ -284,6 +284,7 @@ fn use_all_cpus() {
     }
     let cpus = std::thread::available_parallelism().expect("the number of CPUs");
     println!("# the following tests run on {cpus} CPUs");
+    assert!(cpus.get() > 1, "the tests of concurrent users need two CPUs (scripts/vm --smp 2)");
 }
 
 /// Where the module is.

@@ -27,8 +27,16 @@ const ROUND: u64 = 6_000;
 /// A process of the fuzzer.
 struct Process {
     pid: i32,
-    /// The time at which the process is killed; `None` for a process that ends by itself.
-    doomed: Option<Instant>,
+    /// When the process is killed; `None` for a process that ends by itself.
+    doomed: Option<Doom>,
+}
+
+/// When a process is killed. The number of calls makes its life independent of the machine's speed.
+struct Doom {
+    /// The total number of calls, of all processes.
+    calls: u64,
+    /// The latest time, because all threads may be waiting.
+    time: Instant,
 }
 
 /// Runs all rounds, and returns their number. Panics if a check fails.
@@ -148,8 +156,9 @@ fn one(
             lives += 1;
             let seed = crate::draw::seed(&[seed, lives]);
             let pid = start(Round { seed, ..round }, options.threads, u64::MAX);
-            let life = Duration::from_millis(rng.u64(5..400));
-            processes.push(Process { pid, doomed: Some(Instant::now() + life) });
+            let calls = shared.total() + rng.u64(5..400);
+            let time = Instant::now() + Duration::from_secs(10);
+            processes.push(Process { pid, doomed: Some(Doom { calls, time }) });
         }
         processes.retain(|process| !ended(process, shared));
         observers.receive();
@@ -234,7 +243,10 @@ fn ended(process: &Process, shared: &Shared) -> bool {
         }
         return true;
     }
-    let over = process.doomed.is_some_and(|end| Instant::now() >= end);
+    let over = process
+        .doomed
+        .as_ref()
+        .is_some_and(|doom| shared.total() >= doom.calls || Instant::now() >= doom.time);
     if over {
         kill(process);
     }
