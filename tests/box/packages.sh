@@ -3,9 +3,10 @@
 #
 # Tests of packages in states that are not booted. Sourced by inside.
 
-# skipped KERNEL REASON FILE: the output in FILE has one line which says why the kernel was skipped.
+# skipped KERNEL REASON FILE: the output in FILE has one line which says why the kernel was skipped, or two:
+# DKMS runs for the package of an image and for that of its headers.
 skipped() {
-    grep -cx "umsg: not built for kernel $1: $2" "$3" | grep -x 1
+    grep -cx "umsg: not built for kernel $1: $2" "$3" | grep -x '[12]'
 }
 
 # without_source: the source packages of the kernels are gone. Nothing is built, and nothing fails.
@@ -38,7 +39,7 @@ no_rust() {
     apt_get install linux-headers-cloud-amd64 >"$out/no-rust.log" 2>&1
     without=$(cd "$root/lib/modules" && echo 6.*)
     skipped "$without" 'kernel .* was built without Rust support .* => .*' "$out/no-rust.log"
-    apt_get purge linux-headers-cloud-amd64 'linux-headers-6.*' 'linux-kbuild-6.*'
+    apt_get purge linux-headers-cloud-amd64 'linux-headers-6.*' 'linux-kbuild-6.*' 'linux-image-6.*'
 }
 
 # version_is VERSION: this is the only version that is installed, for dpkg and for DKMS.
