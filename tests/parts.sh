@@ -119,7 +119,7 @@ test_device() {
 }
 
 test_debug() {
-    run_device debug debug 25 --memory 1G --timeout 3600
+    run_device debug debug 50 --memory 1G --timeout 3600
 }
 
 # test_on KERNEL: runs the tests for scripts/matrix, with fewer rounds and calls than on the stock
@@ -172,7 +172,7 @@ test_fuzz() {
 }
 
 test_fuzz_debug() {
-    run_fuzz fuzz-debug "$top/scripts/fuzz" --kernel debug --seed 2 --calls 20000
+    run_fuzz fuzz-debug "$top/scripts/fuzz" --kernel debug --seed 2 --calls 50000
 }
 
 # build_detectors KERNEL: builds the module with deliberate errors for the debug kernel in the

@@ -73,7 +73,7 @@ const USAGE: &str = "usage: fuzz [--seed N] [--calls N] [--threads N] [--reload]
                     killed and of child processes
     --threads N     number of threads, two in each process (default: 6)
     --reload        reload the module now and then, with other valid and invalid parameters
-    --hang SECONDS  fail if a call takes this long (default: 120)";
+    --hang SECONDS  fail if a call takes this long (default: 30)";
 
 /// The command line options.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,7 @@ pub struct Options {
 fn options() -> Result<Options, String> {
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seed = time.map_or(0, |time| time.as_secs());
-    let mut options = Options { seed, calls: 100_000, threads: 6, reload: false, hang: 120 };
+    let mut options = Options { seed, calls: 100_000, threads: 6, reload: false, hang: 30 };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let mut number = |least: u64, most: u64| {
