@@ -28,7 +28,10 @@ use crate::{
         Log,
         SeekTarget, //
     },
-    pure::style::Style,
+    pure::{
+        record::Priority,
+        style::Style, //
+    },
     sys::{
         file_operations::{
             self,
@@ -119,6 +122,13 @@ impl FileOperations for LogFile {
                 self.set_style(Style::new(read_arg::<u32>(argument)?).ok_or(EINVAL)?);
                 Ok(())
             }
+            uapi::UMSG_IOC_GET_PRIORITY => {
+                write_arg(argument, &u32::from(self.priority().value()).to_ne_bytes())
+            }
+            uapi::UMSG_IOC_SET_PRIORITY => {
+                self.set_priority(Priority::from_u32(read_arg(argument)?).ok_or(EINVAL)?);
+                Ok(())
+            }
             // These commands reveal which records exist, so they require a file that is open for
             // reading.
             uapi::UMSG_IOC_SEEK_SEQ | uapi::UMSG_IOC_SEEK_TIME | uapi::UMSG_IOC_NEXT_SIZE
@@ -149,11 +159,13 @@ impl FileOperations for LogFile {
         };
         seq_print!(
             out,
-            "next-seq:\t{}\nlag:\t{}\nlost:\t{}\nstyle:\t{}\nread-format:\t{}\nwrite-format:\t{}\n",
+            "next-seq:\t{}\nlag:\t{}\nlost:\t{}\nstyle:\t{}\npriority:\t{}\n\
+             read-format:\t{}\nwrite-format:\t{}\n",
             seq,
             info.next_seq.saturating_sub(seq.max(info.oldest_seq)),
             lost.saturating_add(info.oldest_seq.saturating_sub(seq)),
             self.style().name(),
+            self.priority().value(),
             format(uapi::UMSG_OPTION_BINARY_READ),
             format(uapi::UMSG_OPTION_BINARY_WRITE)
         );

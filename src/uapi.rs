@@ -37,6 +37,10 @@ pub(crate) const UMSG_IOC_SEEK_SEQ: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 6);
 pub(crate) const UMSG_IOC_SEEK_TIME: u32 = _IOW::<u64>(UMSG_IOC_MAGIC, 7);
 /// Gets the buffer size that the next read needs.
 pub(crate) const UMSG_IOC_NEXT_SIZE: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 8);
+/// Gets the priority of texts without a prefix.
+pub(crate) const UMSG_IOC_GET_PRIORITY: u32 = _IOR::<u32>(UMSG_IOC_MAGIC, 9);
+/// Sets the priority of texts without a prefix.
+pub(crate) const UMSG_IOC_SET_PRIORITY: u32 = _IOW::<u32>(UMSG_IOC_MAGIC, 10);
 
 /// Reads use the binary format.
 pub(crate) const UMSG_OPTION_BINARY_READ: u32 = 1 << 0;

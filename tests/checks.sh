@@ -33,6 +33,7 @@ lint_version() {
     [ -n "$built" ] || die 'src/sys/this_module.rs has no version'
     {
         grep -qx "PACKAGE_VERSION=\"$built\"" dkms.conf || echo "the module has version $built, dkms.conf another"
+        grep -qx "version = \"$built\"" Cargo.toml || echo "the module has version $built, Cargo.toml another"
         [ "$(sed -n 's/^## //p' CHANGELOG.md | head -n 1)" = "$built" ] ||
             echo "the module has version $built, CHANGELOG.md another"
     } >"$work/found"

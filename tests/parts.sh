@@ -14,6 +14,7 @@
 #     device      the device, in the stock kernel
 #     device-32   the device, used by a 32-bit program
 #     system      programs of other projects that read and write the log
+#     program     the program umsg and its library
 #     fuzz        random system calls in the stock kernel, from a fixed seed
 #     kunit       the KUnit suites, in the debug kernel (scripts/kunit)
 #     detectors   the debug kernel's checks, by deliberate errors
@@ -37,6 +38,7 @@ fuzz-debug  cargo,crates,llvm,debug  -                  130
 detectors   llvm,debug               -                  60
 fuzz        cargo,crates             -                  60
 system      cargo,crates,programs    -                  60
+program     cargo,crates             -                  90
 lint        -                        cargo,crates,lint  40
 kunit       llvm,debug               -                  25
 device-32   multilib                 -                  20
@@ -156,6 +158,11 @@ test_device_32() {
 
 test_system() {
     run_part system "$module_dir/tests/guest/system/run"
+    report_tap
+}
+
+test_program() {
+    run_part program "$module_dir/tests/guest/program/run"
     report_tap
 }
 

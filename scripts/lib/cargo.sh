@@ -16,6 +16,16 @@ cargo() {
         cargo "$cargo_command" --quiet --locked --manifest-path "$module_dir/Cargo.toml" "$@"
 }
 
+# build_program: builds the module's program for users, of the same name, from its folder tools, as
+# $guest_programs/NAME. It is linked statically, so that it runs everywhere.
+build_program() {
+    set_architecture amd64
+    guest_programs=$module_dir/build/cargo/$rust_target/release
+    program=$("$lib/host/module-name")
+    RUSTFLAGS='-C target-feature=+crt-static' \
+        cargo build --release --package "$program-program" --bin "$program" --target "$rust_target"
+}
+
 # build_guest NAME [KERNEL]: builds the program NAME of tests/guest, for the architecture of KERNEL, in the
 # folder $guest_programs. It is linked statically, because the guest has no libraries for it.
 build_guest() {

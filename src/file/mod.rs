@@ -32,6 +32,7 @@ use crate::{
         SeekTarget, //
     },
     pure::{
+        record::Priority,
         ring::Position,
         style::Style, //
     },
@@ -62,6 +63,8 @@ pub(crate) struct LogFile {
     options: Atomic<u32>,
     /// The number of a [`Style`].
     style: Atomic<u32>,
+    /// The value of a [`Priority`].
+    priority: Atomic<u32>,
 }
 
 impl LogFile {
@@ -78,6 +81,7 @@ impl LogFile {
             opener,
             options: Atomic::new(0),
             style: Atomic::new(style.number()),
+            priority: Atomic::new(Priority::DEFAULT.value().into()),
             cursor <- new_spinlock!(cursor, "umsg::cursor"),
             stream <- Stream::new(),
         })
@@ -118,6 +122,17 @@ impl LogFile {
     pub(crate) fn set_style(&self, style: Style) {
         self.style.store(style.number(), Relaxed);
         self.relay.set_mask(events(style));
+    }
+
+    /// Returns the priority of texts that are written without a prefix.
+    #[inline]
+    pub(crate) fn priority(&self) -> Priority {
+        Priority::from_u32(self.priority.load(Relaxed)).unwrap_or(Priority::DEFAULT)
+    }
+
+    /// Sets the priority of texts without a prefix for calls that start afterwards.
+    pub(crate) fn set_priority(&self, priority: Priority) {
+        self.priority.store(priority.value().into(), Relaxed);
     }
 
     /// Returns the stream of lines that are written to the file.

@@ -6,10 +6,10 @@
 //! with the open file until one of these events:
 //!
 //! - The same process with the same user id writes the rest of the line. The whole line becomes a
-//!   record with the identity and the time of this last write.
+//!   record with the identity, the time and the priority of this last write.
 //! - Another process or another user id writes to the file, or the file is released. The partial
-//!   line becomes a record with the identity and the time of the last write that added to it. So no
-//!   writer can complete the line of another writer.
+//!   line becomes a record with the identity, the time and the priority of the last write that
+//!   added to it. So no writer can complete the line of another writer.
 //!
 //! C counterparts: `cont_add()` of older versions of `kernel/printk/printk.c`, and
 //! `prb_reserve_in_last()` today.
@@ -88,12 +88,14 @@ struct PartialLine {
     origin: Option<Origin>,
 }
 
-/// The writer, the process and the time of a write.
+/// The writer, the process, the time and the priority of a write.
 #[derive(Clone, Copy)]
 struct Origin {
     writer: Writer,
     process: Process,
     time_ns: u64,
+    /// The priority of a line without a prefix.
+    default: Priority,
 }
 
 impl Stream {
@@ -111,8 +113,8 @@ impl Stream {
     }
 
     /// Stores the lines of `source` in `log` and keeps the bytes after the last newline. Copies
-    /// them through `buffer`, which can already contain the first bytes. Returns the number of
-    /// bytes that were consumed.
+    /// them through `buffer`, which can already contain the first bytes. `lines` is a parser at the
+    /// beginning of a line. Returns the number of bytes that were consumed.
     ///
     /// # Errors
     ///
@@ -128,14 +130,14 @@ impl Stream {
         writer: Writer,
         source: &mut IovIterSource<'_>,
         buffer: &mut Buffer<'_>,
-        record_max: usize,
+        lines: LineParser,
     ) -> Result<usize> {
         let mut consumed = 0;
         let error = loop {
             if !user_buf::fill(buffer, source) {
                 break EFAULT;
             }
-            let (more, result) = self.store(log, writer, buffer.as_slice(), record_max);
+            let (more, result) = self.store(log, writer, buffer.as_slice(), lines);
             consumed += more;
             buffer.clear();
             match result {
@@ -158,25 +160,28 @@ impl Stream {
     pub(crate) fn single_line<'a>(
         &self,
         data: &'a [u8],
-        record_max: usize,
+        lines: &LineParser,
     ) -> Option<(Priority, &'a [u8])> {
-        let is_whole = data.len() <= record_max && is_single_line(data) && !self.has_partial();
-        is_whole.then(|| record::parse_text(data))
+        let is_whole =
+            data.len() <= lines.record_max && is_single_line(data) && !self.has_partial();
+        is_whole.then(|| record::parse_text(data, lines.default))
     }
 
     /// Stores the lines of `data` and keeps the rest. Returns the number of bytes that were
     /// consumed, and the error that stopped it.
-    fn store(&self, log: &Log, writer: Writer, data: &[u8], record_max: usize) -> (usize, Result) {
+    fn store(
+        &self,
+        log: &Log,
+        writer: Writer,
+        data: &[u8],
+        mut lines: LineParser,
+    ) -> (usize, Result) {
         // No partial line before or after `data`, and no line that exceeds `record_max`.
-        if data.len() <= record_max && data.ends_with(b"\n") && !self.has_partial() {
-            let mut lines = LineParser {
-                record_max,
-                continued: None,
-            };
+        if data.len() <= lines.record_max && data.ends_with(b"\n") && !self.has_partial() {
             return append_lines(log, writer, data, &mut lines);
         }
         let mut partial = self.partial.lock();
-        let result = partial.store(log, writer, data, record_max);
+        let result = partial.store(log, writer, data, lines);
         self.has_partial.store(partial.origin.is_some(), Release);
         result
     }
@@ -216,20 +221,17 @@ impl PartialLine {
         log: &Log,
         writer: Writer,
         data: &[u8],
-        record_max: usize,
+        mut lines: LineParser,
     ) -> (usize, Result) {
         let process = task::current_process();
         let is_other_writer =
             |origin: Origin| origin.process != process || origin.writer.ids.uid != writer.ids.uid;
         if self.origin.is_some_and(is_other_writer) {
-            if let Err(error) = self.flush(log, record_max) {
+            if let Err(error) = self.flush(log, lines.record_max) {
                 return (0, Err(error));
             }
         }
-        let mut lines = LineParser {
-            record_max,
-            continued: self.continued,
-        };
+        lines.continued = self.continued;
         let mut consumed = 0;
         let mut result = Ok(());
         // The partial line is the beginning of the first line.
@@ -244,7 +246,7 @@ impl PartialLine {
             result = stored;
         }
         if result.is_ok() && consumed < data.len() {
-            result = self.extend(&data[consumed..], record_max);
+            result = self.extend(&data[consumed..], lines.record_max);
             if result.is_ok() {
                 consumed = data.len();
             }
@@ -254,6 +256,7 @@ impl PartialLine {
             writer,
             process,
             time_ns: log::now(),
+            default: lines.default,
         };
         if self.bytes.is_empty() && self.continued.is_none() {
             self.clear();
@@ -318,6 +321,7 @@ impl PartialLine {
         };
         let mut lines = LineParser {
             record_max,
+            default: origin.default,
             continued: self.continued,
         };
         while let Ok(entry) = lines.parse_line(&self.bytes, true) {

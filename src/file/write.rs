@@ -18,6 +18,7 @@ use crate::{
             BinaryParser,
             EntryParser, //
         },
+        line::LineParser,
         record::{
             self,
             Writer, //
@@ -98,16 +99,22 @@ impl LogFile {
         if !user_buf::fill(&mut buffer, source) {
             return Err(EFAULT);
         }
+        let default = self.priority();
         let (priority, text) = if lines {
-            match self.stream().single_line(buffer.as_slice(), record_max) {
+            let lines = LineParser {
+                record_max,
+                default,
+                continued: None,
+            };
+            match self.stream().single_line(buffer.as_slice(), &lines) {
                 Some(line) => line,
                 None => {
                     let stream = self.stream();
-                    return stream.write(self.log(), writer, source, &mut buffer, record_max);
+                    return stream.write(self.log(), writer, source, &mut buffer, lines);
                 }
             }
         } else {
-            let (priority, text) = record::parse_text(buffer.as_slice());
+            let (priority, text) = record::parse_text(buffer.as_slice(), default);
             if text.len() > record_max {
                 return Err(EMSGSIZE);
             }

@@ -23,6 +23,8 @@ use crate::pure::{
 pub(crate) struct LineParser {
     /// Maximum length of the text of one record in bytes, at least 1.
     pub(crate) record_max: usize,
+    /// The priority of a line without a prefix.
+    pub(crate) default: Priority,
     /// The priority of the current line, if its beginning was stored as a record before.
     pub(crate) continued: Option<Priority>,
 }
@@ -51,7 +53,7 @@ impl LineParser {
             None => match parse_prefix(data) {
                 Prefix::Priority(priority, text) => (priority, text),
                 Prefix::Incomplete if !at_end => return Err(EntryError::Incomplete),
-                Prefix::None | Prefix::Incomplete => (Priority::DEFAULT, data),
+                Prefix::None | Prefix::Incomplete => (self.default, data),
             },
         };
         let before = data.len() - text.len();
@@ -134,6 +136,7 @@ mod tests {
     fn line_bounds() {
         let lines = LineParser {
             record_max: 4,
+            default: Priority::DEFAULT,
             continued: None,
         };
         for (data, expected) in [
@@ -153,6 +156,11 @@ mod tests {
         ] {
             assert_eq!(first(lines, data), expected);
         }
+        if let Some(default) = Priority::new(9) {
+            let lines = LineParser { default, ..lines };
+            assert_eq!(first(lines, b"a\n"), Some((9, &b"a"[..], 2, false)));
+            assert_eq!(first(lines, b"<11>a\n"), Some((11, &b"a"[..], 6, false)));
+        }
     }
 
     /// Checks that a continuation has the priority of its line, and that a prefix in it is text.
@@ -160,6 +168,7 @@ mod tests {
     fn continuation_has_no_prefix() {
         let lines = LineParser {
             record_max: 4,
+            default: Priority::DEFAULT,
             continued: Priority::new(9),
         };
         assert_eq!(first(lines, b"<1>\n"), Some((9, &b"<1>"[..], 4, false)));
@@ -176,6 +185,7 @@ mod tests {
     fn end_without_newline() {
         let lines = LineParser {
             record_max: 4,
+            default: Priority::DEFAULT,
             continued: None,
         };
         for (data, text, size) in [

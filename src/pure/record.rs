@@ -193,7 +193,8 @@ impl Priority {
     /// The maximum: 8 bits of facility and 3 bits of level, as in `/dev/kmsg`.
     pub(crate) const MAX: u16 = (0xff << 3) | 7;
 
-    /// Facility user, level info: the priority of a record without a prefix.
+    /// Facility user, level info: the priority of a text without a prefix, unless the open file has
+    /// another one. `UMSG_PRIORITY_DEFAULT` of `uapi/umsg.h`.
     pub(crate) const DEFAULT: Self = Self((1 << 3) | 6);
 
     /// Checks the priority that a write gives. Returns `None` if it is out of range.
@@ -207,6 +208,11 @@ impl Priority {
         }
     }
 
+    /// Implements [`Priority::new`] for a number of an ioctl.
+    pub(crate) fn from_u32(value: u32) -> Option<Self> {
+        Self::new(u16::try_from(value).ok()?)
+    }
+
     /// Returns the priority as a number.
     pub(crate) fn value(self) -> u16 {
         self.0
@@ -215,13 +221,14 @@ impl Priority {
 
 /// Splits the data of a write into the priority and the text of a record.
 ///
-/// A prefix `<N>` with `N` from 0 to 2047 (at most four digits) sets the priority. Any other data
-/// that begins with `<` is text. One trailing newline is removed.
+/// A prefix `<N>` with `N` from 0 to 2047 (at most four digits) sets the priority, which is
+/// `default` without one. Any other data that begins with `<` is text. One trailing newline is
+/// removed.
 #[inline]
-pub(crate) fn parse_text(data: &[u8]) -> (Priority, &[u8]) {
+pub(crate) fn parse_text(data: &[u8], default: Priority) -> (Priority, &[u8]) {
     let (priority, text) = match parse_prefix(data) {
         Prefix::Priority(priority, text) => (priority, text),
-        Prefix::None | Prefix::Incomplete => (Priority::DEFAULT, data),
+        Prefix::None | Prefix::Incomplete => (default, data),
     };
     (priority, text.strip_suffix(b"\n").unwrap_or(text))
 }

@@ -121,6 +121,18 @@ struct umsg_info {
  */
 #define UMSG_IOC_NEXT_SIZE	_IOR(UMSG_IOC_MAGIC, 8, __u32)
 
+/*
+ * The priority (syslog facility times 8 plus level) of texts that are written to an open file
+ * description without a prefix <N>, initially UMSG_PRIORITY_DEFAULT. UMSG_IOC_SET_PRIORITY sets it
+ * for calls that start afterwards and fails with EINVAL unless it is 0 to 2047; facility 0 (kern)
+ * becomes 1 (user). File descriptors that refer to the same open file description share it. Entries
+ * in binary format have their own priority.
+ */
+#define UMSG_IOC_GET_PRIORITY	_IOR(UMSG_IOC_MAGIC, 9, __u32)
+#define UMSG_IOC_SET_PRIORITY	_IOW(UMSG_IOC_MAGIC, 10, __u32)
+
+#define UMSG_PRIORITY_DEFAULT	14	/* user.info */
+
 /* umsg_record.flags */
 #define UMSG_RECORD_CONTINUES	(1U << 0)	/* continues the line of an earlier record */
 

@@ -67,6 +67,7 @@ static void bad_address(enum way way, int fd, __u32 style, __u32 options, __u64 
 	static const unsigned int commands[] = {
 		UMSG_IOC_INFO, UMSG_IOC_GET_OPTIONS, UMSG_IOC_SET_OPTIONS, UMSG_IOC_GET_STYLE,
 		UMSG_IOC_SET_STYLE, UMSG_IOC_SEEK_SEQ, UMSG_IOC_SEEK_TIME, UMSG_IOC_NEXT_SIZE,
+		UMSG_IOC_GET_PRIORITY, UMSG_IOC_SET_PRIORITY,
 	};
 	/*
 	 * Two sizes of each. A binary read of more than 8 KiB is copied in several steps, and a
@@ -95,6 +96,7 @@ static void bad_address(enum way way, int fd, __u32 style, __u32 options, __u64 
 		BYTES(&before, &after, sizeof(before));
 		EQUAL(options, get(fd, UMSG_IOC_GET_OPTIONS));
 		EQUAL(style, get(fd, UMSG_IOC_GET_STYLE));
+		EQUAL(UMSG_PRIORITY_DEFAULT, get(fd, UMSG_IOC_GET_PRIORITY));
 		EQUAL(next_size, get(fd, UMSG_IOC_NEXT_SIZE));
 	}
 }

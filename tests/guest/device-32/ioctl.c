@@ -30,13 +30,14 @@ void test_info(void)
 void test_ioctl_errors(void)
 {
 	static const unsigned int unknown[] = {
-		_IO(UMSG_IOC_MAGIC, 9), _IO(UMSG_IOC_MAGIC, 255), _IO('U', 1), TCGETS,
+		_IO(UMSG_IOC_MAGIC, 11), _IO(UMSG_IOC_MAGIC, 255), _IO('U', 1), TCGETS,
 		_IO(UMSG_IOC_MAGIC, 0), _IOWR(UMSG_IOC_MAGIC, 0, struct umsg_info),
 		_IOR(UMSG_IOC_MAGIC, 0, __u32), _IOR(UMSG_IOC_MAGIC, 0, __u64),
 		_IOR(UMSG_IOC_MAGIC, 0, char[124]), _IOR(UMSG_IOC_MAGIC, 1, __u32),
 		_IOW(UMSG_IOC_MAGIC, 4, __u32), _IOR(UMSG_IOC_MAGIC, 5, __u32),
 		_IOR(UMSG_IOC_MAGIC, 4, __u64), _IOW(UMSG_IOC_MAGIC, 5, __u8),
 		_IOW(UMSG_IOC_MAGIC, 6, __u32), _IOR(UMSG_IOC_MAGIC, 8, __u64),
+		_IOW(UMSG_IOC_MAGIC, 9, __u32), _IOW(UMSG_IOC_MAGIC, 10, __u16),
 	};
 	int fd = device(O_RDWR | O_NONBLOCK), reader = device(O_RDONLY), writer = device(O_WRONLY);
 
@@ -60,6 +61,8 @@ void test_ioctl_errors(void)
 	*context = 0;
 	EXPECT(-EINVAL, ioctl(fd, UMSG_IOC_SET_STYLE, &(__u32){ 3 }));
 	EXPECT(-EINVAL, ioctl(fd, UMSG_IOC_SET_STYLE, &(__u32){ ~0U }));
+	EXPECT(-EINVAL, ioctl(fd, UMSG_IOC_SET_PRIORITY, &(__u32){ 2048 }));
+	EXPECT(-EINVAL, ioctl(fd, UMSG_IOC_SET_PRIORITY, &(__u32){ ~0U }));
 	EQUAL(0, get(fd, UMSG_IOC_GET_OPTIONS));
 	EQUAL(UMSG_STYLE_LINES, get(fd, UMSG_IOC_GET_STYLE));
 	EXPECT(-EINVAL, seek_seq(fd, 3));

@@ -5,7 +5,7 @@
 use crate::abi::{frame_size, Info, Record, BINARY_READ, BINARY_WRITE, LINES};
 use crate::model::escaped;
 use crate::module::Parameters;
-use crate::seal::{text_len, Form};
+use crate::seal::{text_len, Form, DEFAULTS};
 use crate::transfer::Seen;
 
 /// The known state of the audited file of a thread.
@@ -26,6 +26,8 @@ pub struct Audit {
     pub options: u32,
     /// `UMSG_STYLE_*`
     pub style: u32,
+    /// The priority of texts without a prefix.
+    pub priority: u32,
     /// A call reported that there is a record at the read position.
     ready: bool,
     /// `poll` reported that records were lost.
@@ -49,6 +51,8 @@ pub struct Standing {
     pub options: u32,
     /// `UMSG_STYLE_*`
     pub style: u32,
+    /// The priority of texts without a prefix.
+    pub priority: u32,
 }
 
 impl Standing {
@@ -67,6 +71,7 @@ impl Standing {
             move |style| style == name
         });
         let style = style.expect("a style") as u32;
+        let priority = word("priority:\t").parse().expect("a priority");
         let mut form = |key: &str, option: u32| match word(key) {
             "binary" => option,
             "text" => 0,
@@ -74,7 +79,7 @@ impl Standing {
         };
         let options = form("read-format:\t", BINARY_READ) | form("write-format:\t", BINARY_WRITE);
         assert_eq!(lines.next(), None, "{text:?}");
-        Some(Self { seq, lag, lost, options, style })
+        Some(Self { seq, lag, lost, options, style, priority })
     }
 }
 
@@ -90,6 +95,7 @@ impl Audit {
             nonblocking,
             options: 0,
             style,
+            priority: DEFAULTS[0].into(),
             ready: false,
             lost: false,
             too_small: None,
@@ -239,7 +245,7 @@ impl Audit {
 
     /// Checks the fdinfo of the file, which was read between these two states of the log.
     pub fn stands(&mut self, standing: &Standing, before: &Info, after: &Info) {
-        let &Standing { seq, lag, lost, options, style } = standing;
+        let &Standing { seq, lag, lost, options, style, priority } = standing;
         let both = BINARY_READ | BINARY_WRITE;
         let gone = |info: &Info| info.oldest_seq.saturating_sub(seq);
         let behind =
@@ -250,7 +256,8 @@ impl Audit {
             && lags.contains(&lag)
             && losses.contains(&lost)
             && options == self.options & both
-            && style == self.style;
+            && style == self.style
+            && priority == self.priority;
         assert!(good, "{standing:?} of {self:?}: lag {lags:?}, lost {losses:?}");
         (self.low, self.high) = (seq, seq);
         self.told_low = self.told_low.max(lost.saturating_sub(gone(after)));

@@ -326,6 +326,21 @@ pub const SEEK_SEQ: u32 = nix::request_code_write!(MAGIC, 6, size_of::<u64>()) a
 pub const SEEK_TIME: u32 = nix::request_code_write!(MAGIC, 7, size_of::<u64>()) as u32;
 /// `UMSG_IOC_NEXT_SIZE`
 pub const NEXT_SIZE: u32 = nix::request_code_read!(MAGIC, 8, size_of::<u32>()) as u32;
+/// `UMSG_IOC_GET_PRIORITY`
+pub const GET_PRIORITY: u32 = nix::request_code_read!(MAGIC, 9, size_of::<u32>()) as u32;
+/// `UMSG_IOC_SET_PRIORITY`
+pub const SET_PRIORITY: u32 = nix::request_code_write!(MAGIC, 10, size_of::<u32>()) as u32;
 /// All commands of the device.
-pub const COMMANDS: [u32; 9] =
-    [INFO, CLEAR, GET_OPTIONS, SET_OPTIONS, GET_STYLE, SET_STYLE, SEEK_SEQ, SEEK_TIME, NEXT_SIZE];
+pub const COMMANDS: [u32; 11] = [
+    INFO,
+    CLEAR,
+    GET_OPTIONS,
+    SET_OPTIONS,
+    GET_STYLE,
+    SET_STYLE,
+    SEEK_SEQ,
+    SEEK_TIME,
+    NEXT_SIZE,
+    GET_PRIORITY,
+    SET_PRIORITY,
+];

@@ -7,8 +7,12 @@ use crate::arena::Area;
 use crate::calls::*;
 use crate::files::AUDITED;
 use crate::perform::result;
+use crate::seal;
 use crate::worker::Thread;
 use libc::*;
+
+/// The commands with an argument that the kernel reads.
+const SETTERS: [u32; 5] = [SET_OPTIONS, SET_STYLE, SET_PRIORITY, SEEK_SEQ, SEEK_TIME];
 
 /// Returns the time of `CLOCK_MONOTONIC` in nanoseconds.
 pub fn now_ns() -> u64 {
@@ -45,7 +49,7 @@ impl Thread {
         let before = if known { self.info() } else { Info::default() };
         let begun_ns = now_ns();
         let mut room = [0xa5u8; 512];
-        if [SET_OPTIONS, SET_STYLE, SEEK_SEQ, SEEK_TIME].contains(&command) {
+        if SETTERS.contains(&command) {
             room[..8].copy_from_slice(&self.value(command, value, &before).to_ne_bytes());
         }
         let given = room;
@@ -81,6 +85,12 @@ impl Thread {
                 assert!(same, "style {style} of {:?}", self.target.audit);
                 4
             }
+            (GET_PRIORITY, 0) if good => {
+                let priority = word();
+                let same = slot != AUDITED || priority == self.target.audit.priority;
+                assert!(same && (8..2048).contains(&priority), "priority {priority}");
+                4
+            }
             (NEXT_SIZE, 0) => {
                 let size = word() as usize;
                 let after = self.info();
@@ -100,9 +110,9 @@ impl Thread {
                     0
                 }
             }
-            (SET_OPTIONS | SET_STYLE | SEEK_SEQ | SEEK_TIME, 0) => {
+            (SET_OPTIONS | SET_STYLE | SET_PRIORITY | SEEK_SEQ | SEEK_TIME, 0) => {
                 let mut value = [0; 8];
-                let len = if [SET_OPTIONS, SET_STYLE].contains(&command) { 4 } else { 8 };
+                let len = if [SEEK_SEQ, SEEK_TIME].contains(&command) { 8 } else { 4 };
                 // SAFETY: The kernel has just read `len` bytes at this address. Only this thread
                 // changes these bytes or the protection of their page.
                 let read = unsafe { std::slice::from_raw_parts(address as *const u8, len) };
@@ -110,7 +120,7 @@ impl Thread {
                 self.check_set(slot, command, u64::from_ne_bytes(value), &before, begun_ns);
                 0
             }
-            (INFO | CLEAR | GET_OPTIONS | GET_STYLE, 0) => 0,
+            (INFO | CLEAR | GET_OPTIONS | GET_STYLE | GET_PRIORITY, 0) => 0,
             // FIOASYNC succeeds if it changes nothing.
             (0x5452, 0) => 0,
             // No other command may succeed, and no command returns a positive value.
@@ -140,6 +150,12 @@ impl Thread {
                 assert!(value <= PLAIN.into(), "set style {value}");
                 if audited {
                     self.target.audit.set_style(value as u32);
+                }
+            }
+            SET_PRIORITY => {
+                assert!(value < 2048, "set priority {value}");
+                if audited {
+                    self.target.audit.priority = seal::effective(Some(value as u16)).into();
                 }
             }
             SEEK_SEQ => {
@@ -172,6 +188,9 @@ impl Thread {
             }
             (SET_STYLE, EINVAL, Some(value)) => {
                 assert!(value as u32 > PLAIN, "style {} was refused", value as u32);
+            }
+            (SET_PRIORITY, EINVAL, Some(value)) => {
+                assert!(value as u32 >= 2048, "priority {} was refused", value as u32);
             }
             (SEEK_SEQ, EINVAL, Some(value)) => {
                 assert!(value > before.next_seq, "a seek to {value} was refused: {before:?}");

@@ -287,7 +287,11 @@ impl Watch {
         (0..LANES).find(|lane| {
             let seen = &mut self.seen[*lane];
             match shared.in_call(*lane) {
-                Some(number) if number == seen.0 => now - seen.1 > self.hang,
+                Some(number) if number == seen.0 => {
+                    // The child of a killed process is killed in a call, and no other process marks
+                    // the end of that call before the lane is used again.
+                    now - seen.1 > self.hang && shared.is_alive(*lane)
+                }
                 number => {
                     *seen = (number.unwrap_or(0), now);
                     false

@@ -50,7 +50,7 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
         Call::Ioctl { slot, command, .. } => match error {
             ENOTTY => !COMMANDS.contains(&command),
             EFAULT => command != CLEAR,
-            EINVAL => [SET_OPTIONS, SET_STYLE, SEEK_SEQ].contains(&command),
+            EINVAL => [SET_OPTIONS, SET_STYLE, SET_PRIORITY, SEEK_SEQ].contains(&command),
             EAGAIN => command == NEXT_SIZE,
             EPERM => command == CLEAR && thread.nobody,
             EBADF => match command {

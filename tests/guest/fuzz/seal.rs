@@ -21,6 +21,16 @@ pub const AT_ONCE: usize = 8192;
 /// The length of the longest prefix of a line.
 const PREFIX_MAX: usize = 6;
 
+/// The priorities of texts without a prefix: `user.info`, until the priority of the open file is
+/// set to another one of these (UMSG_IOC_SET_PRIORITY). Any thread can set it.
+pub const DEFAULTS: [u16; 2] = [14, 22];
+
+/// Returns whether a record has the priority `wanted`, which is the first of [`DEFAULTS`] for a
+/// text without a prefix.
+pub fn is_priority(priority: u16, wanted: u16) -> bool {
+    priority == wanted || wanted == DEFAULTS[0] && DEFAULTS.contains(&priority)
+}
+
 /// The user id without rights (overflowuid).
 pub const NOBODY: u32 = 65534;
 
@@ -90,7 +100,7 @@ fn checksum(bytes: &[u8]) -> u64 {
 /// Returns the priority of a record whose prefix is `given`. Facility 0 is replaced by 1 (user).
 pub fn effective(given: Option<u16>) -> u16 {
     match given {
-        None => 14,
+        None => DEFAULTS[0],
         Some(level @ 0..8) => 8 + level,
         Some(priority) => priority,
     }
@@ -286,12 +296,14 @@ pub fn check(record: &Record, form: Form, record_max: usize, log: u16) -> bool {
 
 fn check_priority(record: &Record, head: &Head) {
     let good = match head.kind {
-        Kind::Whole | Kind::Entry => record.priority == head.priority && !record.continues,
+        Kind::Whole | Kind::Entry => {
+            is_priority(record.priority, head.priority) && !record.continues
+        }
         // The previous record was full just before this text.
         _ if record.continues => true,
         _ if head.prefixed => record.priority == head.priority,
         // The text may follow one of the two valid prefixes that `raw()` in `lines.rs` writes.
-        _ => [14, 15].contains(&record.priority),
+        _ => record.priority == 15 || DEFAULTS.contains(&record.priority),
     };
     assert!(good, "priority {} of record {}: {head:?}", record.priority, record.seq);
 }

@@ -135,6 +135,12 @@ impl Shared {
         (lane.tid.load(Relaxed) != 0 && started != lane.finished.load(Acquire)).then_some(started)
     }
 
+    /// Returns whether the thread that uses `lane` exists.
+    pub fn is_alive(&self, lane: usize) -> bool {
+        let tid = self.lanes[lane].tid.load(Relaxed);
+        std::path::Path::new(&format!("/proc/{tid}")).exists()
+    }
+
     /// Records the first failure.
     pub fn fail(&self, why: &str) {
         if self.failing.swap(true, AcqRel) {

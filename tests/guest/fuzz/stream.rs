@@ -5,7 +5,7 @@
 
 use crate::abi::Frame;
 use crate::model::{self, Line};
-use crate::seal::{AT_ONCE, NOBODY};
+use crate::seal::{is_priority, AT_ONCE, NOBODY};
 
 /// Splits `data` after each newline, and at each multiple of `AT_ONCE`, where another process may
 /// write in between. Also returns whether a piece is at such a multiple or at the beginning.
@@ -79,7 +79,7 @@ impl Expected {
     /// Returns whether `frame` is this record.
     pub fn is(&self, frame: &Frame) -> bool {
         let (priority, continues, text) = &self.line;
-        frame.priority == *priority
+        is_priority(frame.priority, *priority)
             && frame.continues == *continues
             && frame.text == *text
             && (frame.uid == NOBODY) == self.by.nobody

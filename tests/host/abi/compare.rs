@@ -136,11 +136,14 @@ fn constants() {
         UMSG_IOC_SEEK_SEQ
         UMSG_IOC_SEEK_TIME
         UMSG_IOC_NEXT_SIZE
+        UMSG_IOC_GET_PRIORITY
+        UMSG_IOC_SET_PRIORITY
     };
     module.extend([
         ("UMSG_STYLE_LINES", Style::Lines.number().into()),
         ("UMSG_STYLE_KMSG", Style::Kmsg.number().into()),
         ("UMSG_STYLE_PLAIN", Style::Plain.number().into()),
+        ("UMSG_PRIORITY_DEFAULT", Priority::DEFAULT.value().into()),
         ("UMSG_RECORD_CONTINUES", record::FLAG_CONTINUES.into()),
     ]);
     assert_same(&Abi::of_header().constants, module);

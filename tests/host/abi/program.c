@@ -35,7 +35,9 @@ int main(void)
 	    !unknown(ioctl(fd, UMSG_IOC_SET_STYLE, &word)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_SEEK_SEQ, &number)) ||
 	    !unknown(ioctl(fd, UMSG_IOC_SEEK_TIME, &number)) ||
-	    !unknown(ioctl(fd, UMSG_IOC_NEXT_SIZE, &word)))
+	    !unknown(ioctl(fd, UMSG_IOC_NEXT_SIZE, &word)) ||
+	    !unknown(ioctl(fd, UMSG_IOC_GET_PRIORITY, &word)) ||
+	    !unknown(ioctl(fd, UMSG_IOC_SET_PRIORITY, &word)))
 		return 1;
 
 	memset(&record, 0, sizeof(record));

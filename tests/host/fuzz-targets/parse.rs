@@ -11,5 +11,6 @@ use pure::record::Priority;
 
 fuzz_target!(|data: &[u8]| {
     let (number, text) = model::parsed(data);
-    assert_eq!(pure::record::parse_text(data), (Priority::new(number).unwrap(), text));
+    let parsed = pure::record::parse_text(data, Priority::DEFAULT);
+    assert_eq!(parsed, (Priority::new(number).unwrap(), text));
 });

@@ -90,7 +90,7 @@ pub fn lines(stream: &[u8], record_max: usize) -> Vec<Line> {
 /// Returns the records that [`LineParser`] makes of a stream in these writes. Bytes that a write
 /// leaves are passed again together with the next write.
 pub fn split_lines(writes: &[&[u8]], record_max: usize) -> Vec<Line> {
-    let mut lines = LineParser { record_max, continued: None };
+    let mut lines = LineParser { record_max, default: Priority::DEFAULT, continued: None };
     let mut records = Vec::new();
     let mut left = Vec::new();
     let mut take = |left: &mut Vec<u8>, is_all: bool| {

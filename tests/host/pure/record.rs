@@ -61,7 +61,15 @@ fn prefixes() {
     ];
     for (data, priority, text) in cases {
         let want = priority.map_or(user_info, |value| Priority::new(value).unwrap());
-        assert_eq!(parse_text(data), (want, *text), "{:?}", data.escape_ascii().to_string());
+        assert_eq!(
+            parse_text(data, user_info),
+            (want, *text),
+            "{:?}",
+            data.escape_ascii().to_string()
+        );
+        let other = Priority::new(27).unwrap();
+        let want = priority.map_or(other, |value| Priority::new(value).unwrap());
+        assert_eq!(parse_text(data, other), (want, *text));
     }
 }
 
@@ -211,7 +219,7 @@ proptest! {
     fn parse_removes_only_decoration(
         data in proptest::collection::vec(any::<u8>(), 0..40),
     ) {
-        let (priority, text) = parse_text(&data);
+        let (priority, text) = parse_text(&data, Priority::DEFAULT);
         let (number, plain) = parsed(&data);
         prop_assert_eq!((priority, text), (Priority::new(number).unwrap(), plain));
         let mut windows = data.windows(text.len().max(1));

@@ -20,46 +20,12 @@ pub const NODE: &str = "/dev/umsg";
 /// The default of `record_max`.
 pub const RECORD_MAX: usize = 1024;
 
-/// `struct umsg_info` of `src/uapi/umsg.h`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Info {
-    pub capacity: u64,
-    pub oldest_seq: u64,
-    pub next_seq: u64,
-    pub cleared_seq: u64,
-    pub records_written: u64,
-    pub bytes_written: u64,
-    pub records_dropped: u64,
-    pub bytes_dropped: u64,
-    pub records_refused: u64,
-    pub log_id: u64,
-    pub record_max: u32,
-    pub policy: u32,
-    pub style: u32,
-    pub reserved_word: u32,
-    pub reserved: [u64; 4],
-}
-
-pub const MAGIC: u8 = 0xe6;
-nix::ioctl_read!(ioctl_info, MAGIC, 0, Info);
-nix::ioctl_none!(ioctl_clear, MAGIC, 1);
-nix::ioctl_read!(ioctl_get_options, MAGIC, 2, u32);
-nix::ioctl_write_ptr!(ioctl_set_options, MAGIC, 3, u32);
-nix::ioctl_read!(ioctl_get_style, MAGIC, 4, u32);
-nix::ioctl_write_ptr!(ioctl_set_style, MAGIC, 5, u32);
-nix::ioctl_write_ptr!(ioctl_seek_seq, MAGIC, 6, u64);
-nix::ioctl_write_ptr!(ioctl_seek_time, MAGIC, 7, u64);
-nix::ioctl_read!(ioctl_next_size, MAGIC, 8, u32);
-
-/// `UMSG_OPTION_*`
-pub const BINARY_READ: u32 = 1;
-pub const BINARY_WRITE: u32 = 2;
-
-/// `UMSG_STYLE_*`
-pub const LINES: u32 = 0;
-pub const KMSG: u32 = 1;
-pub const PLAIN: u32 = 2;
+pub use umsg::abi::raw::{
+    clear as ioctl_clear, get_options as ioctl_get_options, get_style as ioctl_get_style,
+    info as ioctl_info, next_size as ioctl_next_size, seek_seq as ioctl_seek_seq,
+    seek_time as ioctl_seek_time, set_options as ioctl_set_options, set_style as ioctl_set_style,
+};
+pub use umsg::abi::{Info, BINARY_READ, BINARY_WRITE, KMSG, LINES, MAGIC, PLAIN};
 
 /// An open file of the device.
 pub struct Umsg(OwnedFd);

@@ -5,6 +5,7 @@
 use super::Draw;
 use crate::calls::*;
 use crate::files::AUDITED;
+use crate::seal;
 
 impl Draw {
     pub(super) fn open_flags(&mut self) -> i32 {
@@ -57,8 +58,10 @@ impl Draw {
             6..=8 => SET_STYLE,
             9 => GET_OPTIONS,
             10..=13 => SET_OPTIONS,
-            14..=17 => SEEK_SEQ,
-            18..=21 => SEEK_TIME,
+            14 => GET_PRIORITY,
+            15..=16 => SET_PRIORITY,
+            17..=19 => SEEK_SEQ,
+            20..=21 => SEEK_TIME,
             22..=25 => NEXT_SIZE,
             // Commands of the device with another size, direction, number or type.
             26 => self.of(&COMMANDS) ^ (1 << self.rng.u32(16..30)),
@@ -74,8 +77,14 @@ impl Draw {
             0x12 | 0x15 | 0x58 | 0x66 | 0x94 => command ^ 0xff00,
             _ => command,
         };
-        let argument = if self.one_in(8) { self.bad_place() } else { Place::Good };
+        let argument = match self.one_in(8) {
+            // Other places can hold any priority, and records with it would look wrong.
+            true if command == SET_PRIORITY => Place::Null,
+            true => self.bad_place(),
+            false => Place::Good,
+        };
         let value = match command {
+            SET_PRIORITY => self.priority(),
             SET_OPTIONS => self.options(),
             SET_STYLE => self.style(),
             _ => self.value(),
@@ -102,6 +111,19 @@ impl Draw {
             13 => self.of(&[3, 4, 0x100, u64::MAX]),
             14 => 1 << self.rng.u32(..32),
             _ => self.rng.u64(..),
+        })
+    }
+
+    /// Draws a priority to set. The valid ones are in [`seal::DEFAULTS`].
+    fn priority(&mut self) -> Value {
+        let [info, other] = seal::DEFAULTS;
+        Value::Exact(match self.rng.u32(..8) {
+            0..=2 => info.into(),
+            // Facility 0 becomes 1.
+            3 => u64::from(info) - 8,
+            4..=5 => other.into(),
+            6 => self.of(&[2048, 0x1_0000 | u64::from(other), u64::MAX]),
+            _ => 1 << self.rng.u32(11..32),
         })
     }
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs the program.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+/// Returns the program with arguments, in a known environment.
+pub fn umsg(arguments: &[&str]) -> Command {
+    let mut command = Command::new("./umsg");
+    command.args(arguments).env("TZ", "UTC").env_remove("PAGER").stdin(Stdio::null());
+    command
+}
+
+/// Runs the program and returns its exit status, standard output and standard error.
+pub fn run(arguments: &[&str]) -> (i32, String, String) {
+    finished(umsg(arguments).output().expect("./umsg"))
+}
+
+/// Runs the program with a standard input.
+pub fn run_with(arguments: &[&str], input: &[u8]) -> (i32, String, String) {
+    let mut child = umsg(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("./umsg");
+    child.stdin.take().expect("a pipe").write_all(input).expect("standard input");
+    finished(child.wait_with_output().expect("./umsg"))
+}
+
+pub fn finished(output: Output) -> (i32, String, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// Runs the program, which must succeed without a message, and returns its standard output.
+pub fn shown(arguments: &[&str]) -> String {
+    let (status, out, err) = run(arguments);
+    assert_eq!((status, err.as_str()), (0, ""), "umsg {arguments:?} printed {out}");
+    out
+}
+
+/// A running program whose output is read line by line.
+pub struct Running {
+    pub child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    pub fn new(arguments: &[&str]) -> Self {
+        let mut child = umsg(arguments).stdout(Stdio::piped()).spawn().expect("./umsg");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, lines }
+    }
+
+    /// Returns the next line, without its newline.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a line");
+        assert!(line.ends_with('\n'), "{line:?}");
+        line.pop();
+        line
+    }
+
+    /// Returns the rest of the output after the program has ended, and its exit status.
+    pub fn rest(&mut self) -> (String, Option<i32>) {
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).expect("the output");
+        (rest, self.child.wait().expect("./umsg").code())
+    }
+
+    /// Sends a signal to the program.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, signal).expect("kill");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the command name of this process, which is in its records.
+pub fn comm() -> String {
+    let comm = std::fs::read_to_string("/proc/self/comm").expect("the command name");
+    comm.trim_end().to_owned()
+}
+
+/// Writes bytes to a node in one call.
+pub fn put(node: &str, text: impl AsRef<[u8]>) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(node).expect(node);
+    file.write_all(text.as_ref()).expect(node);
+}

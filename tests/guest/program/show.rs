@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Listing records: formats, filters and order.
+
+use crate::command::{comm, put, run, run_with, shown};
+use crate::harness::Test;
+use serde_json::Value;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+
+pub const TESTS: &[Test] = &[
+    Test::new("program.formats", formats),
+    Test::new("program.kmsg_format", kmsg_format),
+    Test::new("program.filters", filters),
+    Test::new("program.times", times),
+    Test::new("program.order", order).with("logs=app,boot"),
+    Test::new("program.cleared", cleared),
+    Test::new("program.losses", losses).with("capacity=4K"),
+    Test::new("program.round_trip", round_trip).with("capacity=16M"),
+];
+
+fn formats() {
+    put("/dev/umsg", "<11>disk full\n<30>\x1b[31mred\n");
+    put("/dev/umsg", b"<30>bad \xff\n");
+    let pid = std::process::id();
+    let short = shown(&[]);
+    let lines: Vec<&str> = short.lines().collect();
+    assert_eq!(lines.len(), 3, "{short}");
+    assert!(lines[0].ends_with(&format!(" {}[{pid}]: disk full", comm())), "{short}");
+    assert!(lines[1].contains("\\x1b[31mred"), "{short}");
+    let iso = shown(&["-o", "iso", "-n", "1"]);
+    assert!(iso.starts_with("20") && iso[19..].contains(&format!("+00:00 {}[", comm())), "{iso}");
+    let monotonic = shown(&["--time", "monotonic", "-n", "1"]);
+    assert!(monotonic.starts_with("[ "), "{monotonic}");
+    assert_eq!(shown(&["-o", "cat", "-n", "3"]).lines().next(), Some("disk full"));
+    assert_eq!(shown(&["-o", "raw"]).lines().next(), Some("<11>disk full"));
+    let json = shown(&["-o", "json"]);
+    let objects: Vec<Value> =
+        json.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!((&objects[0]["text"], &objects[0]["level"]), (&"disk full".into(), &"err".into()));
+    assert_eq!((&objects[0]["facility"], &objects[0]["pid"]), (&"user".into(), &pid.into()));
+    assert_eq!(objects[2]["text"][4], 255);
+    // A parser of JSON may take numbers above 2^53 for inexact ones; none occurs here.
+    assert_eq!(objects[2]["seq"], 2);
+}
+
+/// Checks that the format `kmsg` is that of the device.
+fn kmsg_format() {
+    put("/dev/umsg", b"<2047>any \\ bytes: \x01\xff\n<0>two\n".repeat(5));
+    put("/dev/umsg", vec![b'x'; 3000]);
+    let mut device = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open("/dev/umsg")
+        .expect("/dev/umsg");
+    let mut want = Vec::new();
+    let mut buffer = [0; 65536];
+    // The read fails with EAGAIN after the last record.
+    while let Ok(len) = device.read(&mut buffer) {
+        want.extend_from_slice(&buffer[..len]);
+    }
+    assert_eq!(shown(&["-o", "kmsg"]).into_bytes(), want);
+}
+
+fn filters() {
+    put("/dev/umsg", "<8>emerg\n<11>err\n<14>info\n<15>debug\n<27>daemon err\n<131>local\n");
+    let (status, _, _) = run(&["run", "umsg", "--", "sh", "-c", "echo from the shell"]);
+    assert_eq!(status, 0);
+    let texts = |filter: &[&str]| -> Vec<String> {
+        let arguments = [filter, &["-o", "cat"]].concat();
+        shown(&arguments).lines().map(str::to_owned).collect()
+    };
+    assert_eq!(texts(&["-p", "err"]), ["emerg", "err", "daemon err", "local"]);
+    assert_eq!(texts(&["-p", "info..debug"]), ["info", "debug", "from the shell"]);
+    assert_eq!(texts(&["-p", "7..6", "-n", "1"]), ["from the shell"]);
+    assert_eq!(texts(&["--facility", "daemon,local0"]), ["daemon err", "local"]);
+    assert_eq!(texts(&["--facility", "3"]), ["daemon err"]);
+    assert_eq!(texts(&["--comm", "sh"]), ["from the shell"]);
+    assert_eq!(texts(&["-g", "^daemon E?"]), ["daemon err"]);
+    assert_eq!(texts(&["-g", "ERR|shell"]), ["from the shell"], "capitals");
+    assert_eq!(texts(&["-g", "err|shell"]), ["err", "daemon err", "from the shell"]);
+}
+
+fn times() {
+    put("/dev/umsg", "one\ntwo\n");
+    let first: Value =
+        serde_json::from_str(shown(&["-o", "json", "-n", "1"]).trim()).expect("an object");
+    let seconds = first["usec"].as_f64().expect("a number") / 1e6;
+    assert_eq!(shown(&["--since", "today", "-o", "cat"]), "one\ntwo\n");
+    assert_eq!(
+        shown(&["--since", &format!("{:.6}", (seconds - 100.0).max(0.0)), "-o", "cat"]),
+        "one\ntwo\n"
+    );
+    for (option, time) in [
+        ("--since", format!("{:.6}", seconds + 1.0)),
+        ("--since", "+1h".to_owned()),
+        ("--until", "yesterday".to_owned()),
+        ("--until", "-1h".to_owned()),
+    ] {
+        assert_eq!(run(&[option, &time]), (1, String::new(), String::new()), "{option} {time}");
+    }
+    // The time in the output selects the records, too.
+    let time = first["time"].as_str().expect("a time");
+    let (hour, rest) = time.split_at(19);
+    let before = format!("{hour}Z");
+    assert!(rest.starts_with('.'));
+    assert_eq!(shown(&["--since", &before, "-o", "cat"]), "one\ntwo\n");
+}
+
+/// Checks -n and -r, and that several logs are merged by time.
+fn order() {
+    for number in 0..50 {
+        let node = ["/dev/umsg", "/dev/umsg-app", "/dev/umsg-boot"][number * 7 % 3];
+        put(node, format!("{number}\n"));
+    }
+    let all: Vec<String> = (0..50).map(|number| number.to_string()).collect();
+    let texts = |arguments: &[&str]| -> Vec<String> {
+        shown(arguments).lines().map(str::to_owned).collect()
+    };
+    assert_eq!(texts(&["-m", "-o", "cat"]), all);
+    assert_eq!(texts(&["-o", "cat", "boot", "umsg", "app", "boot"]), all);
+    assert_eq!(texts(&["-m", "-o", "cat", "-n", "7"]), all[43..]);
+    assert_eq!(texts(&["-m", "-o", "cat", "-n", "0"]), all[50..]);
+    assert_eq!(texts(&["-m", "-o", "cat", "-n", "all"]), all);
+    let reversed: Vec<String> = all.iter().rev().cloned().collect();
+    assert_eq!(texts(&["-m", "-o", "cat", "-r"]), reversed);
+    assert_eq!(texts(&["-m", "-o", "cat", "-r", "-n", "3", "-p", "info"]), reversed[..3]);
+    let app = shown(&["-m", "-n", "1", "--time", "monotonic"]);
+    let log = ["umsg", "app", "boot"].into_iter();
+    assert!(log.map(|log| format!("] {log} {}[", comm())).any(|part| app.contains(&part)), "{app}");
+}
+
+fn cleared() {
+    put("/dev/umsg", "before\n");
+    assert_eq!(shown(&["clear"]), "");
+    assert_eq!(shown(&["-o", "cat"]), "");
+    put("/dev/umsg", "after\n");
+    assert_eq!(shown(&["-o", "cat"]), "after\n");
+    assert_eq!(shown(&["-o", "cat", "-n", "5"]), "after\n");
+    assert_eq!(shown(&["-o", "cat", "-a"]), "before\nafter\n");
+}
+
+/// Checks that losses are shown in every format that has a place for them. A reader that is opened
+/// later than the loss has lost nothing.
+fn losses() {
+    put("/dev/umsg", "x\n".repeat(1000));
+    assert!(!shown(&[]).contains("lost"));
+    assert!(!shown(&["-o", "kmsg"]).contains("LOST"));
+}
+
+/// A generator of pseudorandom numbers.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    *state >> 33
+}
+
+/// Checks that random lines are the same after `umsg write` and each format.
+fn round_trip() {
+    let mut state = 5;
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..10_000 {
+        let len = match random(&mut state) % 100 {
+            0 => random(&mut state) % 4000,
+            1..=9 => random(&mut state) % 300,
+            _ => random(&mut state) % 60,
+        };
+        let ascii = random(&mut state) % 2 == 0;
+        let mut line: Vec<u8> = (0..len).map(|_| random(&mut state) as u8).collect();
+        if ascii {
+            line.iter_mut().for_each(|byte| *byte = b' ' + *byte % 95);
+        }
+        // A prefix would become the priority.
+        line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'<')).for_each(|byte| *byte = b'.');
+        lines.push(line);
+    }
+    let all: Vec<u8> = lines.iter().flat_map(|line| [&line[..], b"\n"].concat()).collect();
+    assert_eq!(run_with(&["write"], &all).0, 0);
+    let output = |arguments: &[&str]| {
+        let output = crate::command::umsg(arguments).output().expect("./umsg");
+        assert!(output.status.success() && output.stderr.is_empty());
+        output.stdout
+    };
+    assert!(output(&["-o", "cat"]) == all, "cat");
+    let raw: Vec<u8> = lines.iter().flat_map(|line| [b"<14>", &line[..], b"\n"].concat()).collect();
+    assert!(output(&["-o", "raw"]) == raw, "raw");
+    assert_eq!(run(&["clear"]).0, 0);
+    assert_eq!(run_with(&["write"], &raw).0, 0);
+    assert!(output(&["-o", "cat"]) == all, "written from raw");
+    let mut texts = Vec::new();
+    for line in output(&["-o", "json"]).split(|byte| *byte == b'\n').filter(|it| !it.is_empty()) {
+        let object: Value = serde_json::from_slice(line).expect("JSON");
+        if object["continues"] != true && !texts.is_empty() {
+            texts.push(b'\n');
+        }
+        match &object["text"] {
+            Value::String(text) => texts.extend_from_slice(text.as_bytes()),
+            Value::Array(bytes) => {
+                texts.extend(bytes.iter().map(|byte| byte.as_u64().expect("a byte") as u8));
+            }
+            other => panic!("{other}"),
+        }
+    }
+    texts.push(b'\n');
+    assert!(texts == all, "json");
+    let kmsg = output(&["-o", "kmsg"]);
+    let kmsg = String::from_utf8(kmsg).expect("ASCII");
+    let mut texts = String::new();
+    for line in kmsg.lines().filter(|line| !line.starts_with(' ')) {
+        let (head, text) = line.split_once(';').expect("a head");
+        texts += if head.ends_with('-') && !texts.is_empty() { "\n" } else { "" };
+        texts += text;
+    }
+    let escaped: Vec<u8> = all
+        .iter()
+        .flat_map(|byte| match byte {
+            b'\\' => b"\\x5c".to_vec(),
+            b' '..=b'~' | b'\n' => vec![*byte],
+            byte => format!("\\x{byte:02x}").into_bytes(),
+        })
+        .collect();
+    assert!(texts.into_bytes() == escaped[..escaped.len() - 1], "kmsg");
+    // One line of the format short for each record.
+    let info = umsg::Log::default().info().expect("info");
+    let records = info.next_seq - info.cleared_seq;
+    assert_eq!(output(&[]).iter().filter(|byte| **byte == b'\n').count() as u64, records);
+    println!("{} lines, {} bytes, {records} records", lines.len(), all.len());
+}

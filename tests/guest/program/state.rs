@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The option --state: what a consumer that is killed again and again gets.
+
+use crate::command::{run, shown, umsg};
+use crate::harness::Test;
+use crate::kmod;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use umsg::{Log, Priority};
+
+pub const TESTS: &[Test] = &[
+    Test::new("program.state", state),
+    Test::new("program.state_killed", state_killed).with("capacity=256K"),
+    Test::new("program.state_reloaded", state_reloaded),
+];
+
+const FILE: &str = "/tmp/state";
+
+fn numbers(from: u32, to: u32) {
+    let mut writer = Log::default().writer().expect("a writer");
+    for number in from..to {
+        writer.write(Priority::default(), number.to_string().as_bytes()).expect("written");
+    }
+}
+
+fn state() {
+    let _ = std::fs::remove_file(FILE);
+    let next = || shown(&["--state", FILE, "-o", "cat"]);
+    assert_eq!(next(), "");
+    numbers(0, 3);
+    assert_eq!(next(), "0\n1\n2\n");
+    assert_eq!(next(), "");
+    // Records that do not match are passed, too, and those that were cleared are not lost.
+    numbers(3, 6);
+    assert_eq!(shown(&["--state", FILE, "-o", "cat", "-g", "5"]), "5\n");
+    numbers(6, 8);
+    assert_eq!(run(&["clear"]).0, 0);
+    assert_eq!(next(), "6\n7\n");
+    std::fs::write(FILE, "something else").expect("written");
+    let (status, _, err) = run(&["--state", FILE]);
+    assert!(status == 2 && err.contains("is not a state file of umsg"), "{err}");
+}
+
+/// Kills the program, and closes its output, at any moment. Each record must arrive, be counted as
+/// lost, or be announced as a possible repetition.
+fn state_killed() {
+    let _ = std::fs::remove_file(FILE);
+    let writer = std::thread::spawn(|| {
+        for part in 0..200 {
+            numbers(part * 250, (part + 1) * 250);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    });
+    let (mut next, mut lost, mut repeated, mut runs) = (0_u64, 0_u64, 0_u64, 0_u64);
+    while next < 50_000 {
+        runs += 1;
+        let mut child = umsg(&["-f", "-o", "json", "--state", FILE])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("./umsg");
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut announced = 0;
+        let wanted = 1 + runs * 977 % 5000;
+        for count in 0.. {
+            let mut line = String::new();
+            // The rest of a run is read to its end or not at all.
+            if count == wanted || next == 50_000 {
+                child.kill().expect("kill");
+                if runs % 2 == 0 {
+                    break;
+                }
+            }
+            if output.read_line(&mut line).expect("a line") == 0 {
+                break;
+            }
+            let Ok(object) = serde_json::from_str::<Value>(&line) else {
+                // The program was killed in a write.
+                assert!(!line.ends_with('\n'), "{line}");
+                break;
+            };
+            if let Some(count) = object["repeated"].as_u64() {
+                announced = count;
+            } else if let Some(count) = object["lost"].as_u64() {
+                // Some of them may have arrived in an earlier run.
+                let seq = object["seq"].as_u64().expect("a number");
+                assert!(
+                    seq - count <= next,
+                    "{count} lost before {seq}, and {next} was the next one"
+                );
+                lost += seq.saturating_sub(next);
+                next = next.max(seq);
+            } else {
+                let seq = object["seq"].as_u64().expect("a number");
+                if seq < next {
+                    assert!(announced > 0, "record {seq} is repeated, and {next} was the next one");
+                    repeated += 1;
+                } else {
+                    assert_eq!(seq, next, "records were skipped");
+                    next += 1;
+                }
+                announced = announced.saturating_sub(1);
+            }
+        }
+        drop(output);
+        let _ = child.kill();
+        child.wait().expect("./umsg");
+    }
+    writer.join().expect("the writer");
+    println!("{runs} runs: {next} records, {lost} lost, {repeated} repeated");
+    assert!(runs > 3);
+}
+
+/// Checks that a new log with old sequence numbers is recognised.
+fn state_reloaded() {
+    let _ = std::fs::remove_file(FILE);
+    numbers(0, 3);
+    assert_eq!(shown(&["--state", FILE, "-o", "cat"]), "0\n1\n2\n");
+    kmod::delete_module().expect("unloaded");
+    kmod::finit_module("").expect("loaded");
+    numbers(0, 5);
+    let json = shown(&["--state", FILE, "-o", "json"]);
+    let lines: Vec<&str> = json.lines().collect();
+    assert_eq!(lines.len(), 6, "{json}");
+    assert!(lines[0].contains("created_anew"), "{json}");
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The output of records.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::BorrowedFd;
+use umsg::{Log, Record};
+
+use crate::cli;
+use crate::clock::Clock;
+use crate::format::{Formatter, Options};
+use crate::state::{Position, State};
+use crate::terminal::{self, Sink};
+
+/// Size of the output in bytes that is written at once.
+const CHUNK: usize = 64 << 10;
+
+/// The positions that are kept in a file.
+struct Kept {
+    state: State,
+    positions: Vec<Position>,
+    /// The sequence number in each log after the records that were added.
+    next: Vec<u64>,
+}
+
+/// Formats records and writes them.
+pub struct Output {
+    formatter: Formatter,
+    pub clock: Clock,
+    buffer: Vec<u8>,
+    sink: Sink,
+    names: Vec<String>,
+    /// The positions that are kept in a file.
+    state: Option<Kept>,
+}
+
+impl Output {
+    /// Returns the output for records of `logs`, in a pager if `pager` is set and standard output
+    /// is a terminal.
+    pub fn new(options: &cli::Output, logs: &[Log], clock: Clock, pager: bool) -> io::Result<Self> {
+        let names: Vec<String> = logs.iter().map(|log| log.name().into_owned()).collect();
+        let formatter = Formatter::new(
+            Options {
+                format: options.output,
+                time: options.time,
+                color: terminal::color(options.color),
+                terminal: io::stdout().is_terminal(),
+            },
+            names.clone(),
+        );
+        let sink = Sink::new(pager)?;
+        if let Some(time) = clock.suspended() {
+            eprintln!(
+                "umsg: the system was suspended for {}s in all; times of records from before a \
+                 suspend are up to that much too late",
+                time.as_secs()
+            );
+        }
+        Ok(Self {
+            formatter,
+            clock,
+            buffer: Vec::with_capacity(2 * CHUNK),
+            sink,
+            names,
+            state: None,
+        })
+    }
+
+    /// Adds a record of the log with an index. Call [`Output::flush`] before a wait.
+    pub fn record(&mut self, log: usize, record: &Record<&[u8]>) -> io::Result<()> {
+        self.formatter.record(&mut self.buffer, log, record, &self.clock);
+        if self.buffer.len() >= CHUNK {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Says that records of a log are missing before the record `seq`.
+    pub fn lost(&mut self, log: usize, lost: u64, seq: u64) {
+        if !self.formatter.lost(&mut self.buffer, log, lost, seq) {
+            eprintln!("umsg: {lost} records of {} lost", self.names[log]);
+        }
+    }
+
+    /// Says that the record `seq` of a log is added next, or is not shown.
+    pub fn passed(&mut self, log: usize, seq: u64) {
+        if let Some(kept) = &mut self.state {
+            kept.next[log] = seq + 1;
+        }
+    }
+
+    /// Keeps the positions in a file from now on. `positions` has the one of each log.
+    pub fn keep_state(&mut self, state: State, positions: Vec<Position>) {
+        let next = positions.iter().map(|position| position.taken).collect();
+        self.state = Some(Kept { state, positions, next });
+    }
+
+    /// Adds a line that is not a record, see [`Formatter::event`].
+    pub fn event(&mut self, log: usize, text: &str, key: &str, value: u64) {
+        if !self.formatter.event(&mut self.buffer, log, text, key, value) {
+            eprintln!("umsg: {}: {text}", self.names[log]);
+        }
+    }
+
+    /// Writes what was added.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.formatter.end_line(&mut self.buffer);
+        self.write()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if let Some(kept) = &mut self.state {
+            kept.write(&self.names, &self.buffer, &mut self.sink)?;
+        } else if !self.buffer.is_empty() {
+            self.sink.write(&self.buffer)?;
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Returns the descriptor that the output is written to.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.sink.fd()
+    }
+
+    /// Writes what was added, and waits until the user has left the pager.
+    pub fn finish(mut self) -> io::Result<()> {
+        let written = self.flush();
+        self.sink.finish()?;
+        written
+    }
+}
+
+impl Kept {
+    /// Writes `data` between two changes of the file: before, the records may have been given to
+    /// the reader of the output; afterwards, it has taken them.
+    fn write(&mut self, names: &[String], data: &[u8], sink: &mut Sink) -> io::Result<()> {
+        let mut changed = false;
+        for ((name, position), next) in names.iter().zip(&mut self.positions).zip(&self.next) {
+            // Records that an earlier call gave may be given once more later.
+            position.given = position.given.max(*next);
+            changed |= self.state.get(name) != Some(*position) || position.taken != *next;
+            self.state.set(name, *position);
+        }
+        if changed {
+            self.state.save()?;
+        }
+        if !data.is_empty() {
+            sink.write(data)?;
+            sink.wait_until_read()?;
+        }
+        for ((name, position), next) in names.iter().zip(&mut self.positions).zip(&self.next) {
+            position.taken = *next;
+            self.state.set(name, *position);
+        }
+        if changed {
+            self.state.save()?;
+        }
+        Ok(())
+    }
+}

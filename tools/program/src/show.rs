@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shows the records of logs.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::process::ExitCode;
+use umsg::{Log, Position, Record};
+
+use crate::cli::{self, Lines};
+use crate::clock::Clock;
+use crate::filter::Filter;
+use crate::merge::{self, Source};
+use crate::output::Output;
+use crate::state::{self, State};
+use crate::{follow, Result, NOTHING};
+
+/// The number of stored records that --follow shows first, as journalctl(1).
+const FOLLOW_LINES: usize = 10;
+
+pub fn show(options: &cli::Show) -> Result {
+    let logs = if options.merge { Log::list()? } else { cli::named(&options.logs) };
+    let clock = Clock::now();
+    let filter = Filter::new(&options.filter, &clock)?;
+    let mut sources = merge::open(&logs, filter.since, options.filter.all)?;
+    let pager = !options.follow && !options.no_pager;
+    let mut output = Output::new(&options.output, &logs, clock, pager)?;
+    let limit = match options.lines {
+        Some(Lines::Last(lines)) => Some(lines),
+        Some(Lines::All) => None,
+        None if filter.since.is_some() || options.state.is_some() => None,
+        None => options.follow.then_some(FOLLOW_LINES),
+    };
+    if let Some(path) = &options.state {
+        restore(path, &mut sources, &mut output)?;
+    }
+    let mut matched = 0;
+    if limit.is_some() || options.reverse {
+        let limit = limit.unwrap_or(usize::MAX);
+        if filter.is_empty() {
+            skip(&mut sources, limit)?;
+        }
+        let last = last(&mut sources, &filter, limit)?;
+        matched = last.len();
+        let mut last: Vec<_> = last.into();
+        if options.reverse {
+            last.reverse();
+        }
+        for (log, record) in last {
+            if record.lost > 0 {
+                output.lost(log, record.lost, record.seq);
+            }
+            output.record(log, &record.as_ref())?;
+        }
+    } else {
+        merge::round(&mut sources, |log, record| {
+            if record.lost > 0 {
+                output.lost(log, record.lost, record.seq);
+            }
+            output.passed(log, record.seq);
+            if filter.matches(record) {
+                output.record(log, record)?;
+                matched += 1;
+            }
+            Ok(true)
+        })?;
+    }
+    if options.follow {
+        follow::follow(&mut sources, &filter, &mut output)?;
+    }
+    output.finish()?;
+    if matched == 0 && !filter.is_empty() && !options.follow {
+        return Ok(ExitCode::from(NOTHING));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Moves each read position to that of the file `path`, and keeps the positions there from now on.
+fn restore(path: &Path, sources: &mut [Source], output: &mut Output) -> Result<()> {
+    let state = State::open(path)?;
+    let mut positions = Vec::new();
+    for (index, source) in sources.iter_mut().enumerate() {
+        let info = source.reader.info()?;
+        // Records that were cleared are not lost.
+        source.first = 0;
+        let known = state.get(&source.reader.log().name());
+        let (start, given) = match known {
+            Some(known) if known.log_id == info.log_id => {
+                (known.taken.min(info.next_seq), known.given.min(info.next_seq))
+            }
+            Some(_) => {
+                let text = "the log was created anew; records of the former one may be lost";
+                output.event(index, text, "created_anew", info.log_id);
+                (info.oldest_seq, 0)
+            }
+            None => (info.oldest_seq, 0),
+        };
+        // Some of them may have been overwritten meanwhile.
+        let repeated = given.saturating_sub(start.max(info.oldest_seq));
+        if repeated > 0 {
+            let text = format!("the next {repeated} records may be repeated");
+            output.event(index, &text, "repeated", repeated);
+        }
+        source.reader.seek(Position::Seq(start))?;
+        positions.push(state::Position {
+            log_id: info.log_id,
+            taken: start,
+            given: given.max(start),
+        });
+    }
+    output.keep_state(state, positions);
+    Ok(())
+}
+
+/// Moves each read position so that at most `limit` records follow it.
+fn skip(sources: &mut [Source], limit: usize) -> Result<()> {
+    for source in sources {
+        let info = source.reader.info()?;
+        let start = info.next_seq.saturating_sub(limit as u64);
+        source.reader.seek(Position::Seq(start.max(info.oldest_seq).max(source.first)))?;
+    }
+    Ok(())
+}
+
+/// Returns the last `limit` records that match, the oldest first.
+fn last(
+    sources: &mut [Source],
+    filter: &Filter<'_>,
+    limit: usize,
+) -> Result<VecDeque<(usize, Record)>> {
+    let mut last = VecDeque::new();
+    merge::round(sources, |log, record| {
+        if filter.matches(record) && limit > 0 {
+            if last.len() == limit {
+                last.pop_front();
+            }
+            last.push_back((log, record.to_owned()));
+        }
+        Ok(true)
+    })?;
+    Ok(last)
+}
