@@ -14,7 +14,7 @@
 #     device      the device, in the stock kernel
 #     device-32   the device, used by a 32-bit program
 #     system      programs of other projects that read and write the log
-#     program     the program umsg and its library
+#     program     the program umsg and its library, on the host and in the stock kernel
 #     fuzz        random system calls in the stock kernel, from a fixed seed
 #     kunit       the KUnit suites, in the debug kernel (scripts/kunit)
 #     detectors   the debug kernel's checks, by deliberate errors
@@ -161,7 +161,16 @@ test_system() {
     report_tap
 }
 
+# The flags are those of the programs for guests, so that the same compiled crates serve both.
+test_tools() {
+    set_architecture amd64
+    RUSTFLAGS='-C target-feature=+crt-static' cargo test --release --target "$rust_target" --all-features \
+        --package umsg --package umsg-program
+}
+
 test_program() {
+    run_part tools test_tools
+    report_libtest
     run_part program "$module_dir/tests/guest/program/run"
     report_tap
 }

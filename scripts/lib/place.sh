@@ -111,7 +111,9 @@ place() {
     while IFS=$tab read -r kind from to; do
         [ "$kind" != replaced ] || continue
         copy=${to%/*}/.${to##*/}.new
-        { cp "$from" "$copy" && chmod 644 "$copy"; } ||
+        mode=644
+        [ ! -x "$from" ] || mode=755
+        { cp "$from" "$copy" && chmod "$mode" "$copy"; } ||
             die "cannot write to ${to%/*}: the file system has $(df -h --output=avail "${to%/*}" | tail -n 1 | tr -d ' ') free"
         printf '%s %s %s\n' "$kind" "$(hash "$from")" "${to#"$base"}"
     done <"$stage/checked" >"$stage/entries"

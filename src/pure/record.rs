@@ -307,7 +307,8 @@ mod tests {
             (b"x\n\n", 14, b"x\n"),
         ];
         for (data, value, text) in cases {
-            assert_eq!(parse_text(data), (Priority(value), text));
+            let parsed = parse_text(data, Priority::DEFAULT);
+            assert_eq!(parsed, (Priority(value), text));
         }
     }
 }

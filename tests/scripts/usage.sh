@@ -7,7 +7,7 @@
 # text for --help, and refers to --help after an unknown argument.
 commands() {
     [ "$(cd scripts && echo *)" = \
-        'bench build deb demo doctor fuzz in-tree install kdir kunit lib lint matrix rust-analyzer sign soak test vm' ]
+        'bench build deb demo doctor fuzz in-tree install kdir kunit lib lint matrix program rust-analyzer sign soak test vm' ]
     for script in scripts/*; do
         name=${script##*/}
         [ "$name" != lib ] || continue

@@ -335,6 +335,24 @@ mod tests {
     }
 
     #[test]
+    fn manual_page_has_all_options() {
+        let page = include_str!("../../../dist/man/umsg.1");
+        let command = Cli::command();
+        for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            assert!(
+                page.contains(&format!("Cm {}", command.get_name()))
+                    || command.get_name() == "umsg"
+                    || page.contains(&format!(", {}", command.get_name())),
+                "{}",
+                command.get_name()
+            );
+            for option in command.get_arguments().filter_map(|option| option.get_long()) {
+                assert!(page.contains(&format!("Fl -{option}")), "umsg.1 has no --{option}");
+            }
+        }
+    }
+
+    #[test]
     fn levels_and_ranges() {
         assert_eq!(levels("err"), Ok(Level::Emerg..=Level::Err));
         assert_eq!(levels("err..notice"), Ok(Level::Err..=Level::Notice));
