@@ -8,7 +8,7 @@ use crate::entries::Walk;
 use crate::model;
 use crate::module::Parameters;
 use crate::outcome::Found;
-use crate::seal::AT_ONCE;
+use crate::seal::{is_priority, AT_ONCE};
 use crate::shared::Writes;
 use crate::stream::bounds;
 use std::sync::atomic::Ordering::Relaxed;
@@ -178,7 +178,9 @@ impl Way {
         match self.form {
             Form::Record => {
                 let (priority, text) = model::parsed(data);
-                let is = |it: &Frame| it.priority == priority && it.text == text && !it.continues;
+                let is = |it: &Frame| {
+                    is_priority(it.priority, priority) && it.text == text && !it.continues
+                };
                 match &found.frames[..] {
                     [] => !found.all,
                     [frame] => is(frame),

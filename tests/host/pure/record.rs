@@ -59,6 +59,10 @@ fn prefixes() {
         (b"<1 >", None, b"<1 >"),
         (b"", None, b""),
     ];
+    assert_eq!(Priority::from_u32(2047), Priority::new(2047));
+    assert!([2048, 1 << 16, u32::MAX]
+        .into_iter()
+        .all(|number| Priority::from_u32(number).is_none()));
     for (data, priority, text) in cases {
         let want = priority.map_or(user_info, |value| Priority::new(value).unwrap());
         assert_eq!(
@@ -67,7 +71,7 @@ fn prefixes() {
             "{:?}",
             data.escape_ascii().to_string()
         );
-        let other = Priority::new(27).unwrap();
+        let other = Priority::from_u32(27).unwrap();
         let want = priority.map_or(other, |value| Priority::new(value).unwrap());
         assert_eq!(parse_text(data, other), (want, *text));
     }
