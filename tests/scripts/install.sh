@@ -89,16 +89,25 @@ uninstall() {
         dist/etc/modprobe.d/small.conf; do
         echo "$file" >"$work/tree/$file"
     done
+    # As scripts/program builds them.
+    mkdir -p "$work/tree/build/program"
+    for file in small bash zsh fish; do
+        echo "$file" >"$work/tree/build/program/$file"
+    done
+    chmod 755 "$work/tree/build/program/small"
     names "$d" >"$work/before"
     expect 2 install_small uninstall
     grep -q '^install: nothing to remove: there is no ' "$work/stderr"
     expect 0 install_small install
-    for file in usr/local/share/man/man4/small.4 usr/local/include/small.h \
+    for file in usr/local/bin/small usr/local/share/zsh/site-functions/_small \
+        usr/local/share/bash-completion/completions/small usr/local/share/fish/vendor_completions.d/small.fish \
+        usr/local/share/man/man4/small.4 usr/local/include/small.h \
         usr/local/share/doc/small/examples/small.c etc/modules-load.d/small.conf \
         etc/modprobe.d/small.conf "$to/updates/small.ko.xz"; do
         [ -f "$d/$file" ]
         sed -nE 's/^(module|file|config) [0-9a-f]{64} //p' "$d/usr/local/share/small/installed" | grep -qxF "/$file"
     done
+    [ "$(stat -c %a "$d/usr/local/bin/small" "$d/usr/local/include/small.h" | paste -sd,)" = 755,644 ]
     # A new version replaces all files but a configuration that was changed.
     for file in man/small.4 etc/modules-load.d/small.conf etc/modprobe.d/small.conf; do
         echo new >"$work/tree/dist/$file"

@@ -99,6 +99,8 @@ fn ioctl_unknown() {
         nix::request_code_write!(client::MAGIC, 6, 8),
         nix::request_code_write!(client::MAGIC, 7, 8),
         nix::request_code_read!(client::MAGIC, 8, 4),
+        nix::request_code_read!(client::MAGIC, 9, 4),
+        nix::request_code_write!(client::MAGIC, 10, 4),
     ];
     let mut tried = 0;
     for direction in 0..4 {
