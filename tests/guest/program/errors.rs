@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the program says when something is wrong.
+//! Error messages of the program.
 
 use crate::command::{finished, run, umsg};
 use crate::harness::Test;

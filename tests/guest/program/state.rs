@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The option --state: what a consumer that is killed again and again gets.
+//! The option --state, with a program and a consumer that are killed again and again.
 
 use crate::command::{run, shown, umsg};
 use crate::harness::Test;

@@ -33,7 +33,7 @@ fn printed(command: &mut Command) -> String {
     let (mut child, mut master) = on_terminal(command);
     let reader = std::thread::spawn(move || {
         let mut out = Vec::new();
-        // The read fails with EIO once nobody has the terminal open.
+        // The read fails with EIO once no process has the terminal open.
         let _ = master.read_to_end(&mut out);
         String::from_utf8_lossy(&out).into_owned()
     });

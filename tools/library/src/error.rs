@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Errors, and what they mean to a user.
+//! Errors, with messages for users.
 
 use nix::errno::Errno;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::Log;
 /// The result of a call of this library.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failed call. Its text says what failed, why, and what to do.
+/// A failed call. Its message has the reason and the remedy.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -69,7 +69,7 @@ pub enum Error {
     },
     /// Another failed system call.
     Io {
-        /// What was tried.
+        /// The action, as a verb.
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -236,7 +236,7 @@ impl fmt::Display for Owner {
             separator = ", and which ";
         }
         if separator.is_empty() {
-            write!(f, "nobody may read or write")?;
+            write!(f, "no user may read or write")?;
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ struct User {
     lost: Option<u64>,
 }
 
-/// What is known of a log.
+/// The state of a log.
 #[derive(Serialize)]
 struct Report {
     log: String,

@@ -5,6 +5,7 @@
 mod cli;
 mod clock;
 mod escape;
+mod fields;
 mod filter;
 mod follow;
 mod format;

@@ -102,7 +102,7 @@ impl Output {
         }
     }
 
-    /// Writes what was added.
+    /// Writes the records that were added.
     pub fn flush(&mut self) -> io::Result<()> {
         self.formatter.end_line(&mut self.buffer);
         self.write()
@@ -123,7 +123,7 @@ impl Output {
         self.sink.fd()
     }
 
-    /// Writes what was added, and waits until the user has left the pager.
+    /// Writes the records that were added, and waits until the user has left the pager.
     pub fn finish(mut self) -> io::Result<()> {
         let written = self.flush();
         self.sink.finish()?;
