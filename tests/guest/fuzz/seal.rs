@@ -296,9 +296,10 @@ pub fn check(record: &Record, form: Form, record_max: usize, log: u16) -> bool {
 
 fn check_priority(record: &Record, head: &Head) {
     let good = match head.kind {
-        Kind::Whole | Kind::Entry => {
+        Kind::Whole if !head.prefixed => {
             is_priority(record.priority, head.priority) && !record.continues
         }
+        Kind::Whole | Kind::Entry => record.priority == head.priority && !record.continues,
         // The previous record was full just before this text.
         _ if record.continues => true,
         _ if head.prefixed => record.priority == head.priority,

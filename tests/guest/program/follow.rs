@@ -8,13 +8,16 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
-use umsg::{Log, Priority};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use umsg::{Batch, Log, Priority};
 
 pub const TESTS: &[Test] = &[
     Test::new("program.follow", follow).with("logs=app"),
     Test::new("program.follow_removed", follow_removed).with("logs=app"),
     Test::new("program.follow_closed", follow_closed),
     Test::new("program.follow_flood", follow_flood).with("capacity=64K"),
+    // The program reads more slowly than the flood is written, and the log holds the difference.
+    Test::new("program.follow_in_a_flood", follow_in_a_flood).with("capacity=64M"),
 ];
 
 fn follow() {
@@ -65,6 +68,28 @@ fn follow_closed() {
     assert_eq!(line, "here\n");
     drop(output);
     assert!(child.wait().expect("./umsg").success());
+}
+
+/// Checks that a record that matches is shown while a flood of others goes on.
+fn follow_in_a_flood() {
+    let mut running = Running::new(&["-f", "-n", "0", "-o", "cat", "-g", "needle"]);
+    wait_for_poll(&running.child);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = Log::default().writer().expect("a writer");
+            let mut batch = Batch::new();
+            while !stop.load(Relaxed) {
+                (0..100).for_each(|_| batch.push(Priority::default(), b"hay"));
+                writer.write_batch(&mut batch).expect("written");
+            }
+        });
+        for number in 0..3 {
+            put("/dev/umsg", format!("needle {number}\n"));
+            assert_eq!(running.line(), format!("needle {number}"));
+        }
+        stop.store(true, Relaxed);
+    });
 }
 
 /// Checks that each record of a flood is shown or counted as lost.

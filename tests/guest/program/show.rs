@@ -140,32 +140,50 @@ fn cleared() {
     assert_eq!(shown(&["-o", "cat", "-a"]), "before\nafter\n");
 }
 
-/// Checks that losses are shown in every format that has a place for them. A reader that is opened
-/// later than the loss has lost nothing.
+/// Checks that losses are shown in every format, also those before records that do not match. A
+/// reader that is opened later than the loss has lost nothing.
 fn losses() {
-    put("/dev/umsg", "x\n".repeat(1000));
+    const FILE: &str = "/tmp/losses";
+    put("/dev/umsg", "first\n");
+    let _ = std::fs::remove_file(FILE);
+    assert_eq!(shown(&["--state", FILE, "-o", "cat"]), "first\n");
+    let state = std::fs::read(FILE).expect("the state");
+    put("/dev/umsg", "x\n".repeat(1000) + "last\n");
+    let lost = umsg::Log::default().info().expect("info").oldest_seq - 1;
+    assert!(lost > 900);
+    for (format, place) in [
+        ("short", format!("-- {lost} records lost --\n")),
+        ("iso", format!("-- {lost} records lost --\n")),
+        ("json", format!("{{\"log\":\"umsg\",\"lost\":{lost},\"seq\":{}}}\n", lost + 1)),
+        ("kmsg", format!(" LOST={lost}\n")),
+        ("cat", format!("umsg: {lost} records of umsg lost\n")),
+        ("raw", format!("umsg: {lost} records of umsg lost\n")),
+    ] {
+        for filter in [&[][..], &["-g", "last"]] {
+            std::fs::write(FILE, &state).expect("the state");
+            let (status, out, err) = run(&[&["--state", FILE, "-o", format], filter].concat());
+            let (with, without) = if err.is_empty() { (out, err) } else { (err, out) };
+            assert_eq!(status, 0);
+            assert_eq!(with.matches(&place).count(), 1, "{format} {filter:?}: {with}");
+            assert!(!without.contains("lost"));
+        }
+    }
     assert!(!shown(&[]).contains("lost"));
     assert!(!shown(&["-o", "kmsg"]).contains("LOST"));
 }
 
-/// A generator of pseudorandom numbers.
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-    *state >> 33
-}
-
 /// Checks that random lines are the same after `umsg write` and each format.
 fn round_trip() {
-    let mut state = 5;
+    let mut rng = fastrand::Rng::with_seed(5);
     let mut lines: Vec<Vec<u8>> = Vec::new();
     for _ in 0..10_000 {
-        let len = match random(&mut state) % 100 {
-            0 => random(&mut state) % 4000,
-            1..=9 => random(&mut state) % 300,
-            _ => random(&mut state) % 60,
+        let len = match rng.u32(..100) {
+            0 => rng.usize(..4000),
+            1..=9 => rng.usize(..300),
+            _ => rng.usize(..60),
         };
-        let ascii = random(&mut state) % 2 == 0;
-        let mut line: Vec<u8> = (0..len).map(|_| random(&mut state) as u8).collect();
+        let ascii = rng.bool();
+        let mut line: Vec<u8> = (0..len).map(|_| rng.u8(..)).collect();
         if ascii {
             line.iter_mut().for_each(|byte| *byte = b' ' + *byte % 95);
         }

@@ -85,6 +85,13 @@ fn run_command() {
     // The command sees the files of a log, blocking.
     let script = "grep -h flags /proc/self/fdinfo/1 /proc/self/fdinfo/2 >/tmp/flags";
     assert_eq!(run(&["run", "app", "--", "sh", "-c", script]).0, 0);
+    let flags = std::fs::read_to_string("/tmp/flags").expect("/tmp/flags");
+    let flags: Vec<i32> = flags
+        .lines()
+        .map(|line| i32::from_str_radix(line.trim_start_matches("flags:").trim(), 8).expect(line))
+        .collect();
+    assert_eq!(flags.len(), 2);
+    assert!(flags.iter().all(|flags| flags & nix::libc::O_NONBLOCK == 0), "{flags:?}");
 }
 
 fn run_failed() {

@@ -209,6 +209,39 @@ fn info() {
     );
 }
 
+/// Checks that the library for user programs declares what the module does. Its ioctls are compared
+/// by the tests of the device, which use them.
+#[test]
+fn library() {
+    use umsg::abi;
+    macro_rules! same {
+        ($($field:ident)*) => {
+            $(assert_eq!(
+                offset_of!(abi::Info, $field),
+                offset_of!(uapi::umsg_info, $field),
+                "umsg_info.{}",
+                stringify!($field)
+            );)*
+        };
+    }
+    same! {
+        capacity oldest_seq next_seq cleared_seq records_written bytes_written records_dropped
+        bytes_dropped records_refused log_id record_max policy style reserved_word reserved
+    }
+    assert_eq!(size_of::<abi::Info>(), size_of::<uapi::umsg_info>());
+    assert_eq!(abi::RECORD_SIZE, record::BINARY_HEADER_SIZE);
+    assert_eq!(abi::ENTRY_SIZE, entry::ENTRY_HEADER_SIZE);
+    assert_eq!(u32::from(abi::MAGIC), uapi::UMSG_IOC_MAGIC);
+    assert_eq!(abi::BINARY_READ, uapi::UMSG_OPTION_BINARY_READ);
+    assert_eq!(abi::BINARY_WRITE, uapi::UMSG_OPTION_BINARY_WRITE);
+    assert_eq!(abi::OVERWRITE, uapi::UMSG_POLICY_OVERWRITE);
+    assert_eq!(abi::STOP, uapi::UMSG_POLICY_STOP);
+    let styles = [Style::Lines, Style::Kmsg, Style::Plain].map(Style::number);
+    assert_eq!([abi::LINES, abi::KMSG, abi::PLAIN], styles);
+    assert_eq!(abi::CONTINUES, record::FLAG_CONTINUES);
+    assert_eq!(umsg::Priority::default().number(), Priority::DEFAULT.value());
+}
+
 /// Converts `bytes` to a number.
 fn number(bytes: &[u8]) -> u64 {
     match bytes.len() {

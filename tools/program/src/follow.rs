@@ -12,9 +12,13 @@ use crate::Result;
 /// How often it is checked that the logs still exist.
 const CHECK: Duration = Duration::from_secs(1);
 
+/// The longest time that a record waits for output while others are read.
+const LATENCY: Duration = Duration::from_millis(100);
+
 /// Shows records as they are written, until all logs are removed or the output is closed.
 pub fn follow(sources: &mut [Source], filter: &Filter<'_>, output: &mut Output) -> Result<()> {
     let mut checked = Instant::now();
+    let mut flushed = Instant::now();
     loop {
         output.clock.update();
         let count = merge::round(sources, |log, record| {
@@ -27,12 +31,13 @@ pub fn follow(sources: &mut [Source], filter: &Filter<'_>, output: &mut Output) 
             }
             Ok(true)
         })?;
-        if count > 0 {
-            // Written only once there is nothing to read, so that a flood is read as fast as it
-            // can be.
+        // A flood is read before it is written, but a record that matches does not wait for the end
+        // of the flood.
+        if count > 0 && flushed.elapsed() < LATENCY {
             continue;
         }
         output.flush()?;
+        flushed = Instant::now();
         if checked.elapsed() >= CHECK {
             checked = Instant::now();
             for source in &mut *sources {
@@ -44,7 +49,8 @@ pub fn follow(sources: &mut [Source], filter: &Filter<'_>, output: &mut Output) 
                 return Ok(());
             }
         }
-        if merge::wait(sources, output.fd(), CHECK)? == Event::Closed {
+        let timeout = if count > 0 { Duration::ZERO } else { CHECK };
+        if merge::wait(sources, output.fd(), timeout)? == Event::Closed {
             return Ok(());
         }
     }

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::BorrowedFd;
 use umsg::{Log, Record};
 
-use crate::cli;
+use crate::cli::{self, Format, TimeFormat};
 use crate::clock::Clock;
 use crate::format::{Formatter, Options};
 use crate::state::{Position, State};
@@ -49,7 +49,12 @@ impl Output {
             names.clone(),
         );
         let sink = Sink::new(pager)?;
-        if let Some(time) = clock.suspended() {
+        let shows_day = match options.output {
+            Format::Short => !matches!(options.time, TimeFormat::Monotonic | TimeFormat::Relative),
+            Format::Iso | Format::Json => true,
+            Format::Cat | Format::Raw | Format::Kmsg => false,
+        };
+        if let Some(time) = clock.suspended().filter(|_| shows_day) {
             eprintln!(
                 "umsg: the system was suspended for {}s in all; times of records from before a \
                  suspend are up to that much too late",

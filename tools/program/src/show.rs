@@ -122,19 +122,23 @@ fn skip(sources: &mut [Source], limit: usize) -> Result<()> {
     Ok(())
 }
 
-/// Returns the last `limit` records that match, the oldest first.
+/// Returns the last `limit` records that match, the oldest first. Each also counts the losses
+/// before the records of its log that do not match.
 fn last(
     sources: &mut [Source],
     filter: &Filter<'_>,
     limit: usize,
 ) -> Result<VecDeque<(usize, Record)>> {
     let mut last = VecDeque::new();
+    let mut lost = vec![0; sources.len()];
     merge::round(sources, |log, record| {
+        lost[log] += record.lost;
         if filter.matches(record) && limit > 0 {
             if last.len() == limit {
                 last.pop_front();
             }
-            last.push_back((log, record.to_owned()));
+            let lost = std::mem::take(&mut lost[log]);
+            last.push_back((log, Record { lost, ..record.to_owned() }));
         }
         Ok(true)
     })?;
