@@ -6,14 +6,20 @@ use crate::command::{run, shown, umsg};
 use crate::harness::Test;
 use crate::kmod;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
 use umsg::{Log, Priority};
 
 pub const TESTS: &[Test] = &[
     Test::new("program.state", state),
     Test::new("program.state_killed", state_killed).with("capacity=256K"),
     Test::new("program.state_reloaded", state_reloaded),
+    Test::new("program.state_socket", state_socket),
+    Test::new("program.state_window", state_window),
 ];
 
 const FILE: &str = "/tmp/state";
@@ -50,7 +56,7 @@ fn state_killed() {
     let writer = std::thread::spawn(|| {
         for part in 0..200 {
             numbers(part * 250, (part + 1) * 250);
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            sleep(Duration::from_millis(10));
         }
     });
     let (mut next, mut lost, mut repeated, mut runs) = (0_u64, 0_u64, 0_u64, 0_u64);
@@ -124,4 +130,64 @@ fn state_reloaded() {
     let lines: Vec<&str> = json.lines().collect();
     assert_eq!(lines.len(), 6, "{json}");
     assert!(lines[0].contains("created_anew"), "{json}");
+}
+
+/// Checks that records count as taken when the other end of a Unix socket has read them.
+fn state_socket() {
+    let _ = std::fs::remove_file(FILE);
+    let follow = || {
+        let (ours, theirs) = UnixStream::pair().expect("two sockets");
+        let mut umsg = umsg(&["-f", "-o", "cat", "--state", FILE]);
+        (ours, umsg.stdout(OwnedFd::from(theirs)).spawn().expect("./umsg"))
+    };
+    let wait_for_state = |part: &str| {
+        while !std::fs::read_to_string(FILE).is_ok_and(|text| text.contains(part)) {
+            sleep(Duration::from_millis(10));
+        }
+    };
+    let repeated = |count: u64| {
+        let (status, out, err) = run(&["--state", FILE, "-o", "cat"]);
+        assert_eq!(status, 0, "{err}");
+        let announced = format!("umsg: umsg: the next {count} records may be repeated\n");
+        assert_eq!(err, if count > 0 { announced } else { String::new() });
+        assert_eq!(out.lines().count() as u64, count, "{out}");
+    };
+    // Killed before and after they were read.
+    for read in [false, true] {
+        numbers(0, 3);
+        let (mut ours, mut child) = follow();
+        wait_for_state(if read { "\"given\":6" } else { "\"given\":3" });
+        if read {
+            ours.read_exact(&mut [0; 6]).expect("three records");
+            wait_for_state("\"taken\":6");
+        }
+        child.kill().expect("kill");
+        child.wait().expect("./umsg");
+        repeated(if read { 0 } else { 3 });
+    }
+    // The other end is closed before they were read.
+    numbers(0, 3);
+    let (ours, mut child) = follow();
+    wait_for_state("\"given\":9");
+    drop(ours);
+    child.wait().expect("./umsg");
+    repeated(3);
+}
+
+/// Checks that a call begins with the last records that the call before has shown.
+fn state_window() {
+    let _ = std::fs::remove_file(FILE);
+    let next = |window: &str, grep: &str| {
+        let (status, out, err) =
+            run(&["--state", FILE, "--window", window, "-o", "cat", "-g", grep]);
+        assert_eq!(status, i32::from(out.is_empty()), "{err}");
+        (out, err)
+    };
+    numbers(0, 30);
+    assert_eq!(next("2", "0").0, "0\n10\n20\n");
+    let (out, err) = next("1", "[05]");
+    assert_eq!(out, "10\n15\n20\n25\n");
+    assert_eq!(err, "umsg: umsg: the next 20 records may be repeated\n");
+    assert_eq!(next("0", "").0, "25\n26\n27\n28\n29\n");
+    assert_eq!(next("0", "").0, "");
 }

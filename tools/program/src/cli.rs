@@ -154,6 +154,15 @@ pub struct Show {
     /// Continue where the last call with this file ended
     #[arg(long, value_name = "FILE", conflicts_with_all = ["lines", "reverse", "since"])]
     pub state: Option<PathBuf>,
+    /// With --state: begin N records earlier
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "state",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub window: usize,
     /// Logs, merged by time if there are several
     #[arg(value_name = "LOG")]
     pub logs: Vec<String>,
@@ -272,7 +281,7 @@ pub enum Lines {
     Last(usize),
 }
 
-fn lines(text: &str) -> Result<Lines, String> {
+pub fn lines(text: &str) -> Result<Lines, String> {
     match text {
         "all" => Ok(Lines::All),
         _ => {
@@ -281,7 +290,7 @@ fn lines(text: &str) -> Result<Lines, String> {
     }
 }
 
-fn levels(text: &str) -> Result<RangeInclusive<Level>, String> {
+pub fn levels(text: &str) -> Result<RangeInclusive<Level>, String> {
     match text.split_once("..") {
         Some((first, last)) => {
             let (first, last) = (first.parse()?, last.parse()?);
@@ -312,7 +321,7 @@ pub struct Priorities {
     pub err: Priority,
 }
 
-fn priorities(text: &str) -> Result<Priorities, String> {
+pub fn priorities(text: &str) -> Result<Priorities, String> {
     let (out, err) = text.split_once(',').unwrap_or((text, text));
     Ok(Priorities { out: Priority::from_str(out)?, err: Priority::from_str(err)? })
 }

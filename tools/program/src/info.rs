@@ -118,12 +118,7 @@ fn users() -> BTreeMap<u64, Vec<User>> {
             continue;
         };
         for file in list(&format!("/proc/{pid}/fd")) {
-            let is_node = fs::read_link(file.path()).is_ok_and(|path| path.starts_with("/dev"));
-            let Some(number) = file.file_name().to_str().map(str::to_owned).filter(|_| is_node)
-            else {
-                continue;
-            };
-            let Ok(node) = fs::metadata(file.path()) else { continue };
+            let Some(number) = file.file_name().to_str().map(str::to_owned) else { continue };
             let Ok(state) = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")) else {
                 continue;
             };
@@ -133,10 +128,12 @@ fn users() -> BTreeMap<u64, Vec<User>> {
                     .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
                     .map(str::trim)
             };
-            // Only files of umsg have this field.
+            // Only files of umsg have this field. Their paths can be any, such as that in a chroot.
+            // The others are not asked for their metadata, because a dead server would not answer.
             if field("next-seq").is_none() {
                 continue;
             }
+            let Ok(node) = fs::metadata(file.path()) else { continue };
             let flags =
                 field("flags").and_then(|flags| u32::from_str_radix(flags, 8).ok()).unwrap_or(0);
             let (reads, writes) = (flags & 3 != 1, flags & 3 != 0);

@@ -2,6 +2,8 @@
 
 //! The program `umsg`: shows, writes and manages the logs of the kernel module umsg. See umsg(1).
 
+#[cfg(test)]
+mod argument_tests;
 mod cli;
 mod clock;
 mod escape;

@@ -9,19 +9,11 @@ use umsg::{Log, Record};
 use crate::cli::{self, Format, TimeFormat};
 use crate::clock::Clock;
 use crate::format::{Formatter, Options};
-use crate::state::{Position, State};
+use crate::state::Kept;
 use crate::terminal::{self, Sink};
 
 /// Size of the output in bytes that is written at once.
 const CHUNK: usize = 64 << 10;
-
-/// The positions that are kept in a file.
-struct Kept {
-    state: State,
-    positions: Vec<Position>,
-    /// The sequence number in each log after the records that were added.
-    next: Vec<u64>,
-}
 
 /// Formats records and writes them.
 pub struct Output {
@@ -31,7 +23,7 @@ pub struct Output {
     sink: Sink,
     names: Vec<String>,
     /// The positions that are kept in a file.
-    state: Option<Kept>,
+    kept: Option<Kept>,
 }
 
 impl Output {
@@ -67,12 +59,15 @@ impl Output {
             buffer: Vec::with_capacity(2 * CHUNK),
             sink,
             names,
-            state: None,
+            kept: None,
         })
     }
 
     /// Adds a record of the log with an index. Call [`Output::flush`] before a wait.
     pub fn record(&mut self, log: usize, record: &Record<&[u8]>) -> io::Result<()> {
+        if let Some(kept) = &mut self.kept {
+            kept.added(log, record.seq);
+        }
         self.formatter.record(&mut self.buffer, log, record, &self.clock);
         if self.buffer.len() >= CHUNK {
             self.write()?;
@@ -89,15 +84,14 @@ impl Output {
 
     /// Says that the record `seq` of a log is added next, or is not shown.
     pub fn passed(&mut self, log: usize, seq: u64) {
-        if let Some(kept) = &mut self.state {
-            kept.next[log] = seq + 1;
+        if let Some(kept) = &mut self.kept {
+            kept.passed(log, seq);
         }
     }
 
-    /// Keeps the positions in a file from now on. `positions` has the one of each log.
-    pub fn keep_state(&mut self, state: State, positions: Vec<Position>) {
-        let next = positions.iter().map(|position| position.taken).collect();
-        self.state = Some(Kept { state, positions, next });
+    /// Keeps the positions in a file from now on.
+    pub fn keep(&mut self, kept: Kept) {
+        self.kept = Some(kept);
     }
 
     /// Adds a line that is not a record, see [`Formatter::event`].
@@ -114,8 +108,8 @@ impl Output {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        if let Some(kept) = &mut self.state {
-            kept.write(&self.names, &self.buffer, &mut self.sink)?;
+        if let Some(kept) = &mut self.kept {
+            kept.write(&self.buffer, &mut self.sink)?;
         } else if !self.buffer.is_empty() {
             self.sink.write(&self.buffer)?;
         }
@@ -133,34 +127,5 @@ impl Output {
         let written = self.flush();
         self.sink.finish()?;
         written
-    }
-}
-
-impl Kept {
-    /// Writes `data` between two changes of the file: before, the records may have been given to
-    /// the reader of the output; afterwards, it has taken them.
-    fn write(&mut self, names: &[String], data: &[u8], sink: &mut Sink) -> io::Result<()> {
-        let mut changed = false;
-        for ((name, position), next) in names.iter().zip(&mut self.positions).zip(&self.next) {
-            // Records that an earlier call gave may be given once more later.
-            position.given = position.given.max(*next);
-            changed |= self.state.get(name) != Some(*position) || position.taken != *next;
-            self.state.set(name, *position);
-        }
-        if changed {
-            self.state.save()?;
-        }
-        if !data.is_empty() {
-            sink.write(data)?;
-            sink.wait_until_read()?;
-        }
-        for ((name, position), next) in names.iter().zip(&mut self.positions).zip(&self.next) {
-            position.taken = *next;
-            self.state.set(name, *position);
-        }
-        if changed {
-            self.state.save()?;
-        }
-        Ok(())
     }
 }

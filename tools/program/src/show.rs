@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::filter::Filter;
 use crate::merge::{self, Source};
 use crate::output::Output;
-use crate::state::{self, State};
+use crate::state::{self, Kept, State};
 use crate::{follow, Result, NOTHING};
 
 /// The number of stored records that --follow shows first, as journalctl(1).
@@ -32,7 +32,7 @@ pub fn show(options: &cli::Show) -> Result {
         None => options.follow.then_some(FOLLOW_LINES),
     };
     if let Some(path) = &options.state {
-        restore(path, &mut sources, &mut output)?;
+        restore(path, options.window, &mut sources, &mut output)?;
     }
     let mut matched = 0;
     if limit.is_some() || options.reverse {
@@ -76,14 +76,15 @@ pub fn show(options: &cli::Show) -> Result {
 }
 
 /// Moves each read position to that of the file `path`, and keeps the positions there from now on.
-fn restore(path: &Path, sources: &mut [Source], output: &mut Output) -> Result<()> {
+fn restore(path: &Path, window: usize, sources: &mut [Source], output: &mut Output) -> Result<()> {
     let state = State::open(path)?;
     let mut positions = Vec::new();
     for (index, source) in sources.iter_mut().enumerate() {
         let info = source.reader.info()?;
         // Records that were cleared are not lost.
         source.first = 0;
-        let known = state.get(&source.reader.log().name());
+        let name = source.reader.log().name().into_owned();
+        let known = state.get(&name);
         let (start, given) = match known {
             Some(known) if known.log_id == info.log_id => {
                 (known.taken.min(info.next_seq), known.given.min(info.next_seq))
@@ -102,13 +103,10 @@ fn restore(path: &Path, sources: &mut [Source], output: &mut Output) -> Result<(
             output.event(index, &text, "repeated", repeated);
         }
         source.reader.seek(Position::Seq(start))?;
-        positions.push(state::Position {
-            log_id: info.log_id,
-            taken: start,
-            given: given.max(start),
-        });
+        let given = given.max(start);
+        positions.push((name, state::Position { log_id: info.log_id, taken: start, given }));
     }
-    output.keep_state(state, positions);
+    output.keep(Kept::new(state, positions, window));
     Ok(())
 }
 

@@ -4,21 +4,22 @@
 
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::terminal::Sink;
 use crate::Result;
 
-/// The position in a log.
+/// The position in a log, from which the next call goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The identity of the log ([`umsg::Info::log_id`]).
     pub log_id: u64,
-    /// Records before this sequence number have been read by the reader of the output.
+    /// Records before this sequence number have been taken by the reader of the output.
     pub taken: u64,
-    /// Records before this sequence number may have been read by it.
+    /// Records before this sequence number may have been taken by it.
     pub given: u64,
 }
 
@@ -68,15 +69,95 @@ impl State {
     }
 
     /// Sets the position in a log. [`State::save`] writes it.
-    pub fn set(&mut self, log: &str, position: Position) {
+    fn set(&mut self, log: &str, position: Position) {
         self.contents.logs.insert(log.to_owned(), position);
     }
 
     /// Writes the file. It has its old or its new contents at any time.
-    pub fn save(&self) -> io::Result<()> {
+    fn save(&self) -> io::Result<()> {
         let new = with_suffix(&self.path, ".new");
         fs::write(&new, serde_json::to_vec(&self.contents)?)?;
         fs::rename(new, &self.path)
+    }
+}
+
+/// The positions of the logs that are shown, and their file. They change with each write to the
+/// output.
+pub struct Kept {
+    state: State,
+    logs: Vec<KeptLog>,
+    /// The reader of the output may still have so many records that it would lose if it is killed.
+    window: usize,
+    /// The last records that were added, at least `window` if there are so many: the index of the
+    /// log, and the sequence number.
+    last: VecDeque<(usize, u64)>,
+}
+
+struct KeptLog {
+    name: String,
+    position: Position,
+    /// The sequence number after the records that were added or are not shown.
+    next: u64,
+}
+
+impl Kept {
+    /// Begins at `positions`, which has the name and the position of each log.
+    pub fn new(state: State, positions: Vec<(String, Position)>, window: usize) -> Self {
+        let logs = positions
+            .into_iter()
+            .map(|(name, position)| KeptLog { name, position, next: position.taken })
+            .collect();
+        Self { state, logs, window, last: VecDeque::new() }
+    }
+
+    /// Notes that the record `seq` of a log is added next, or is not shown.
+    pub fn passed(&mut self, log: usize, seq: u64) {
+        self.logs[log].next = seq + 1;
+    }
+
+    /// Notes that the record `seq` of a log is added.
+    pub fn added(&mut self, log: usize, seq: u64) {
+        if self.window > 0 {
+            self.last.push_back((log, seq));
+        }
+    }
+
+    /// Writes `data`, which has the records that were added, between two changes of the file:
+    /// before, the records may have been given to the reader of the output; afterwards, it has
+    /// taken them, but for the window.
+    pub fn write(&mut self, data: &[u8], sink: &mut Sink) -> io::Result<()> {
+        for log in &mut self.logs {
+            // Records that an earlier call gave may be given once more later.
+            log.position.given = log.position.given.max(log.next);
+        }
+        self.save()?;
+        if !data.is_empty() {
+            sink.write(data)?;
+            sink.wait_until_read()?;
+        }
+        self.last.drain(..self.last.len().saturating_sub(self.window));
+        for log in &mut self.logs {
+            log.position.taken = log.next;
+        }
+        for (log, seq) in self.last.iter().rev() {
+            self.logs[*log].position.taken = *seq;
+        }
+        self.save()
+    }
+
+    /// Writes the file if a position has changed.
+    fn save(&mut self) -> io::Result<()> {
+        let mut changed = false;
+        for log in &self.logs {
+            if self.state.get(&log.name) != Some(log.position) {
+                self.state.set(&log.name, log.position);
+                changed = true;
+            }
+        }
+        if changed {
+            self.state.save()?;
+        }
+        Ok(())
     }
 }
 

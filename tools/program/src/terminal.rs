@@ -2,11 +2,12 @@
 
 //! The terminal, and the pager on it.
 
+use nix::libc::c_int;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::env;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
@@ -53,27 +54,32 @@ impl Sink {
         }
     }
 
-    /// Waits until the reader of a pipe has read everything. Other files are read when they are
-    /// written.
+    /// Waits until the reader of a pipe or of a Unix socket has read everything. Other files are
+    /// read when they are written.
     ///
     /// # Errors
     ///
-    /// `EPIPE`: the reader has closed the pipe.
+    /// `EPIPE`: the reader has closed its end, and perhaps has not read everything.
     pub fn wait_until_read(&self) -> io::Result<()> {
         let fd = self.fd();
-        let file = File::from(fd.try_clone_to_owned()?);
-        if !file.metadata()?.file_type().is_fifo() {
+        let file_type = File::from(fd.try_clone_to_owned()?).metadata()?.file_type();
+        if !file_type.is_fifo() && !file_type.is_socket() {
             return Ok(());
         }
         // No event says that a pipe is empty. The pauses grow up to a hundredth of a second.
         for pause in (0..).map(|round: u32| Duration::from_micros(100 << round.min(7))) {
-            if rustix::io::ioctl_fionread(fd)? == 0 {
-                break;
-            }
-            let mut files = [PollFd::new(fd, PollFlags::empty())];
-            poll(&mut files, PollTimeout::ZERO)?;
-            if files[0].any().unwrap_or(false) {
+            let unread = if file_type.is_fifo() {
+                rustix::io::ioctl_fionread(fd)? > 0
+            } else {
+                unread_by_peer(fd)? > 0
+            };
+            // The data in a socket is freed when its reader ends, but not the data in a pipe.
+            let closed = (unread || file_type.is_socket()) && is_closed(fd)?;
+            if closed {
                 return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            if !unread {
+                break;
             }
             std::thread::sleep(pause);
         }
@@ -98,6 +104,28 @@ impl Sink {
             Self::Pager(_, input) => input.as_fd(),
         }
     }
+}
+
+/// Returns whether the other end of a pipe or socket was closed.
+fn is_closed(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut files = [PollFd::new(fd, PollFlags::empty())];
+    poll(&mut files, PollTimeout::ZERO)?;
+    Ok(files[0].any().unwrap_or(false))
+}
+
+/// Returns an amount of memory that is 0 if the peer of a Unix socket has read everything.
+fn unread_by_peer(socket: BorrowedFd<'_>) -> io::Result<c_int> {
+    let mut unread = 0;
+    // SAFETY: The ioctl stores an int.
+    #[allow(unsafe_code)]
+    unsafe { raw::unread(socket.as_raw_fd(), &mut unread) }?;
+    Ok(unread)
+}
+
+/// The ioctl `SIOCOUTQ`, for which rustix and nix have no function.
+#[allow(unsafe_code)]
+mod raw {
+    nix::ioctl_read_bad!(unread, nix::libc::TIOCOUTQ, nix::libc::c_int);
 }
 
 /// Returns whether the output has colours. The environment variable `NO_COLOR` turns them off on a
