@@ -3,20 +3,12 @@
 //! The measured system calls and their arguments.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::fs::OpenOptionsExt;
+use umsg::abi;
 
 /// The number of messages in a batch.
 pub const BATCH: usize = 16;
-
-nix::ioctl_write_ptr!(set_options, 0xe6, 3, u32);
-nix::ioctl_write_ptr!(set_style, 0xe6, 5, u32);
-nix::ioctl_write_ptr!(seek_seq, 0xe6, 6, u64);
-nix::ioctl_write_ptr!(seek_time, 0xe6, 7, u64);
-pub const BINARY_READ: u32 = 1;
-pub const BINARY_WRITE: u32 = 2;
-/// `UMSG_STYLE_KMSG`: each write is a record.
-const KMSG: u32 = 1;
 
 pub fn open(path: &str, flags: i32) -> File {
     OpenOptions::new()
@@ -34,11 +26,9 @@ pub fn umsg(flags: i32, options: u32) -> File {
 /// Opens the log `path`. Each write is a record.
 pub fn umsg_at(path: &str, flags: i32, options: u32) -> File {
     let file = open(path, flags);
-    // SAFETY: The command reads `options`, which is valid.
-    unsafe { set_options(file.as_raw_fd(), &options) }.expect("UMSG_IOC_SET_OPTIONS");
+    abi::set_options(&file, options).expect("UMSG_IOC_SET_OPTIONS");
     if flags & libc::O_ACCMODE == libc::O_WRONLY {
-        // SAFETY: The command reads the style, which is valid.
-        unsafe { set_style(file.as_raw_fd(), &KMSG) }.expect("UMSG_IOC_SET_STYLE");
+        abi::set_style(&file, abi::KMSG).expect("UMSG_IOC_SET_STYLE");
     }
     file
 }
@@ -49,7 +39,7 @@ pub fn umsg_lines() -> File {
 }
 
 pub fn umsg_binary_reader(flags: i32) -> File {
-    umsg(libc::O_RDONLY | flags, BINARY_READ)
+    umsg(libc::O_RDONLY | flags, abi::BINARY_READ)
 }
 
 /// Panics unless `result` is the expected result of a system call.
@@ -92,7 +82,7 @@ pub fn segments(data: &[u8]) -> Vec<libc::iovec> {
 /// Returns a `struct umsg_entry` with `data` as its text.
 pub fn entry(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    out.extend(8u16.to_ne_bytes());
+    out.extend((abi::ENTRY_SIZE as u16).to_ne_bytes());
     out.extend(14u16.to_ne_bytes());
     out.extend((data.len() as u32).to_ne_bytes());
     out.extend(data);

@@ -3,9 +3,7 @@
 //! The growth of costs with the number of records in a log, of waiting readers and of logs. Runs as
 //! root in a guest with `umsg.ko` in the working directory, not loaded.
 
-use crate::calls::{
-    entry, read, seek_seq, seek_time, to_the_end, umsg_at, write, BINARY_READ, BINARY_WRITE,
-};
+use crate::calls::{entry, read, to_the_end, umsg_at, write};
 use crate::measure::Unit;
 use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -13,13 +11,14 @@ use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
+use umsg::abi::{self, BINARY_READ, BINARY_WRITE};
 
 /// The text of a record.
 const TEXT: [u8; 64] = [b'x'; 64];
 /// The size of a record with this text in the ring.
 const STORED: usize = 56 + TEXT.len();
 /// The size of a binary record with this text.
-const FRAME: usize = 64 + TEXT.len();
+const FRAME: usize = abi::RECORD_SIZE + TEXT.len();
 
 /// Passes each result to `report`: table, row, column, cost.
 pub fn run(unit: Unit, mut report: impl FnMut(&str, &str, usize, f64)) {
@@ -88,7 +87,9 @@ fn records(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
             to_the_end(all.as_raw_fd());
             append();
         });
-        for (what, seek) in [("seek by number", seek_seq as Seek), ("seek by time", seek_time)] {
+        for (what, seek) in
+            [("seek by number", abi::seek_seq as Seek<'_>), ("seek by time", abi::seek_time)]
+        {
             let (from, to) = match what {
                 "seek by number" => (oldest.seq, newest.seq),
                 _ => (oldest.time_ns, newest.time_ns),
@@ -99,17 +100,14 @@ fn records(unit: Unit, report: &mut impl FnMut(&str, usize, f64)) {
                 at = (at + 617) % 1000;
                 from + (to - from) * at / 1000
             };
-            let seek = || {
-                // SAFETY: The command reads a u64, which is valid.
-                unsafe { seek(fd, &next()) }.expect(what);
-            };
+            let seek = || seek(&reader, next()).expect(what);
             report(what, count, unit.one(|| (), seek));
         }
     }
     unload();
 }
 
-type Seek = unsafe fn(i32, *const u64) -> nix::Result<i32>;
+type Seek<'a> = fn(&'a File, u64) -> nix::Result<()>;
 
 struct Frame {
     seq: u64,

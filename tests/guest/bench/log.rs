@@ -2,11 +2,10 @@
 
 //! The measurements of umsg.
 
-use crate::calls::{
-    entry, read, to_the_end, umsg, umsg_binary_reader, umsg_lines, write, BATCH, BINARY_WRITE,
-};
+use crate::calls::{entry, read, to_the_end, umsg, umsg_binary_reader, umsg_lines, write, BATCH};
 use crate::cases::utf8;
 use crate::measure::{Unit, LOOP};
+use ::umsg::abi::{BINARY_WRITE, RECORD_SIZE};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -61,7 +60,7 @@ pub fn run(unit: Unit, data: &[u8], line: &mut impl FnMut(&str, f64)) {
     }
     let reader = umsg_binary_reader(libc::O_NONBLOCK);
     let out = reader.as_raw_fd();
-    let room = 64 + data.len().next_multiple_of(8);
+    let room = RECORD_SIZE + data.len().next_multiple_of(8);
     line("umsg read, binary", unit.one(|| fill(out, data), || read(out, &mut buffer[..room])));
     let per_read = buffer.len() / room;
     let all = || {
@@ -89,7 +88,7 @@ fn waiting(unit: Unit, data: &[u8], readers: usize) -> f64 {
             let file = umsg_binary_reader(0);
             to_the_end(file.as_raw_fd());
             scope.spawn(move || {
-                let mut buffer = vec![0; 64 + data.len().next_multiple_of(8)];
+                let mut buffer = vec![0; RECORD_SIZE + data.len().next_multiple_of(8)];
                 while stop.load(Relaxed) == 0 {
                     read(file.as_raw_fd(), &mut buffer);
                     got.fetch_add(1, Relaxed);

@@ -5,7 +5,7 @@
 use crate::abi::{
     ioctl_set_options, ioctl_set_style, Frame, Record, BINARY_READ, KMSG, LINES, PLAIN,
 };
-use crate::audit::{check_info, Standing};
+use crate::audit::{check_info, FdInfo};
 use crate::module::Parameters;
 use crate::seal::{self, Form};
 use crate::shared::{Shared, Writes};
@@ -83,9 +83,9 @@ pub fn account(
             bytes += record.text.len() as u64;
         }
     }
-    let standing = std::fs::read_to_string(format!("/proc/self/fdinfo/{observer}"));
-    let standing = Standing::parse(&standing.expect("fdinfo")).expect("lines of the device");
-    assert_eq!((standing.seq, standing.lag, standing.lost), (next, 0, lost), "{standing:?}");
+    let fdinfo = std::fs::read_to_string(format!("/proc/self/fdinfo/{observer}"));
+    let fdinfo = FdInfo::parse(&fdinfo.expect("fdinfo")).expect("lines of the device");
+    assert_eq!((fdinfo.seq, fdinfo.lag, fdinfo.lost), (next, 0, lost), "{fdinfo:?}");
     assert_eq!(next, info.next_seq, "received + lost = written");
     assert_eq!(first, info.oldest_seq, "the oldest record");
     assert_eq!(bytes, info.bytes_written - info.bytes_dropped, "bytes of the records there are");

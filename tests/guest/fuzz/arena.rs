@@ -48,7 +48,7 @@ pub struct Arena {
 }
 
 /// The segments of one read or write.
-pub struct Pieces {
+pub struct Segments {
     pub list: Vec<libc::iovec>,
     /// The total length; `None` if it is more than a call accepts.
     pub total: Option<usize>,
@@ -151,7 +151,7 @@ impl Arena {
     }
 
     /// Returns the segments of `memory`: all of them if the call takes a vector, otherwise one.
-    pub fn pieces(&self, memory: &Memory, area: Area, vector: bool) -> Pieces {
+    pub fn segments(&self, memory: &Memory, area: Area, vector: bool) -> Segments {
         let mut list = Vec::with_capacity(5);
         let mut bad = None;
         let mut before_bad = 0;
@@ -185,14 +185,14 @@ impl Arena {
                 None => iovec(good, memory.len),
             });
         }
-        Pieces { total: total(&list), list, bad, before_bad }
+        Segments { total: total(&list), list, bad, before_bad }
     }
 
-    /// Returns the first `len` bytes of `pieces`, after a call that transferred them; `None` if
+    /// Returns the first `len` bytes of `segments`, after a call that transferred them; `None` if
     /// some of them are in the shifty page, which may not be readable.
-    pub fn gather(&self, pieces: &Pieces, len: usize) -> Option<Vec<u8>> {
+    pub fn gather(&self, segments: &Segments, len: usize) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(len);
-        for piece in &pieces.list {
+        for piece in &segments.list {
             let part = piece.iov_len.min(len - bytes.len());
             if part > 0 && piece.iov_base as usize / page_size() == self.page(SHIFTY) / page_size()
             {

@@ -43,7 +43,7 @@ pub struct Audit {
 
 /// The lines of the device in `/proc/PID/fdinfo/FD`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct FdInfo {
     pub seq: u64,
     pub lag: u64,
     pub lost: u64,
@@ -55,7 +55,7 @@ pub struct Standing {
     pub priority: u32,
 }
 
-impl Standing {
+impl FdInfo {
     /// Parses the lines; `None` if the file is not one of the device.
     pub fn parse(text: &str) -> Option<Self> {
         let at = text.find("next-seq:\t")?;
@@ -244,8 +244,8 @@ impl Audit {
     }
 
     /// Checks the fdinfo of the file, which was read between these two states of the log.
-    pub fn stands(&mut self, standing: &Standing, before: &Info, after: &Info) {
-        let &Standing { seq, lag, lost, options, style, priority } = standing;
+    pub fn check_fdinfo(&mut self, fdinfo: &FdInfo, before: &Info, after: &Info) {
+        let &FdInfo { seq, lag, lost, options, style, priority } = fdinfo;
         let both = BINARY_READ | BINARY_WRITE;
         let gone = |info: &Info| info.oldest_seq.saturating_sub(seq);
         let behind =
@@ -258,7 +258,7 @@ impl Audit {
             && options == self.options & both
             && style == self.style
             && priority == self.priority;
-        assert!(good, "{standing:?} of {self:?}: lag {lags:?}, lost {losses:?}");
+        assert!(good, "{fdinfo:?} of {self:?}: lag {lags:?}, lost {losses:?}");
         (self.low, self.high) = (seq, seq);
         self.told_low = self.told_low.max(lost.saturating_sub(gone(after)));
         self.told_high = self.told_high.min(lost - gone(before));

@@ -132,7 +132,7 @@ pub enum Change {
 
 /// The way in which a named log is opened.
 #[derive(Clone, Copy, Debug)]
-pub enum Way {
+pub enum Opening {
     /// While logs may be added and removed.
     Racing,
     /// While no log is added or removed.
@@ -206,7 +206,7 @@ pub enum Call {
     Signal { restart: bool },
     Fork { seed: u64, calls: u8, kill_after_us: u16 },
     Load { unload: bool },
-    OpenLog { slot: Slot, name: Name, way: Way, flags: i32 },
+    OpenLog { slot: Slot, name: Name, opening: Opening, flags: i32 },
     Change { change: Change, around: u8, address: Place, fail: u8, as_root: bool },
 }
 

@@ -6,8 +6,8 @@
 use crate::abi::{Frame, Info};
 use crate::model;
 use crate::seal::{AT_ONCE, NOBODY};
-use crate::stream::{Expected, Left, Stream};
-use crate::tally::{Forms, Tally, Written};
+use crate::stream::{Expected, Stream, WrittenBy};
+use crate::tally::{Tally, WriteFormat, Written};
 use crate::worker::Thread;
 use libc::*;
 
@@ -69,13 +69,13 @@ fn short(priority: u16, continues: bool, text: &[u8], nobody: bool) -> String {
 fn lines(
     stream: &Stream,
     written: &Written<'_>,
-    by: Left,
+    by: WrittenBy,
     record_max: usize,
     stop: bool,
 ) -> Option<Vec<Outcome>> {
     let mut before = stream.clone();
     let mut first = Vec::new();
-    if before.left.is_some_and(|left| left.nobody != by.nobody) {
+    if before.last_write.is_some_and(|last_write| last_write.nobody != by.nobody) {
         first = before.finish(record_max);
     }
     if written.done <= 0 {
@@ -127,8 +127,8 @@ fn lines(
 fn others(
     stream: &Stream,
     written: &Written<'_>,
-    by: Left,
-    forms: Forms,
+    by: WrittenBy,
+    write_format: WriteFormat,
     record_max: usize,
     stop: bool,
 ) -> Option<Vec<Outcome>> {
@@ -151,7 +151,7 @@ fn others(
     let taken = written.done as usize;
     let data = written.data?;
     let mut next_is_good = false;
-    if forms.binary == Some(true) {
+    if write_format.binary == Some(true) {
         let mut at = 0;
         while at < taken {
             let (priority, text, size) = model::entry(&data[at..], record_max)
@@ -178,8 +178,13 @@ fn others(
 
 impl Thread {
     /// Returns the records of this thread that were stored since `before`: those of the write `by`,
-    /// and those of a partial line that the write `left` added to.
-    pub fn stored_since(&mut self, before: &Info, by: Left, left: Option<Left>) -> Found {
+    /// and those of a partial line that the write `last_write` added to.
+    pub fn stored_since(
+        &mut self,
+        before: &Info,
+        by: WrittenBy,
+        last_write: Option<WrittenBy>,
+    ) -> Found {
         let after = self.info();
         let mut found = Found { frames: Vec::new(), all: true };
         // SAFETY: The calls take no arguments.
@@ -188,7 +193,8 @@ impl Thread {
             if frame.lost > 0 {
                 found = Found { frames: Vec::new(), all: false };
             }
-            let mine = by.is_of(&frame) || left.is_some_and(|left| left.is_of(&frame));
+            let mine =
+                by.is_of(&frame) || last_write.is_some_and(|last_write| last_write.is_of(&frame));
             if mine && (frame.pid, frame.tid) == ids {
                 found.frames.push(frame);
             }
@@ -197,9 +203,14 @@ impl Thread {
     }
 
     /// Returns the one of `outcomes` that the log shows; `None` if that is not known.
-    fn settle(&mut self, mut outcomes: Vec<Outcome>, before: &Info, by: Left) -> Option<Outcome> {
-        let left = self.target.stream.as_ref().and_then(|stream| stream.left);
-        let Found { frames: found, all } = self.stored_since(before, by, left);
+    fn settle(
+        &mut self,
+        mut outcomes: Vec<Outcome>,
+        before: &Info,
+        by: WrittenBy,
+    ) -> Option<Outcome> {
+        let last_write = self.target.stream.as_ref().and_then(|stream| stream.last_write);
+        let Found { frames: found, all } = self.stored_since(before, by, last_write);
         if all {
             for frame in &found {
                 let opener = frame.opener == NOBODY;
@@ -229,20 +240,20 @@ impl Thread {
     }
 
     /// Returns the effect of the write `by` to the audited file on the log's counters.
-    pub fn tally_audited(&mut self, written: &Written<'_>, by: Left, before: &Info) -> Tally {
-        let forms = self.forms(crate::files::AUDITED);
+    pub fn tally_audited(&mut self, written: &Written<'_>, by: WrittenBy, before: &Info) -> Tally {
+        let write_format = self.write_format(crate::files::AUDITED);
         let parameters = self.target.parameters;
         let (record_max, stop) = (parameters.record_max, parameters.policy == 1);
         let Some(stream) = &self.target.stream else {
-            if written.done > 0 && !forms.may_be_lines() {
+            if written.done > 0 && !write_format.may_be_lines() {
                 self.target.stream = Some(Stream::default());
             }
-            return Tally::of(written, forms, &parameters, Found::nothing);
+            return Tally::of(written, write_format, &parameters, Found::nothing);
         };
-        let outcomes = if forms.may_be_lines() {
+        let outcomes = if write_format.may_be_lines() {
             lines(stream, written, by, record_max, stop)
         } else {
-            others(stream, written, by, forms, record_max, stop)
+            others(stream, written, by, write_format, record_max, stop)
         };
         assert!(
             outcomes.as_ref().is_none_or(|outcomes| !outcomes.is_empty()),
@@ -258,7 +269,7 @@ impl Thread {
             let before = pending.stored + pending.unsure;
             let unsure_refused = u64::from(stop && before > 0);
             let unsure = Tally { unsure: before, unsure_refused, ..Tally::default() };
-            return Tally::of(written, forms, &parameters, Found::nothing).and(unsure);
+            return Tally::of(written, write_format, &parameters, Found::nothing).and(unsure);
         };
         // The unknown partial line has a few bytes at most.
         let unknown = Tally { unsure: 8, unsure_refused: 1, ..Tally::default() };
@@ -292,7 +303,7 @@ impl Thread {
                     outcomes.push(Outcome::new(Vec::new(), Stream::default()));
                 }
                 // All of these records come from the last write to the partial line.
-                let by = stream.left.expect("the writer of the line");
+                let by = stream.last_write.expect("the writer of the line");
                 self.settle(outcomes, before, by);
             }
         }

@@ -4,7 +4,7 @@
 
 use crate::abi::Info;
 use crate::arena::Area;
-use crate::audit::Standing;
+use crate::audit::FdInfo;
 use crate::calls::*;
 use crate::files::{Known, AUDITED, NAMED};
 use crate::logs::change::Writing;
@@ -126,7 +126,9 @@ impl Thread {
                     self.fork(seed, calls, kill_after_us);
                     0
                 }
-                Call::OpenLog { slot, name, way, flags } => self.open_log(slot, name, way, flags),
+                Call::OpenLog { slot, name, opening, flags } => {
+                    self.open_log(slot, name, opening, flags)
+                }
                 Call::Change { change, around, address, fail, as_root } => {
                     let bad_address = match address {
                         Place::Good => None,
@@ -298,15 +300,15 @@ impl Thread {
         };
         let after = self.info();
         assert!(text.starts_with("pos:\t0\n"), "{text:?}");
-        let standing = Standing::parse(&text);
+        let fdinfo = FdInfo::parse(&text);
         if let Some(known) = self.files.known(slot).is_file() {
-            assert_eq!(standing.is_some(), known, "{text:?}");
+            assert_eq!(fdinfo.is_some(), known, "{text:?}");
         }
-        if let Some(standing) = standing {
-            assert!(standing.seq <= after.next_seq, "{standing:?}, but {after:?}");
-            assert!(standing.lag <= after.next_seq - before.oldest_seq, "{standing:?}, {after:?}");
+        if let Some(fdinfo) = fdinfo {
+            assert!(fdinfo.seq <= after.next_seq, "{fdinfo:?}, but {after:?}");
+            assert!(fdinfo.lag <= after.next_seq - before.oldest_seq, "{fdinfo:?}, {after:?}");
             if slot == AUDITED {
-                self.target.audit.stands(&standing, &before, &after);
+                self.target.audit.check_fdinfo(&fdinfo, &before, &after);
             }
         }
         0

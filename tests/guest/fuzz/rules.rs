@@ -90,7 +90,7 @@ pub fn allowed(call: &Call, error: i32, thread: &Thread) -> bool {
         Call::Uring { .. } => matches!(error, ENOMEM | EINTR),
         Call::User { .. } | Call::Protect { .. } | Call::Signal { .. } | Call::Fork { .. } => false,
         // The log can be removed before or after the lookup of its node.
-        Call::OpenLog { way: Way::Racing, .. } => {
+        Call::OpenLog { opening: Opening::Racing, .. } => {
             [ENOENT, ENODEV].contains(&error) || error == EACCES && thread.nobody
         }
         // `open_log()` checks the error itself.

@@ -54,14 +54,14 @@ pub fn bounds(data: &[u8], record_max: usize) -> (u64, u64) {
 
 /// A write: its user, and times before and after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct WrittenBy {
     /// Whether the real user id is [`NOBODY`].
     pub nobody: bool,
     pub from_ns: u64,
     pub to_ns: u64,
 }
 
-impl Left {
+impl WrittenBy {
     /// Returns whether a record of this thread comes from this write.
     pub fn is_of(&self, frame: &Frame) -> bool {
         (self.from_ns..=self.to_ns).contains(&frame.time_ns)
@@ -72,7 +72,7 @@ impl Left {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub line: Line,
-    pub by: Left,
+    pub by: WrittenBy,
 }
 
 impl Expected {
@@ -95,7 +95,7 @@ pub struct Stream {
     /// The priority of the line, if its beginning is stored.
     continued: Option<u16>,
     /// The last write that added to the partial line; `None` if there is no partial line.
-    pub left: Option<Left>,
+    pub last_write: Option<WrittenBy>,
 }
 
 /// Returns whether `line` may become a priority prefix with more bytes.
@@ -105,7 +105,7 @@ fn is_undecided(line: &[u8]) -> bool {
 
 impl Stream {
     /// Adds `data`, and returns the records that are stored.
-    pub fn take(&mut self, data: &[u8], by: Left, record_max: usize) -> Vec<Expected> {
+    pub fn take(&mut self, data: &[u8], by: WrittenBy, record_max: usize) -> Vec<Expected> {
         let mut lines = Vec::new();
         let mut rest = std::mem::take(&mut self.tail);
         rest.extend(data);
@@ -136,13 +136,18 @@ impl Stream {
             }
         }
         self.tail = rest;
-        self.left = (!self.is_empty()).then_some(by);
+        self.last_write = (!self.is_empty()).then_some(by);
         lines.into_iter().map(|line| Expected { line, by }).collect()
     }
 
     /// Adds `data` as [`Stream::take`] does, if the log was full for the record after `data`.
     /// Returns `None` if this is impossible because `data` ends within a record.
-    pub fn take_part(&mut self, data: &[u8], by: Left, record_max: usize) -> Option<Vec<Expected>> {
+    pub fn take_part(
+        &mut self,
+        data: &[u8],
+        by: WrittenBy,
+        record_max: usize,
+    ) -> Option<Vec<Expected>> {
         let mut records = self.take(data, by, record_max);
         if !self.tail.is_empty() {
             // The bytes after the last newline must be exactly one more record, or several ones if
@@ -165,8 +170,8 @@ impl Stream {
 
     /// Ends the partial line, and returns the records that are stored.
     pub fn finish(&mut self, record_max: usize) -> Vec<Expected> {
-        let Self { tail, continued, left } = std::mem::take(self);
-        let Some(by) = left else {
+        let Self { tail, continued, last_write } = std::mem::take(self);
+        let Some(by) = last_write else {
             return Vec::new();
         };
         let lines = match continued {

@@ -16,13 +16,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The write format and the style of a file, which determine how a write is stored; `None`: not
 /// known.
 #[derive(Clone, Copy, Debug)]
-pub struct Forms {
+pub struct WriteFormat {
     pub binary: Option<bool>,
     /// `UMSG_STYLE_*`
     pub style: Option<u32>,
 }
 
-impl Forms {
+impl WriteFormat {
     pub const UNKNOWN: Self = Self { binary: None, style: None };
 
     pub fn may_be_entries(self) -> bool {
@@ -94,7 +94,7 @@ impl Tally {
     /// returns the records of the write that are in the log.
     pub fn of(
         written: &Written<'_>,
-        forms: Forms,
+        write_format: WriteFormat,
         parameters: &Parameters,
         look: impl FnOnce() -> Found,
     ) -> Self {
@@ -105,41 +105,62 @@ impl Tally {
         }
         let taken = done as usize;
         let Some(data) = data else {
-            let most = if forms.may_be_lines() { taken } else { taken / 8 };
+            let most = if write_format.may_be_lines() { taken } else { taken / 8 };
             let unsure_refused = if stop { 2 } else { 0 };
             return Self { unsure: most as u64 + 1, unsure_refused, ..Self::default() };
         };
-        let mut ways: Vec<Way> = Vec::new();
+        let mut interpretations: Vec<Interpretation> = Vec::new();
         let short = taken < total;
         // A signal may have ended a longer write between two parts.
         let certain = all && total <= AT_ONCE;
-        if forms.may_be_record() && !short && expected(data, parameters).is_ok() {
-            ways.push(Way { form: Form::Record, records: (1, 1), refused: (0, 0) });
+        if write_format.may_be_record() && !short && expected(data, parameters).is_ok() {
+            interpretations.push(Interpretation {
+                form: Form::Record,
+                records: (1, 1),
+                refused: (0, 0),
+            });
         }
         let walk = Walk::new(data, parameters.record_max);
-        if let Some(count) = walk.count(taken).filter(|_| forms.may_be_entries()) {
+        if let Some(count) = walk.count(taken).filter(|_| write_format.may_be_entries()) {
             let next = u64::from(short && (walk.ends.len() as u64 > count || !all));
             let refused = (if certain { next } else { 0 }, next);
-            ways.push(Way { form: Form::Entries, records: (count, count), refused });
+            interpretations.push(Interpretation {
+                form: Form::Entries,
+                records: (count, count),
+                refused,
+            });
         }
-        if forms.may_be_lines() && (!short || stop || total > AT_ONCE) {
+        if write_format.may_be_lines() && (!short || stop || total > AT_ONCE) {
             let (least, most) = bounds(&data[..taken], parameters.record_max);
             // If the log is full, the last record of a line whose beginning was kept may not have
             // been stored.
             let least = if stop { least.saturating_sub(1) } else { least };
             let refused = (u64::from(short && certain), 2);
-            ways.push(Way { form: Form::Lines, records: (least, most), refused });
+            interpretations.push(Interpretation {
+                form: Form::Lines,
+                records: (least, most),
+                refused,
+            });
         }
-        let first = ways.first().map(|way| way.records);
-        if ways.iter().any(|way| Some(way.records) != first) {
+        let first = interpretations.first().map(|way| way.records);
+        if interpretations.iter().any(|way| Some(way.records) != first) {
             let found = look();
-            ways.retain_mut(|way| way.is(&data[..taken], &found, parameters));
-            assert!(!ways.is_empty(), "{done} of {total} bytes became {found:?}: {forms:?}");
+            interpretations.retain_mut(|way| way.is(&data[..taken], &found, parameters));
+            assert!(
+                !interpretations.is_empty(),
+                "{done} of {total} bytes became {found:?}: {write_format:?}"
+            );
         }
-        assert!(!ways.is_empty(), "{done} of {total} bytes were taken: {forms:?}");
-        let least =
-            |of: fn(&Way) -> (u64, u64)| ways.iter().map(|way| of(way).0).min().unwrap_or(0);
-        let most = |of: fn(&Way) -> (u64, u64)| ways.iter().map(|way| of(way).1).max().unwrap_or(0);
+        assert!(
+            !interpretations.is_empty(),
+            "{done} of {total} bytes were taken: {write_format:?}"
+        );
+        let least = |of: fn(&Interpretation) -> (u64, u64)| {
+            interpretations.iter().map(|way| of(way).0).min().unwrap_or(0)
+        };
+        let most = |of: fn(&Interpretation) -> (u64, u64)| {
+            interpretations.iter().map(|way| of(way).1).max().unwrap_or(0)
+        };
         let stored = least(|way| way.records);
         let refused = if stop { least(|way| way.refused) } else { 0 };
         let most_refused = if stop { most(|way| way.refused) } else { 0 };
@@ -161,7 +182,7 @@ enum Form {
 
 /// A way in which a write may have been stored.
 #[derive(Debug)]
-struct Way {
+struct Interpretation {
     form: Form,
     /// The minimum and maximum number of records that the write adds.
     records: (u64, u64),
@@ -169,7 +190,7 @@ struct Way {
     refused: (u64, u64),
 }
 
-impl Way {
+impl Interpretation {
     /// Returns whether `data`, stored in this way, became the records in `found`, and perhaps a
     /// partial line. For lines, also raises the minimum to the number of records found.
     fn is(&mut self, data: &[u8], found: &Found, parameters: &Parameters) -> bool {
@@ -218,15 +239,15 @@ impl Way {
 
 /// Returns the maximum number of records that a write of `data` may store. `mangled`: the write may
 /// contain a page of zeros in addition, or only a part of `data`.
-pub fn most(data: &[u8], mangled: bool, forms: Forms, parameters: &Parameters) -> u64 {
+pub fn most(data: &[u8], mangled: bool, write_format: WriteFormat, parameters: &Parameters) -> u64 {
     let record_max = parameters.record_max;
     let lines = bounds(data, record_max).1 + if mangled { 4096 / record_max as u64 + 1 } else { 0 };
     let entries = match mangled {
         true => data.len() / 8,
         false => Walk::new(data, record_max).ends.len(),
     };
-    let lines = if forms.may_be_lines() { lines } else { 1 };
-    let entries = if forms.may_be_entries() { entries as u64 } else { 1 };
+    let lines = if write_format.may_be_lines() { lines } else { 1 };
+    let entries = if write_format.may_be_entries() { entries as u64 } else { 1 };
     lines.max(entries).max(1)
 }
 

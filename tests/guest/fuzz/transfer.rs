@@ -3,7 +3,7 @@
 //! Performs reads, and checks their results.
 
 use crate::abi::{frame_size, Frame, Info, Record, BINARY_READ, LINES, PLAIN};
-use crate::arena::{Area, Pieces};
+use crate::arena::{Area, Segments};
 use crate::calls::*;
 use crate::files::AUDITED;
 use crate::perform::result;
@@ -52,7 +52,7 @@ pub struct Seen {
 
 /// The arguments of a read or write.
 pub struct Request {
-    pub pieces: Pieces,
+    pub segments: Segments,
     /// The segments are in good memory, and the kernel passes a call with these arguments to the
     /// device.
     pub plain: bool,
@@ -61,7 +61,7 @@ pub struct Request {
 impl Request {
     /// Returns the total length of the segments that the call gets.
     pub fn given(&self, how: How) -> usize {
-        let list = &self.pieces.list;
+        let list = &self.segments.list;
         let count = match how {
             How::Count(count) => (count.max(0) as usize).min(list.len()),
             _ => list.len(),
@@ -79,13 +79,13 @@ impl Thread {
         position: i64,
         flags: i32,
     ) -> Request {
-        let mut pieces = self.arena.pieces(memory, area, how.is_vector());
-        let mut plain = memory.bad.is_none() && pieces.total.is_some();
+        let mut segments = self.arena.segments(memory, area, how.is_vector());
+        let mut plain = memory.bad.is_none() && segments.total.is_some();
         match how {
             How::Count(count) => {
                 // The additional segments are empty.
                 let none = iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-                pieces.list.resize(IOV_MAX as usize + 1, none);
+                segments.list.resize(IOV_MAX as usize + 1, none);
                 plain &= (4..=IOV_MAX).contains(&count);
             }
             How::VectorFrom(_) => plain = false,
@@ -93,7 +93,7 @@ impl Thread {
             _ if how.takes_position() => plain &= (0..FAR).contains(&position),
             _ => {}
         }
-        Request { pieces, plain }
+        Request { segments, plain }
     }
 
     /// Makes the system call.
@@ -138,7 +138,7 @@ impl Thread {
         let request = self.request(how, memory, area, at, flags);
         let look = audited && (memory.offset % 4 == 0 || self.target.audit.has(BINARY_READ));
         let before = look.then(|| self.info());
-        let len = self.submit(self.files.fd(slot), false, how, &request.pieces.list, at, flags);
+        let len = self.submit(self.files.fd(slot), false, how, &request.segments.list, at, flags);
         match len {
             1.. => {
                 let known = self.files.known(slot);
@@ -166,7 +166,7 @@ impl Thread {
                 }
             }
         }
-        if audited && (request.pieces.bad.is_some() || matches!(how, How::VectorFrom(_))) {
+        if audited && (request.segments.bad.is_some() || matches!(how, How::VectorFrom(_))) {
             self.arena.poison();
         }
         len
@@ -184,7 +184,7 @@ impl Thread {
     ) {
         let bytes = match how {
             How::VectorFrom(_) => None,
-            _ => self.arena.gather(&request.pieces, len),
+            _ => self.arena.gather(&request.segments, len),
         };
         let room = request.given(how);
         let binary = bytes.as_ref().map(|bytes| is_binary(bytes));
@@ -218,7 +218,7 @@ impl Thread {
             // A read beyond the end of the area may have left bytes before the end that it did not
             // return.
             self.arena.poison();
-        } else if request.pieces.bad.is_none() {
+        } else if request.segments.bad.is_none() {
             self.arena.check_poison(memory.offset.into(), len);
         }
     }

@@ -63,7 +63,8 @@ impl Thread {
                     let author = Author { tid: 0, ..self.author(slot) };
                     let data = &mut buffer[..len.into()];
                     self.fill(data, slot, content, author, true);
-                    let most = tally::most(data, false, self.forms(slot), &self.target.parameters);
+                    let most =
+                        tally::most(data, false, self.write_format(slot), &self.target.parameters);
                     let open = self.target.writes.begin(most, Tally::default());
                     uring.open[index] = Some(open);
                     opcode::Write::new(fd, buffer.as_ptr(), len.into()).offset(u64::MAX).build()
@@ -153,8 +154,12 @@ impl Thread {
                 let data = Some(&uring.buffers[index][..total]);
                 let written = Written { done: result.into(), data, all: true, total };
                 // The log is not searched for the records of the write.
-                let tally =
-                    Tally::of(&written, self.forms(slot), &self.target.parameters, Found::nothing);
+                let tally = Tally::of(
+                    &written,
+                    self.write_format(slot),
+                    &self.target.parameters,
+                    Found::nothing,
+                );
                 let open = uring.open[index].take().expect("an open account");
                 self.target.writes.end(open, tally);
                 self.count_entries(content, &tally);
@@ -163,7 +168,7 @@ impl Thread {
                 let parts = result > 0 && (stop || total > AT_ONCE);
                 result == i32::from(len)
                     || parts
-                    || result > 0 && self.forms(slot).may_be_entries()
+                    || result > 0 && self.write_format(slot).may_be_entries()
                     || common.contains(&result)
                     || refused
             }

@@ -11,8 +11,8 @@ use crate::files::AUDITED;
 use crate::ioctl::now_ns;
 use crate::lines;
 use crate::seal::{line_max, Author, Taken, AT_ONCE};
-use crate::stream::Left;
-use crate::tally::{self, Forms, Tally, Written};
+use crate::stream::WrittenBy;
+use crate::tally::{self, Tally, WriteFormat, Written};
 use crate::transfer::{Request, WRITE_MOST};
 use crate::worker::Thread;
 use libc::*;
@@ -21,14 +21,14 @@ use std::sync::atomic::Ordering::Relaxed;
 impl Thread {
     /// Returns how a write to the file of `slot` is stored. This is only known for the audited
     /// file, because no other thread shares it.
-    pub fn forms(&self, slot: Slot) -> Forms {
+    pub fn write_format(&self, slot: Slot) -> WriteFormat {
         if slot == AUDITED {
-            Forms {
+            WriteFormat {
                 binary: Some(self.target.audit.has(BINARY_WRITE)),
                 style: Some(self.target.audit.style),
             }
         } else {
-            Forms::UNKNOWN
+            WriteFormat::UNKNOWN
         }
     }
 
@@ -53,16 +53,16 @@ impl Thread {
         author: Author,
         sealed: bool,
     ) {
-        let forms = self.forms(slot);
+        let write_format = self.write_format(slot);
         if let Content::Entries { seed } = content {
             let (record_max, certain) =
-                (self.target.parameters.record_max, forms.binary == Some(true));
+                (self.target.parameters.record_max, write_format.binary == Some(true));
             entries::fill(data, seed, author, record_max, (sealed, certain));
-            if forms.binary.is_none() {
+            if write_format.binary.is_none() {
                 entries::tell_apart(data, record_max);
             }
         } else {
-            let taken = match (forms.may_be_record(), forms.may_be_lines()) {
+            let taken = match (write_format.may_be_record(), write_format.may_be_lines()) {
                 (true, false) => Taken::Record,
                 (false, true) => Taken::Lines,
                 _ => Taken::Unknown,
@@ -96,12 +96,12 @@ impl Thread {
         let data = &self.arena.area(Area::Write)[memory.offset.into()..];
         let data = data[..memory.len.min(data.len())].to_vec();
         let mixed = mangled || matches!(how, How::VectorFrom(_));
-        let most = tally::most(&data, mixed, self.forms(slot), &self.target.parameters);
+        let most = tally::most(&data, mixed, self.write_format(slot), &self.target.parameters);
         let pending = if slot == AUDITED { self.target.pending } else { Tally::default() };
         let open = self.target.writes.begin(most, pending);
         let from_ns = now_ns();
-        let done = self.submit(self.files.fd(slot), true, how, &request.pieces.list, at, flags);
-        let by = Left { nobody: self.real_nobody, from_ns, to_ns: now_ns() };
+        let done = self.submit(self.files.fd(slot), true, how, &request.segments.list, at, flags);
+        let by = WrittenBy { nobody: self.real_nobody, from_ns, to_ns: now_ns() };
 
         if done > 0 {
             self.check_taken(slot, how, content, &request, done as usize);
@@ -116,8 +116,8 @@ impl Thread {
         let tally = if slot == AUDITED {
             self.tally_audited(&written, by, &before)
         } else {
-            let (forms, parameters) = (self.forms(slot), self.target.parameters);
-            Tally::of(&written, forms, &parameters, || self.stored_since(&before, by, None))
+            let (write_format, parameters) = (self.write_format(slot), self.target.parameters);
+            Tally::of(&written, write_format, &parameters, || self.stored_since(&before, by, None))
         };
         self.target.writes.end(open, tally);
         self.count_entries(content, &tally);
@@ -130,30 +130,34 @@ impl Thread {
     /// Returns the bytes that a write with a bad segment consumed; `None` if they are not known.
     fn taken(&self, how: How, request: &Request, done: i64) -> Option<Vec<u8>> {
         let known = done > 0 && !matches!(how, How::VectorFrom(_));
-        known.then(|| self.arena.gather(&request.pieces, done as usize)).flatten()
+        known.then(|| self.arena.gather(&request.segments, done as usize)).flatten()
     }
 
     /// Checks a write that consumed `done` bytes.
     fn check_taken(&self, slot: Slot, how: How, content: Content, request: &Request, done: usize) {
         assert_ne!(self.files.known(slot).may_write(), Some(false), "not open for writing");
-        let pieces = &request.pieces;
+        let segments = &request.segments;
         let unclear = matches!(how, How::VectorFrom(_) | How::Count(_));
-        let bad = pieces.bad.filter(|_| !unclear);
+        let bad = segments.bad.filter(|_| !unclear);
         let unreadable = [Place::Null, Place::Low, Place::NonCanonical, Place::Kernel];
-        let reached = done > pieces.before_bad;
+        let reached = done > segments.before_bad;
         let stored = reached && bad.is_some_and(|place| unreadable.contains(&place));
         assert!(!stored, "stored from {bad:?}");
         if matches!(content, Content::Entries { .. }) {
             return;
         }
-        let (parameters, forms) = (&self.target.parameters, self.forms(slot));
-        let all = pieces.total == Some(done);
+        let (parameters, write_format) = (&self.target.parameters, self.write_format(slot));
+        let all = segments.total == Some(done);
         let one = done <= line_max(parameters.record_max) && all;
         // A write of lines ends early if the log is full, or between two parts because of a signal
         // or a bad address.
         let lines = all || parameters.policy == 1 || done % AT_ONCE == 0;
-        let good = forms.may_be_record() && one || forms.may_be_lines() && lines;
-        assert!(unclear || good, "{done} of {:?} bytes were taken: {forms:?}", pieces.total);
+        let good = write_format.may_be_record() && one || write_format.may_be_lines() && lines;
+        assert!(
+            unclear || good,
+            "{done} of {:?} bytes were taken: {write_format:?}",
+            segments.total
+        );
     }
 
     /// Checks the result `done` of a write of `total` bytes with good arguments. `data`: its bytes,
@@ -169,7 +173,7 @@ impl Thread {
             None if error == EBADF => return,
             _ => {}
         }
-        let (parameters, forms) = (&self.target.parameters, self.forms(slot));
+        let (parameters, write_format) = (&self.target.parameters, self.write_format(slot));
         // The log may have no space for this write, or for the partial line before it.
         let full = error == ENOSPC && parameters.policy == 1 && total > 0;
         let huge = total > WRITE_MOST + 1;
@@ -189,15 +193,15 @@ impl Thread {
         let walk = Walk::new(data, parameters.record_max);
         let as_entries = endless || walk.allows(done, total, parameters);
         let good = full
-            || forms.may_be_record() && as_record
-            || forms.may_be_lines() && as_lines
-            || forms.may_be_entries() && as_entries;
-        assert!(good, "a write of {total} bytes: {done}, {forms:?}, {walk:?}");
-        if full && slot == AUDITED && forms.style != Some(LINES) {
+            || write_format.may_be_record() && as_record
+            || write_format.may_be_lines() && as_lines
+            || write_format.may_be_entries() && as_entries;
+        assert!(good, "a write of {total} bytes: {done}, {write_format:?}, {walk:?}");
+        if full && slot == AUDITED && write_format.style != Some(LINES) {
             // The log rejected either a record of this write or the partial line that must be
             // stored before it.
             let nothing = self.target.stream.as_ref().is_some_and(|stream| stream.is_empty());
-            let first = expected(data, parameters).is_ok() || !forms.may_be_record();
+            let first = expected(data, parameters).is_ok() || !write_format.may_be_record();
             assert!(first || !nothing, "ENOSPC for {total} bytes that are no record");
         }
     }

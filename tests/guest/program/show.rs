@@ -2,17 +2,20 @@
 
 //! Listing records: formats, filters and order.
 
-use crate::command::{comm, put, run, run_with, shown};
+use crate::command::{comm, finished, put, run, run_with, shown, umsg};
 use crate::harness::Test;
+use nix::sched::{unshare, CloneFlags};
 use serde_json::Value;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 
 pub const TESTS: &[Test] = &[
     Test::new("program.formats", formats),
     Test::new("program.kmsg_format", kmsg_format),
     Test::new("program.filters", filters),
     Test::new("program.times", times),
+    Test::new("program.time_namespace", time_namespace),
     Test::new("program.order", order).with("logs=app,boot"),
     Test::new("program.cleared", cleared),
     Test::new("program.losses", losses).with("capacity=4K"),
@@ -105,6 +108,38 @@ fn times() {
     let before = format!("{hour}Z");
     assert!(rest.starts_with('.'));
     assert_eq!(shown(&["--since", &before, "-o", "cat"]), "one\ntwo\n");
+}
+
+/// Checks that times are right in a time namespace whose clocks differ by some days.
+fn time_namespace() {
+    put("/dev/umsg", "one\n");
+    let inside = |arguments: &[&str]| {
+        let mut command = umsg(arguments);
+        // SAFETY: The function calls only the kernel, and allocates nothing.
+        unsafe {
+            command.pre_exec(|| {
+                // exec(2) enters the new namespace.
+                unshare(CloneFlags::from_bits_retain(libc::CLONE_NEWTIME))?;
+                std::fs::write(
+                    "/proc/self/timens_offsets",
+                    "monotonic 300000 0\nboottime 500000 0\n",
+                )
+            });
+        }
+        let (status, out, err) = finished(command.output().expect("./umsg"));
+        assert_eq!((status, err.as_str()), (0, ""), "{arguments:?}: {out}");
+        out
+    };
+    // The relation of the clocks is measured by each call.
+    let second = |json: String| -> jiff::Timestamp {
+        let object: Value = serde_json::from_str(json.trim()).expect("an object");
+        object["time"].as_str().expect("a time").parse().expect("a time")
+    };
+    let difference = second(inside(&["-o", "json"])) - second(shown(&["-o", "json"]));
+    assert!(difference.get_seconds().abs() < 2, "{difference}");
+    let exact = ["--time", "monotonic"];
+    assert_eq!(inside(&exact), shown(&exact));
+    assert_eq!(inside(&["--since", "-1h", "-o", "cat"]), "one\n");
 }
 
 /// Checks -n and -r, and that several logs are merged by time.

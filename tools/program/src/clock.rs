@@ -5,6 +5,7 @@
 use jiff::tz::TimeZone;
 use jiff::Timestamp;
 use nix::time::{clock_gettime, ClockId};
+use std::sync::Once;
 use std::time::Duration;
 
 /// The relation of the clock of the records to the time of day.
@@ -70,10 +71,19 @@ impl Clock {
         self.suspended = Duration::from_nanos(u64::try_from(boot - monotonic).unwrap_or(0));
     }
 
-    /// Returns the total time that the system was suspended, if it is long enough to be seen. The
-    /// times of records that were written before may be too late by up to this time.
-    pub fn suspended(&self) -> Option<Duration> {
-        Some(self.suspended).filter(|time| *time >= Duration::from_secs(1))
+    /// Says once on standard error that times of day of old records can be wrong, if the system was
+    /// suspended for long enough to be seen.
+    pub fn warn_if_suspended(&self) {
+        static ONCE: Once = Once::new();
+        let seconds = self.suspended.as_secs();
+        if seconds > 0 {
+            ONCE.call_once(|| {
+                eprintln!(
+                    "umsg: the system was suspended for {seconds}s in all; times of records from \
+                     before a suspend are up to that much too late"
+                );
+            });
+        }
     }
 
     /// Returns the local time zone.

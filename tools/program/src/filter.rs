@@ -26,7 +26,10 @@ impl<'a> Filter<'a> {
         let time = |text: &Option<String>| -> Result<Option<Duration>> {
             let Some(text) = text else { return Ok(None) };
             Ok(Some(match time_spec::parse(text, &now)? {
-                When::Day(time) => clock.record(time),
+                When::Day(time) => {
+                    clock.warn_if_suspended();
+                    clock.record(time)
+                }
                 When::Monotonic(time) => time,
             }))
         };

@@ -46,12 +46,8 @@ impl Output {
             Format::Iso | Format::Json => true,
             Format::Cat | Format::Raw | Format::Kmsg => false,
         };
-        if let Some(time) = clock.suspended().filter(|_| shows_day) {
-            eprintln!(
-                "umsg: the system was suspended for {}s in all; times of records from before a \
-                 suspend are up to that much too late",
-                time.as_secs()
-            );
+        if shows_day {
+            clock.warn_if_suspended();
         }
         Ok(Self {
             formatter,

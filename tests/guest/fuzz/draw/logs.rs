@@ -28,22 +28,22 @@ impl Draw {
             }
             12 => Call::Close { slot: self.named() },
             _ => {
-                let way = match self.rng.u32(..8) {
-                    0..=3 => Way::Racing,
-                    4..=6 => Way::Still,
-                    _ => Way::Number(self.rng.u16(..)),
+                let opening = match self.rng.u32(..8) {
+                    0..=3 => Opening::Racing,
+                    4..=6 => Opening::Still,
+                    _ => Opening::Number(self.rng.u16(..)),
                 };
                 let slot = self.named();
-                self.open_log(slot, way)
+                self.open_log(slot, opening)
             }
         }
     }
 
     /// Draws the opening of a named log as the file of `slot`.
-    pub(super) fn open_log(&mut self, slot: Slot, way: Way) -> Call {
+    pub(super) fn open_log(&mut self, slot: Slot, opening: Opening) -> Call {
         let access = self.of(&[libc::O_RDONLY, libc::O_RDWR, libc::O_RDWR]);
         let flags = if self.one_in(8) { access } else { access | libc::O_NONBLOCK };
-        Call::OpenLog { slot, name: self.name(), way, flags }
+        Call::OpenLog { slot, name: self.name(), opening, flags }
     }
 
     fn change(&mut self) -> Change {

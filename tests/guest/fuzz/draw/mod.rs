@@ -102,7 +102,7 @@ impl Draw {
         }
         if !self.child && self.opened_logs < NAMED_SLOTS {
             self.opened_logs += 1;
-            return self.open_log(NAMED + self.opened_logs as Slot - 1, Way::Still);
+            return self.open_log(NAMED + self.opened_logs as Slot - 1, Opening::Still);
         }
         match self.rng.u32(..1000) {
             0..=256 => {

@@ -4,7 +4,7 @@
 
 use super::{node_name, Logs, Table};
 use crate::abi::Info;
-use crate::calls::{Call, Name, Slot, Way};
+use crate::calls::{Call, Name, Opening, Slot};
 use crate::files::{Known, AUDITED, NAMED};
 use crate::perform::result;
 use crate::target::{checker, info_of, Target};
@@ -101,13 +101,13 @@ impl Thread {
     }
 
     /// Opens a named log as the file of `slot`.
-    pub fn open_log(&mut self, slot: Slot, name: Name, way: Way, flags: i32) -> i64 {
+    pub fn open_log(&mut self, slot: Slot, name: Name, opening: Opening, flags: i32) -> i64 {
         self.close_log(slot);
         let name = self.round.shared.logs.lock().name(name, true);
-        match way {
-            Way::Racing => self.open_racing(slot, name, flags),
-            Way::Still => self.open_still(slot, name, flags),
-            Way::Number(which) => self.open_number(slot, which, flags),
+        match opening {
+            Opening::Racing => self.open_racing(slot, name, flags),
+            Opening::Still => self.open_still(slot, name, flags),
+            Opening::Number(which) => self.open_number(slot, which, flags),
         }
     }
 
