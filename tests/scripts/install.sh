@@ -91,7 +91,7 @@ uninstall() {
     done
     # As scripts/program builds them.
     mkdir -p "$work/tree/build/program"
-    for file in small bash zsh fish; do
+    for file in small bash zsh fish crates; do
         echo "$file" >"$work/tree/build/program/$file"
     done
     chmod 755 "$work/tree/build/program/small"
@@ -101,7 +101,7 @@ uninstall() {
     expect 0 install_small install
     for file in usr/local/bin/small usr/local/share/zsh/site-functions/_small \
         usr/local/share/bash-completion/completions/small usr/local/share/fish/vendor_completions.d/small.fish \
-        usr/local/share/man/man4/small.4 usr/local/include/small.h \
+        usr/local/share/man/man4/small.4 usr/local/share/doc/small/crates usr/local/include/small.h \
         usr/local/share/doc/small/examples/small.c etc/modules-load.d/small.conf \
         etc/modprobe.d/small.conf "$to/updates/small.ko.xz"; do
         [ -f "$d/$file" ]
