@@ -89,6 +89,11 @@ uninstall() {
         dist/etc/modprobe.d/small.conf; do
         echo "$file" >"$work/tree/$file"
     done
+    # A program that is not built yet.
+    mkdir -p "$work/tree/tools/program"
+    expect 0 install_small install
+    grep -q '^install: not the program small, which is not built: ' "$work/stderr"
+    expect 0 install_small uninstall
     # As scripts/program builds them.
     mkdir -p "$work/tree/build/program"
     for file in small bash zsh fish crates; do
