@@ -8,15 +8,21 @@
 #     end_step
 #
 # Meanwhile one line on standard error shows LABEL, the output of COMMAND, which describes the
-# progress, and the seconds since begin_step. The line is updated in place on a terminal; otherwise
-# one line is printed at the beginning and every 20 seconds. end_step prints the total time. The
-# script's end also ends the step.
+# progress, and the seconds since begin_step. The line is updated in place on a terminal that can clear
+# a line; otherwise one line is printed at the beginning and every 20 seconds. end_step prints the total
+# time. The script's end also ends the step.
 
 ticker=
 
+# can_update: whether a line can be updated in place: standard error is a terminal, and not one that is
+# declared to print all characters, such as the shell of an editor.
+can_update() {
+    [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]
+}
+
 # clear_line: clears the progress line, so that other text can be printed.
 clear_line() {
-    [ ! -t 2 ] || printf '\r\033[K' >&2
+    ! can_update || printf '\r\033[K' >&2
 }
 
 # step_seconds: the seconds since the step began.
@@ -30,7 +36,7 @@ tick() {
     while kill -0 "$$" 2>/dev/null; do
         state=$("$@" 2>/dev/null) || state=
         line="$prog: $step_label${state:+: $state}, $(step_seconds) s"
-        if [ -t 2 ]; then
+        if can_update; then
             printf '\r\033[K%.*s' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "$line" >&2
         elif [ $((count % 20)) -eq 0 ] && [ "$count" -gt 0 ]; then
             printf '%s\n' "$line" >&2
@@ -42,7 +48,7 @@ tick() {
 }
 
 begin_step() {
-    [ -t 2 ] || say "$1"
+    can_update || say "$1"
     # A hint in parentheses is printed once.
     step_label=${1% (*}
     shift

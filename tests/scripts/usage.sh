@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2154,SC2164 # the variables and the -e of run
 #
-# Tests of the usage texts. Sourced by run.
+# Tests of the usage texts and of the progress line. Sourced by run.
 
 # The folder scripts contains only the commands and the folder lib. Each command prints its usage
 # text for --help, and refers to --help after an unknown argument.
@@ -57,4 +57,18 @@ lib_scripts() {
         [ ! -x "$file" ]
         head -n 15 "$file" | grep -q '^# [A-Z]'
     done
+}
+
+# The progress line is updated in place on a terminal, and not on one that cannot clear a line.
+progress_line() {
+    printf '%s\n' "prog=step lib=$PWD/scripts/lib" "say() { echo \"\$prog: \$*\" >&2; }" \
+        ". \"\$lib/progress.sh\"" 'begin_step working; sleep 2; end_step' >"$work/step"
+    escape=$(printf '\033')
+    for terminal in vt100 dumb; do
+        TERM=$terminal script --quiet --return --command "sh -eu $work/step" /dev/null \
+            </dev/null >"$work/$terminal"
+        tail -n 1 "$work/$terminal" | grep -q 'step: working, [1-9][0-9]* s'
+    done
+    grep -q "${escape}\[K" "$work/vt100"
+    not grep -q "$escape" "$work/dumb"
 }
