@@ -70,7 +70,8 @@ fn follow_closed() {
     assert!(child.wait().expect("./umsg").success());
 }
 
-/// Checks that a record that matches is shown while a flood of others goes on.
+/// Checks that a record that matches is shown while a flood of others goes on. The flood contains
+/// many of them, because it can overwrite some before they are read.
 fn follow_in_a_flood() {
     let mut running = Running::new(&["-f", "-n", "0", "-o", "cat", "-g", "needle"]);
     wait_for_poll(&running.child);
@@ -79,14 +80,23 @@ fn follow_in_a_flood() {
         scope.spawn(|| {
             let mut writer = Log::default().writer().expect("a writer");
             let mut batch = Batch::new();
-            while !stop.load(Relaxed) {
+            for number in 0.. {
                 (0..100).for_each(|_| batch.push(Priority::default(), b"hay"));
+                if number % 100 == 0 {
+                    batch.push(Priority::default(), format!("needle {number}").as_bytes());
+                }
                 writer.write_batch(&mut batch).expect("written");
+                if stop.load(Relaxed) {
+                    break;
+                }
             }
         });
-        for number in 0..3 {
-            put("/dev/umsg", format!("needle {number}\n"));
-            assert_eq!(running.line(), format!("needle {number}"));
+        let mut last = -1;
+        for _ in 0..3 {
+            let line = running.line();
+            let number = line.strip_prefix("needle ").and_then(|number| number.parse().ok());
+            assert!(number.is_some_and(|number| number > last), "{line} after {last}");
+            last = number.unwrap_or(last);
         }
         stop.store(true, Relaxed);
     });
