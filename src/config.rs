@@ -245,7 +245,8 @@ impl fmt::Display for Config {
             f.write_str(" style=")?;
             log.style.show(f)?;
             if !more.is_empty() {
-                write!(f, ", and {} named logs", more.len())?;
+                let plural = if more.len() == 1 { "" } else { "s" };
+                write!(f, ", and {} named log{plural}", more.len())?;
             }
         }
         Ok(())

@@ -16,6 +16,9 @@ pub(crate) trait ParamValue: PartialOrd + Sized + 'static {
     /// The initial value of a parameter, before it is set.
     const INIT: Self;
 
+    /// How a value is written. Ends the message about an invalid one.
+    const FORM: &'static str = "";
+
     /// The value of a parameter that is given without `=`; `None` if that is invalid.
     const NO_ARG_VALUE: Option<&'static str> = None;
 
@@ -81,6 +84,7 @@ impl Size {
 impl ParamValue for Size {
     const TYPE: &'static str = "size";
     const INIT: Self = Self(0);
+    const FORM: &'static str = ", in bytes or with K, M, G or T";
 
     fn parse_from(&mut self, text: &[u8]) -> bool {
         assign(self, Self::parse(text))

@@ -177,10 +177,11 @@ impl<T: ParamValue> Parameter<T> {
             Status::Unset => Err(EINVAL),
             Status::Invalid(text) => {
                 pr_err!(
-                    "{}={}: must be {}\n",
+                    "{}={}: must be {}{}\n",
                     self.name,
                     text.as_str(),
-                    self.allowed
+                    self.allowed,
+                    T::FORM
                 );
                 Err(EINVAL)
             }

@@ -52,6 +52,13 @@ fn messages() {
     assert_eq!(log.of_umsg(), [""; 0]);
     rmmod().expect("rmmod");
     assert_eq!(log.of_umsg(), ["unloading /dev/umsg: 100 records written, 36 of them overwritten"]);
+    for (logs, end) in [("a", ", and 1 named log"), ("a,b", ", and 2 named logs")] {
+        modprobe(&format!("logs={logs}")).expect("modprobe");
+        let lines = log.of_umsg();
+        assert!(lines.len() == 1 && lines[0].ends_with(end), "{lines:?}");
+        rmmod().expect("rmmod");
+        log.of_umsg();
+    }
 }
 
 /// Checks that the kernel is tainted only by an out-of-tree module (bit 12) and, if it checks

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 pub const TESTS: &[Test] = &[
     Test::new("program.no_module", no_module).unloaded(),
     Test::new("program.no_log", no_log).with("logs=app"),
+    Test::new("program.full", full).with("logs=app:4K:stop"),
     Test::new("program.no_rights", no_rights).with("mode=0600 logs=app:0640"),
     Test::new("program.arguments", arguments),
 ];
@@ -38,14 +39,45 @@ fn no_module() {
 
 fn no_log() {
     let want = "umsg: there is no log none; the logs are: umsg, app\n";
-    for arguments in [&["none"][..], &["clear", "app", "none"], &["wait", "none"]] {
+    for arguments in [&["clear", "app", "none"][..], &["wait", "none"], &["run", "none", "--", "x"]]
+    {
         let (status, _, err) = run(arguments);
-        assert_eq!((status, err.as_str()), (2, want), "{arguments:?}");
+        let failed = if arguments[0] == "run" { 125 } else { 2 };
+        assert_eq!((status, err.as_str()), (failed, want), "{arguments:?}");
     }
+    // The name of a command or a text in the place of a log.
+    let (_, _, err) = run(&["-o", "json", "info"]);
+    assert!(err.ends_with("the logs are: umsg, app (for commands, see umsg --help)\n"), "{err}");
+    let (_, _, err) = run(&["write", "hello"]);
+    assert!(err.ends_with("the logs are: umsg, app (a text follows -m)\n"), "{err}");
+    // The advice to remove a file is for the place of a node only.
     let (status, _, err) = run(&["/dev/null"]);
-    assert!(status == 2 && err.contains("/dev/null is another device, not a log"), "{err}");
+    assert_eq!((status, err.as_str()), (2, "umsg: /dev/null is another device, not a log\n"));
     let (status, _, err) = run(&["info", "none", "app"]);
     assert!(status == 2 && err.contains("there is no log none"), "{err}");
+    for name in ["umsg", "/dev/umsg"] {
+        let (status, _, err) = run(&["remove", name]);
+        assert!(status == 2 && err.contains("the default log cannot be removed"), "{err}");
+    }
+    assert_eq!(run(&["remove", "/dev/umsg-app"]).0, 0);
+    assert!(!std::path::Path::new("/dev/umsg-app").exists());
+}
+
+/// Checks the advice for a log that is full: it names the log.
+fn full() {
+    let (mut status, mut err) = (0, String::new());
+    for _ in 0..100 {
+        (status, _, err) = run(&["write", "-m", "a text", "app"]);
+        if status != 0 {
+            break;
+        }
+    }
+    assert!(status == 2 && err.ends_with("clear it (umsg clear app)\n"), "{err}");
+    let (_, table, _) = run(&["info", "app"]);
+    let used = table.split_whitespace().find_map(|word| word.strip_suffix('%')).expect("USED");
+    assert!((95..=100).contains(&used.parse().expect("a number")), "{table}");
+    assert_eq!(run(&["clear", "app"]).0, 0);
+    assert_eq!(run(&["write", "-m", "a text", "app"]).0, 0);
 }
 
 /// Checks that the error names the group that has the rights.
@@ -67,26 +99,34 @@ fn no_rights() {
     assert_eq!(err, want);
     let (status, _, err) = as_user(&["add", "x"]);
     assert!(
-        status == 2 && err.contains("/sys/module/umsg/parameters/logs: Permission denied"),
+        status == 2
+            && err.contains("no permission for /sys/module/umsg/parameters/logs, which root may"),
         "{err}"
     );
     std::fs::set_permissions("/dev/umsg", PermissionsExt::from_mode(0o666)).expect("chmod");
     let (status, _, err) = as_user(&["clear"]);
     assert!(
-        status == 2 && err.contains("cannot clear /dev/umsg: Operation not permitted"),
+        status == 2 && err.contains("only root can clear /dev/umsg (capability CAP_SYSLOG)"),
         "{err}"
     );
     let (status, _, err) = as_user(&["write", "-m", "mine"]);
     assert_eq!((status, err.as_str()), (0, ""));
     let (status, out, _) = run(&["--uid", "walter", "-o", "cat"]);
     assert_eq!((status, out.as_str()), (0, "mine\n"));
+    // Of all logs, the readable ones are shown.
+    let (status, out, err) = as_user(&["-m", "-o", "cat"]);
+    assert_eq!((status, out.as_str()), (2, "mine\n"));
+    assert!(err.starts_with("umsg: no permission for /dev/umsg-app, which root"), "{err}");
+    std::fs::set_permissions("/dev/umsg", PermissionsExt::from_mode(0o600)).expect("chmod");
+    let (status, out, err) = as_user(&["-m", "-o", "cat"]);
+    assert_eq!((status, out.as_str(), err.lines().count()), (2, "", 1));
     let (status, _, err) = run(&["--uid", "nobody"]);
     assert!(status == 2 && err.contains("/etc/passwd has no user"), "{err}");
 }
 
 fn arguments() {
     for (arguments, why) in [
-        (&["-n", "x"][..], "a number of records"),
+        (&["-n", "x"][..], "must be a number of records"),
         (&["-p", "loud"], "is not a level"),
         (&["--facility", "kernel"], "is not a facility"),
         (&["--since", "then"], "is not a time"),
@@ -94,13 +134,18 @@ fn arguments() {
         (&["-f", "-r"], "cannot be used with"),
         (&["-o", "xml"], "[possible values: short, iso, json, cat, raw, kmsg]"),
         (&["wait", "-t", "long"], "is not a duration"),
+        (&["wait", "-t", "-5"], "is not a duration"),
+        (&["write", "-p", "999999"], "is not a priority: 0 to 2047"),
         (&["run", "app"], "COMMAND"),
+        (&["run", "app", "--all"], "Usage: umsg run <LOG> -- <COMMAND>"),
+        (&["info", "-o", "json"], "unexpected argument '-o'"),
         (&["add"], "<LOG>"),
         (&["--none"], "unexpected argument"),
     ] {
         let (status, out, err) = run(arguments);
-        assert_eq!((status, out.as_str()), (2, ""), "{arguments:?}");
-        assert!(err.contains(why), "{arguments:?}: {err}");
+        let failed = if arguments[0] == "run" { 125 } else { 2 };
+        assert_eq!((status, out.as_str()), (failed, ""), "{arguments:?}");
+        assert!(err.contains(why) && !err.contains("use '-- "), "{arguments:?}: {err}");
     }
     let (status, help, _) = run(&["--help"]);
     assert!(status == 0 && help.lines().count() <= 45, "{help}");

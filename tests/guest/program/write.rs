@@ -33,7 +33,7 @@ fn write() {
 fn write_full() {
     let (status, _, err) = run_with(&["write"], "x\n".repeat(1000).as_bytes());
     assert_eq!(status, 2);
-    assert!(err.contains("/dev/umsg is full, and its policy is to stop"), "{err}");
+    assert!(err.contains("the log umsg is full, and its policy is to stop"), "{err}");
     let (status, _, err) = run_with(&["write"], b"without a newline");
     assert!(status == 2 && err.contains("is full"), "{err}");
 }

@@ -41,6 +41,17 @@ pub enum Error {
         /// Permission bits, owner and group of the node; `None` if they cannot be read.
         owner: Option<Owner>,
     },
+    /// Only root, by a capability, can do it.
+    NotRoot {
+        /// The action, as a verb.
+        action: &'static str,
+        /// The path of the node.
+        path: PathBuf,
+        /// The capability.
+        capability: &'static str,
+    },
+    /// The default log exists as long as the module is loaded.
+    DefaultLog,
     /// The loaded module is older than this library and lacks a function.
     OldModule {
         /// The ioctl that it lacks.
@@ -148,6 +159,8 @@ impl Error {
             Self::NoModule | Self::NoLog { .. } => Some(Errno::ENOENT as i32),
             Self::NotALog { .. } => Some(Errno::ENODEV as i32),
             Self::Denied { .. } => Some(Errno::EACCES as i32),
+            Self::NotRoot { .. } => Some(Errno::EPERM as i32),
+            Self::DefaultLog => Some(Errno::EBUSY as i32),
             Self::OldModule { .. } => Some(Errno::ENOTTY as i32),
             Self::Full { .. } => Some(Errno::ENOSPC as i32),
             Self::TooLong { .. } => Some(Errno::EMSGSIZE as i32),
@@ -163,16 +176,30 @@ impl fmt::Display for Error {
                 let name = Log::named(path.to_string_lossy());
                 write!(f, "there is no log {name}; the logs are: {}", logs.join(", "))
             }
-            Self::NotALog { path, kind } => write!(
-                f,
-                "{0} is {kind}, not a log: remove it (rm {0}) and load the module again \
-                 (modprobe -r umsg && modprobe umsg)",
-                path.display()
-            ),
+            Self::NotALog { path, kind } => {
+                write!(f, "{} is {kind}, not a log", path.display())?;
+                // Only a file that has the place of a node is in the way.
+                if is_node_path(path) {
+                    write!(
+                        f,
+                        ": remove it (rm {}) and load the module again \
+                         (modprobe -r umsg && modprobe umsg)",
+                        path.display()
+                    )?;
+                }
+                Ok(())
+            }
             Self::Denied { path, owner: Some(owner) } => {
                 write!(f, "no permission for {}, which {owner}", path.display())
             }
             Self::Denied { path, owner: None } => write!(f, "no permission for {}", path.display()),
+            Self::NotRoot { action, path, capability } => {
+                write!(f, "only root can {action} {} (capability {capability})", path.display())
+            }
+            Self::DefaultLog => write!(
+                f,
+                "the default log cannot be removed, it exists as long as the module is loaded"
+            ),
             Self::OldModule { ioctl, version } => write!(
                 f,
                 "the loaded module umsg{} is too old, it lacks {ioctl}: load the installed one \
@@ -181,8 +208,8 @@ impl fmt::Display for Error {
             ),
             Self::Full { path } => write!(
                 f,
-                "the log {} is full, and its policy is to stop: clear it (umsg clear)",
-                path.display()
+                "the log {0} is full, and its policy is to stop: clear it (umsg clear {0})",
+                Log::named(path.to_string_lossy())
             ),
             Self::TooLong { len, max } => write!(
                 f,
@@ -240,6 +267,12 @@ impl fmt::Display for Owner {
         }
         Ok(())
     }
+}
+
+/// Returns whether this is the path of the device node of a log, `/dev/umsg` or `/dev/umsg-NAME`.
+fn is_node_path(path: &Path) -> bool {
+    let name = path.strip_prefix("/dev").ok().and_then(Path::to_str);
+    name.is_some_and(|name| (name == "umsg" || name.starts_with("umsg-")) && !name.contains('/'))
 }
 
 /// Returns the error number of a failed system call.

@@ -91,18 +91,25 @@ impl Log {
     /// # Errors
     ///
     /// - [`Error::Rejected`]: the name or an option is invalid, or the log exists.
-    /// - [`Error::NoModule`], and [`Error::Io`] without root's permissions.
+    /// - [`Error::NoModule`], and [`Error::Denied`] without root's permissions.
     pub fn add(log: &str) -> Result<()> {
         change('+', log)
     }
 
-    /// Removes a log, by name. Files that are open stay valid until they are closed.
+    /// Removes a log, by its name or the path of its node. Files that are open stay valid until
+    /// they are closed.
     ///
     /// # Errors
     ///
-    /// As [`Log::add`].
+    /// As [`Log::add`]; [`Error::DefaultLog`] for the default log.
     pub fn remove(name: &str) -> Result<()> {
-        change('-', name)
+        match name.strip_prefix("/dev/umsg-") {
+            Some(name) => change('-', name),
+            None if Self::named(name) == Self::default() && Self::is_loaded() => {
+                Err(Error::DefaultLog)
+            }
+            None => change('-', name),
+        }
     }
 
     /// Opens the log for reading. The read position is before the oldest record.
@@ -167,11 +174,16 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// As [`Log::writer`]; [`Error::Io`] with `EPERM` without the capability `CAP_SYSLOG`.
+    /// As [`Log::writer`]; [`Error::NotRoot`] without the capability `CAP_SYSLOG`.
     pub fn clear(&self) -> Result<()> {
         let file = self.open(OpenOptions::new().write(true))?;
         abi::clear(&file).map_err(|errno| match errno {
             Errno::ENOTTY => Error::ioctl(&self.path, "UMSG_IOC_CLEAR", errno),
+            Errno::EPERM => Error::NotRoot {
+                action: "clear",
+                path: self.path.clone(),
+                capability: "CAP_SYSLOG",
+            },
             errno => Error::Io { action: "clear", path: self.path.clone(), source: errno.into() },
         })
     }
@@ -189,14 +201,16 @@ fn change(sign: char, log: &str) -> Result<()> {
         return Err(Error::NoModule);
     }
     let change = format!("{sign}{log}");
-    let failed = |action| move |source| Error::Io { action, path: PARAMETER.into(), source };
-    let mut file = OpenOptions::new().write(true).open(PARAMETER).map_err(failed("open"))?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .open(PARAMETER)
+        .map_err(|error| Error::open(Path::new(PARAMETER), error))?;
     // One write, because each write is a change of its own.
     file.write_all(change.as_bytes()).map_err(|source| match source.raw_os_error() {
         Some(number) if number == Errno::EINVAL as i32 || number == Errno::ENOENT as i32 => {
             Error::Rejected { change: change.clone(), source }
         }
-        _ => failed("change")(source),
+        _ => Error::Io { action: "change", path: PARAMETER.into(), source },
     })
 }
 

@@ -192,11 +192,12 @@ impl FromStr for Priority {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('.') {
             Some((facility, level)) => Ok(Self::new(facility.parse()?, level.parse()?)),
-            None => match text.parse() {
-                Ok(number) => Self::from_number(number)
-                    .ok_or_else(|| format!("\"{text}\" is not a priority: 0 to 2047")),
-                Err(_) => Ok(Self::new(Facility::USER, text.parse()?)),
-            },
+            None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => text
+                .parse()
+                .ok()
+                .and_then(Self::from_number)
+                .ok_or_else(|| format!("\"{text}\" is not a priority: 0 to 2047")),
+            None => Ok(Self::new(Facility::USER, text.parse()?)),
         }
     }
 }
@@ -218,5 +219,7 @@ mod tests {
         for bad in ["", ".", "err.", ".err", "user.", "user.err.", "2048", "8.8", "-1", "Err"] {
             assert!(bad.parse::<Priority>().is_err(), "{bad}");
         }
+        let error = "999999".parse::<Priority>();
+        assert_eq!(error, Err("\"999999\" is not a priority: 0 to 2047".to_owned()));
     }
 }

@@ -200,7 +200,13 @@ pub struct Run {
 #[derive(Args)]
 pub struct Wait {
     /// Time limit, such as 30s or 5min (default: none)
-    #[arg(short, long, value_name = "TIME", value_parser = crate::time_spec::duration)]
+    #[arg(
+        short,
+        long,
+        value_name = "DURATION",
+        value_parser = crate::time_spec::duration,
+        allow_hyphen_values = true
+    )]
     pub timeout: Option<std::time::Duration>,
     /// Only records that are written from now on
     #[arg(long, conflicts_with_all = ["since", "all"])]
@@ -285,7 +291,8 @@ pub fn lines(text: &str) -> Result<Lines, String> {
     match text {
         "all" => Ok(Lines::All),
         _ => {
-            text.parse().map(Lines::Last).map_err(|_| "a number of records, or \"all\"".to_owned())
+            let bad = |_| "must be a number of records, or \"all\"".to_owned();
+            text.parse().map(Lines::Last).map_err(bad)
         }
     }
 }

@@ -22,6 +22,11 @@ pub struct Options {
     pub terminal: bool,
 }
 
+/// Returns a number of records as text.
+pub fn records(count: u64) -> String {
+    format!("{count} record{}", if count == 1 { "" } else { "s" })
+}
+
 /// Formats records one after the other.
 pub struct Formatter {
     options: Options,
@@ -60,8 +65,7 @@ impl Formatter {
     pub fn lost(&mut self, out: &mut Vec<u8>, log: usize, lost: u64, seq: u64) -> bool {
         match self.options.format {
             Format::Short | Format::Iso => {
-                let records = if lost == 1 { "record" } else { "records" };
-                self.note(out, log, &format!("{lost} {records} lost"));
+                self.note(out, log, &format!("{} lost", records(lost)));
             }
             Format::Json => {
                 self.begin_json(out, log);

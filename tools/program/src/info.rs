@@ -11,8 +11,9 @@ use umsg::{abi, Info, Log};
 
 use crate::{cli, Result, FAILED};
 
-/// Bytes that a record takes in a log beyond its text, at least.
-const RECORD_OVERHEAD: u64 = 56;
+/// Bytes that a record takes in a log beyond its text, on average: its header, and the padding of
+/// its text to a multiple of 8.
+const RECORD_OVERHEAD: u64 = 60;
 
 /// A process that has a log open.
 #[derive(Serialize)]

@@ -23,11 +23,12 @@ mod time_spec;
 mod wait;
 mod write;
 
+use clap::error::ContextKind;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use std::error::Error;
-use std::io;
 use std::process::ExitCode;
+use std::{env, io};
 use umsg::Log;
 
 /// The result of a command: its exit status.
@@ -65,18 +66,33 @@ fn run(cli: Cli) -> Result {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let failed = match &cli.command {
-        // As env(1) and timeout(1): the other numbers are those of the command.
-        Some(Command::Run(_)) => 125,
-        _ => FAILED,
+    let is_run = env::args_os().nth(1).is_some_and(|command| command == "run");
+    // As env(1) and timeout(1): the other numbers are those of the command.
+    let failed = if is_run { 125 } else { FAILED };
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(mut error) => {
+            // Its tip is "--", after which the names of logs follow.
+            error.remove(ContextKind::Suggested);
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { failed } else { 0 });
+        }
+    };
+    let hint = match cli.command {
+        None => " (for commands, see umsg --help)",
+        Some(Command::Write(_)) => " (a text follows -m)",
+        _ => "",
     };
     match run(cli) {
         Ok(status) => status,
         // The reader of the output has seen enough.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("umsg: {error}");
+            let hint = match error.downcast_ref() {
+                Some(umsg::Error::NoLog { .. }) => hint,
+                _ => "",
+            };
+            eprintln!("umsg: {error}{hint}");
             ExitCode::from(failed)
         }
     }

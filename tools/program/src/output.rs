@@ -8,7 +8,7 @@ use umsg::{Log, Record};
 
 use crate::cli::{self, Format, TimeFormat};
 use crate::clock::Clock;
-use crate::format::{Formatter, Options};
+use crate::format::{records, Formatter, Options};
 use crate::state::Kept;
 use crate::terminal::{self, Sink};
 
@@ -74,7 +74,7 @@ impl Output {
     /// Says that records of a log are missing before the record `seq`.
     pub fn lost(&mut self, log: usize, lost: u64, seq: u64) {
         if !self.formatter.lost(&mut self.buffer, log, lost, seq) {
-            eprintln!("umsg: {lost} records of {} lost", self.names[log]);
+            eprintln!("umsg: {} of {} lost", records(lost), self.names[log]);
         }
     }
 

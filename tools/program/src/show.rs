@@ -5,21 +5,23 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::process::ExitCode;
-use umsg::{Log, Position, Record};
+use umsg::{Error, Log, Position, Record};
 
 use crate::cli::{self, Lines};
 use crate::clock::Clock;
 use crate::filter::Filter;
+use crate::format::records;
 use crate::merge::{self, Source};
 use crate::output::Output;
 use crate::state::{self, Kept, State};
-use crate::{follow, Result, NOTHING};
+use crate::{follow, Result, FAILED, NOTHING};
 
 /// The number of stored records that --follow shows first, as journalctl(1).
 const FOLLOW_LINES: usize = 10;
 
 pub fn show(options: &cli::Show) -> Result {
-    let logs = if options.merge { Log::list()? } else { cli::named(&options.logs) };
+    let all = if options.merge { Log::list()? } else { Vec::new() };
+    let logs = if options.merge { readable(&all)? } else { cli::named(&options.logs) };
     let clock = Clock::now();
     let filter = Filter::new(&options.filter, &clock)?;
     let mut sources = merge::open(&logs, filter.since, options.filter.all)?;
@@ -69,10 +71,42 @@ pub fn show(options: &cli::Show) -> Result {
         follow::follow(&mut sources, &filter, &mut output)?;
     }
     output.finish()?;
+    if logs.len() < all.len() {
+        return Ok(ExitCode::from(FAILED));
+    }
     if matched == 0 && !filter.is_empty() && !options.follow {
         return Ok(ExitCode::from(NOTHING));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Names the next records, without the number if there is one only.
+fn next(count: u64) -> String {
+    match count {
+        1 => "next record".to_owned(),
+        _ => format!("next {}", records(count)),
+    }
+}
+
+/// Returns the logs that the user may read, and says which others there are. Fails if there are
+/// only others.
+fn readable(all: &[Log]) -> Result<Vec<Log>> {
+    let mut logs = Vec::new();
+    let mut denied = Vec::new();
+    for log in all {
+        match log.reader() {
+            Err(error @ Error::Denied { .. }) => denied.push(error),
+            _ => logs.push(log.clone()),
+        }
+    }
+    match denied.pop() {
+        Some(error) if logs.is_empty() => return Err(error.into()),
+        last => denied.extend(last),
+    }
+    for error in denied {
+        eprintln!("umsg: {error}");
+    }
+    Ok(logs)
 }
 
 /// Moves each read position to that of the file `path`, and keeps the positions there from now on.
@@ -99,7 +133,7 @@ fn restore(path: &Path, window: usize, sources: &mut [Source], output: &mut Outp
         // Some of them may have been overwritten meanwhile.
         let repeated = given.saturating_sub(start.max(info.oldest_seq));
         if repeated > 0 {
-            let text = format!("the next {repeated} records may be repeated");
+            let text = format!("the {} may be repeated", next(repeated));
             output.event(index, &text, "repeated", repeated);
         }
         source.reader.seek(Position::Seq(start))?;

@@ -8,6 +8,7 @@ use umsg::Position;
 
 use crate::clock::Clock;
 use crate::filter::Filter;
+use crate::format::records;
 use crate::merge::{self, Event};
 use crate::output::Output;
 use crate::{cli, Result, NOTHING};
@@ -30,7 +31,7 @@ pub fn wait(options: &cli::Wait) -> Result {
         let mut found = false;
         merge::round(&mut sources, |log, record| {
             if record.lost > 0 {
-                eprintln!("umsg: {} records of {} lost", record.lost, logs[log]);
+                eprintln!("umsg: {} of {} lost", records(record.lost), logs[log]);
             }
             if filter.matches(record) {
                 output.clock.update();

@@ -61,7 +61,7 @@ fn sizes() {
         assert_refused(
             &[&format!("capacity={bad}")],
             INVALID,
-            &format!("capacity={bad}: must be from 4K to 1T"),
+            &format!("capacity={bad}: must be from 4K to 1T, in bytes or with K, M, G or T"),
         );
     }
     // White space around a value is ignored. Quotes keep it in the argument.
