@@ -47,9 +47,10 @@ fn no_log() {
     }
     // The name of a command or a text in the place of a log.
     let (_, _, err) = run(&["-o", "json", "info"]);
-    assert!(err.ends_with("the logs are: umsg, app (for commands, see umsg --help)\n"), "{err}");
+    let want = "there is no log info; the logs are: umsg, app (for commands, see umsg --help)";
+    assert_eq!(err, format!("umsg: {want}\n"));
     let (_, _, err) = run(&["write", "hello"]);
-    assert!(err.ends_with("the logs are: umsg, app (a text follows -m)\n"), "{err}");
+    assert_eq!(err, "umsg: there is no log hello; the logs are: umsg, app (a text follows -m)\n");
     // The advice to remove a file is for the place of a node only.
     let (status, _, err) = run(&["/dev/null"]);
     assert_eq!((status, err.as_str()), (2, "umsg: /dev/null is another device, not a log\n"));

@@ -178,8 +178,9 @@ impl fmt::Display for Error {
             }
             Self::NotALog { path, kind } => {
                 write!(f, "{} is {kind}, not a log", path.display())?;
-                // Only a file that has the place of a node is in the way.
-                if is_node_path(path) {
+                // Only a file that has the place of a node is in the way. Other paths are the names
+                // of their logs.
+                if !Log::named(path.to_string_lossy()).name().contains('/') {
                     write!(
                         f,
                         ": remove it (rm {}) and load the module again \
@@ -267,12 +268,6 @@ impl fmt::Display for Owner {
         }
         Ok(())
     }
-}
-
-/// Returns whether this is the path of the device node of a log, `/dev/umsg` or `/dev/umsg-NAME`.
-fn is_node_path(path: &Path) -> bool {
-    let name = path.strip_prefix("/dev").ok().and_then(Path::to_str);
-    name.is_some_and(|name| (name == "umsg" || name.starts_with("umsg-")) && !name.contains('/'))
 }
 
 /// Returns the error number of a failed system call.

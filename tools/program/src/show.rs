@@ -99,13 +99,13 @@ fn readable(all: &[Log]) -> Result<Vec<Log>> {
             _ => logs.push(log.clone()),
         }
     }
-    match denied.pop() {
-        Some(error) if logs.is_empty() => return Err(error.into()),
-        last => denied.extend(last),
+    let mut denied = denied.into_iter();
+    if logs.is_empty() {
+        if let Some(error) = denied.next() {
+            return Err(error.into());
+        }
     }
-    for error in denied {
-        eprintln!("umsg: {error}");
-    }
+    denied.for_each(|error| eprintln!("umsg: {error}"));
     Ok(logs)
 }
 
