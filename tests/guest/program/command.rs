@@ -84,6 +84,15 @@ impl Drop for Running {
     }
 }
 
+/// Waits until the program is in a system call that waits. The number is that of x86-64.
+pub fn wait_for_call(child: &Child, number: u32) {
+    let path = format!("/proc/{}/syscall", child.id());
+    let start = format!("{number} ");
+    while !std::fs::read_to_string(&path).is_ok_and(|call| call.starts_with(&start)) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 /// Returns the command name of this process, which is in its records.
 pub fn comm() -> String {
     let comm = std::fs::read_to_string("/proc/self/comm").expect("the command name");

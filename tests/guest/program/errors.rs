@@ -62,6 +62,23 @@ fn no_log() {
     }
     assert_eq!(run(&["remove", "/dev/umsg-app"]).0, 0);
     assert!(!std::path::Path::new("/dev/umsg-app").exists());
+    // A container can lack nodes.
+    assert_eq!(run(&["add", "box"]).0, 0);
+    let number = std::fs::read_to_string("/sys/class/misc/umsg-box/dev").expect("the number");
+    std::fs::remove_file("/dev/umsg-box").expect("removed");
+    let why =
+        "/dev/umsg-box is not the node of the log box here: bind that into the container, or \
+        make it as root";
+    let command =
+        format!("rm -f /dev/umsg-box && mknod /dev/umsg-box c {}", number.trim().replace(':', " "));
+    let (status, _, err) = run(&["box"]);
+    assert_eq!((status, err), (2, format!("umsg: {why} ({command})\n")));
+    crate::command::put("/dev/umsg", "text\n");
+    let (status, out, err) = run(&["-m", "-o", "cat"]);
+    assert!((status, out.as_str()) == (2, "text\n") && err.contains(why), "{status} {out}{err}");
+    assert_eq!(kmod::command("sh", &["-c", &command]).expect("mknod"), "");
+    assert_eq!(run(&["box"]), (0, String::new(), String::new()));
+    std::fs::remove_file("/dev/umsg-box").expect("the node of mknod");
 }
 
 /// Checks the advice for a log that is full: it names the log.
@@ -133,6 +150,7 @@ fn arguments() {
         (&["--since", "then"], "is not a time"),
         (&["-g", "("], "regex parse error"),
         (&["-f", "-r"], "cannot be used with"),
+        (&["--state", "x", "--until", "now"], "cannot be used with"),
         (&["-o", "xml"], "[possible values: short, iso, json, cat, raw, kmsg]"),
         (&["wait", "-t", "long"], "is not a duration"),
         (&["wait", "-t", "-5"], "is not a duration"),

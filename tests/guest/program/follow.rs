@@ -2,7 +2,7 @@
 
 //! Following logs.
 
-use crate::command::{put, umsg, Running};
+use crate::command::{put, umsg, wait_for_call, Running};
 use crate::harness::Test;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -42,15 +42,25 @@ fn follow() {
 
 /// Waits until the program waits for records.
 pub fn wait_for_poll(child: &Child) {
-    let path = format!("/proc/{}/syscall", child.id());
     // 7 is the number of poll(2).
-    while !std::fs::read_to_string(&path).is_ok_and(|call| call.starts_with("7 ")) {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    wait_for_call(child, 7);
 }
 
-/// Checks that the program ends if its logs are removed.
+/// Checks that the program ends if its logs are removed, after all of their records.
 fn follow_removed() {
+    Log::add("other").expect("added");
+    let texts = |texts: std::ops::Range<u32>| -> String {
+        texts.map(|number| format!("{number:063}\n")).collect::<Vec<_>>().concat()
+    };
+    let mut running = Running::new(&["-f", "-n", "0", "-o", "cat", "other"]);
+    wait_for_poll(&running.child);
+    put("/dev/umsg-other", texts(0..3000));
+    // 1 is the number of write(2): the pipe is full.
+    wait_for_call(&running.child, 1);
+    put("/dev/umsg-other", texts(3000..4000));
+    Log::remove("other").expect("removed");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(running.rest(), (texts(0..4000), Some(0)));
     let mut running = Running::new(&["-f", "-o", "cat", "app"]);
     put("/dev/umsg-app", "here\n");
     assert_eq!(running.line(), "here");

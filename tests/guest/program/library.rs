@@ -15,6 +15,7 @@ pub const TESTS: &[Test] = &[
     Test::new("library.full_log", full_log).with("capacity=4K policy=stop"),
     Test::new("library.logs", logs).with("logs=app,boot:64K:stop").module_may_warn(),
     Test::new("library.tokio", tokio).with("capacity=16K"),
+    Test::new("library.flood", flood).with("capacity=16M"),
 ];
 
 fn user(level: Level) -> Priority {
@@ -212,5 +213,37 @@ fn tokio() {
         writer.await.expect("the writer");
         let waited = ::tokio::time::timeout(Duration::from_millis(50), reader.next()).await;
         assert!(waited.is_err(), "a record after the end");
+    });
+}
+
+/// Checks that a deadline ends the reading of a flood, and that a task that reads it lets others
+/// run, such as the timer of a time limit.
+fn flood() {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = Log::default().writer().expect("a writer");
+            let mut batch = Batch::new();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                (0..500).for_each(|_| batch.push(Priority::default(), b"hay"));
+                writer.write_batch(&mut batch).expect("written");
+            }
+        });
+        let mut reader = Log::default().reader().expect("a reader");
+        let deadline = Instant::now() + Duration::from_millis(200);
+        assert!(reader.until(deadline).all(|record| record.is_ok()));
+        let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let mut reader = AsyncReader::new(reader).expect("an asynchronous reader");
+            let read_all = async {
+                loop {
+                    reader.next().await.expect("a record");
+                }
+            };
+            let result: Result<(), _> =
+                ::tokio::time::timeout(Duration::from_millis(200), read_all).await;
+            assert!(result.is_err());
+        });
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }

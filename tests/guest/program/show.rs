@@ -2,7 +2,7 @@
 
 //! Listing records: formats, filters and order.
 
-use crate::command::{comm, finished, put, run, run_with, shown, umsg};
+use crate::command::{comm, finished, put, run, run_with, shown, umsg, wait_for_call, Running};
 use crate::harness::Test;
 use nix::sched::{unshare, CloneFlags};
 use serde_json::Value;
@@ -19,6 +19,9 @@ pub const TESTS: &[Test] = &[
     Test::new("program.order", order).with("logs=app,boot"),
     Test::new("program.cleared", cleared),
     Test::new("program.losses", losses).with("capacity=4K"),
+    Test::new("program.overwritten_meanwhile", overwritten_meanwhile).with("capacity=1M"),
+    Test::new("program.losses_in_a_flood", losses_in_a_flood).with("capacity=64K"),
+    Test::new("program.control_characters", control_characters),
     Test::new("program.round_trip", round_trip).with("capacity=16M"),
 ];
 
@@ -108,6 +111,9 @@ fn times() {
     let before = format!("{hour}Z");
     assert!(rest.starts_with('.'));
     assert_eq!(shown(&["--since", &before, "-o", "cat"]), "one\ntwo\n");
+    let shown_time = format!("{:.6}", seconds);
+    assert_eq!(shown(&["--until", &shown_time, "-o", "cat"]), "one\ntwo\n");
+    assert_eq!(shown(&["--until", time, "-o", "cat"]), "one\ntwo\n");
 }
 
 /// Checks that times are right in a time namespace whose clocks differ by some days.
@@ -205,6 +211,106 @@ fn losses() {
     }
     assert!(!shown(&[]).contains("lost"));
     assert!(!shown(&["-o", "kmsg"]).contains("LOST"));
+}
+
+/// Checks that records that the log had at the call are counted if they are overwritten while the
+/// output waits for its reader.
+fn overwritten_meanwhile() {
+    let put_numbers = |count: u32| {
+        let mut writer = umsg::Log::default().writer().expect("a writer");
+        let mut batch = umsg::Batch::new();
+        for number in 0..count {
+            batch.push(umsg::Priority::default(), &number.to_ne_bytes());
+        }
+        writer.write_batch(&mut batch).expect("written");
+    };
+    let written = 10_000;
+    put_numbers(written);
+    let mut running = Running::new(&["-o", "json"]);
+    // 1 is the number of write(2).
+    wait_for_call(&running.child, 1);
+    put_numbers(30_000);
+    let (output, status) = running.rest();
+    assert_eq!(status, Some(0));
+    let mut next = 0;
+    for line in output.lines() {
+        let object: Value = serde_json::from_str(line).expect(line);
+        match object["lost"].as_u64() {
+            Some(lost) => next += lost,
+            None => {
+                assert_eq!(object["seq"], next);
+                next += 1;
+            }
+        }
+    }
+    assert!(next >= written.into(), "{next} records of {written} were shown or counted");
+}
+
+/// Checks that losses are counted if no record matches, and that they are at their place among
+/// reversed records.
+fn losses_in_a_flood() {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stopped = || stop.load(std::sync::atomic::Ordering::Relaxed);
+    // Each loss depends on the time between two calls of the program.
+    let until_lost = |arguments: &[&str]| {
+        let found = (0..200).map(|_| run(arguments)).find(|(_, out, err)| {
+            assert!(!err.contains("panicked"), "{err}");
+            out.contains("lost") || err.contains("lost")
+        });
+        found.unwrap_or_else(|| panic!("{arguments:?} lost no records in 200 calls"))
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = umsg::Log::default().writer().expect("a writer");
+            let mut batch = umsg::Batch::new();
+            while !stopped() {
+                (0..100).for_each(|_| batch.push(umsg::Priority::default(), b"hay"));
+                writer.write_batch(&mut batch).expect("written");
+            }
+        });
+        let result = std::panic::catch_unwind(|| {
+            for format in ["short", "json", "cat", "kmsg"] {
+                until_lost(&["-n", "10", "-g", "needle", "-o", format]);
+                until_lost(&["-g", "needle", "-o", format]);
+            }
+            let (_, out, _) = until_lost(&["-r", "-o", "json"]);
+            let mut first = None;
+            for line in out.lines() {
+                let object: Value = serde_json::from_str(line).expect(line);
+                let seq = object["seq"].as_u64().expect("a number");
+                let end = first.unwrap_or(seq);
+                first = Some(match object["lost"].as_u64() {
+                    Some(lost) => {
+                        assert_eq!(seq, end, "{line}");
+                        seq - lost
+                    }
+                    None => {
+                        assert!(first.is_none() || seq + 1 == end, "{line} before {end}");
+                        seq
+                    }
+                });
+            }
+        });
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        result.expect("no panic");
+    });
+}
+
+/// Checks that the name of a command, which it chooses itself, is shown in one line and cannot
+/// change the terminal.
+fn control_characters() {
+    let name = r"a\n\tb\033[m";
+    let script =
+        "exec 4</dev/umsg; printf \"$0\" >/proc/$$/comm; echo text >/dev/umsg; ./umsg info";
+    let (status, out, err) =
+        finished(std::process::Command::new("sh").args(["-c", script, name]).output().expect("sh"));
+    assert_eq!((status, err.as_str()), (0, ""));
+    let escaped = r"a\x0a\x09b\x1b[m[";
+    assert!(out.contains(escaped), "{out}");
+    assert!(shown(&[]).contains(&format!(" {escaped}")));
+    assert_eq!(shown(&["-o", "iso"]).lines().count(), 1);
+    put("/dev/umsg", "\u{7f}\u{9b}1m\n");
+    assert!(shown(&["-o", "json", "-n", "1"]).contains(r#""\u007f\u009b1m""#));
 }
 
 /// Checks that random lines are the same after `umsg write` and each format.

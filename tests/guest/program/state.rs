@@ -130,6 +130,15 @@ fn state_reloaded() {
     let lines: Vec<&str> = json.lines().collect();
     assert_eq!(lines.len(), 6, "{json}");
     assert!(lines[0].contains("created_anew"), "{json}");
+    // The records of the new log that were overwritten before the call are lost.
+    kmod::delete_module().expect("unloaded");
+    kmod::finit_module("capacity=4K").expect("loaded");
+    numbers(0, 1000);
+    let lost = Log::default().info().expect("info").oldest_seq;
+    let json = shown(&["--state", FILE, "-o", "json"]);
+    let lines: Vec<&str> = json.lines().take(2).collect();
+    let want = format!("{{\"log\":\"umsg\",\"lost\":{lost},\"seq\":{lost}}}");
+    assert!(lost > 900 && lines[0].contains("created_anew") && lines[1] == want, "{json}");
 }
 
 /// Checks that records count as taken when the other end of a Unix socket has read them.

@@ -2,17 +2,19 @@
 
 //! Writing, running commands, and managing logs.
 
-use crate::command::{comm, put, run, run_with, shown, umsg, Running};
+use crate::command::{comm, finished, put, run, run_with, shown, umsg, wait_for_call, Running};
 use crate::harness::Test;
 use serde_json::Value;
+use std::process::Stdio;
 
 pub const TESTS: &[Test] = &[
     Test::new("program.write", write).with("logs=app"),
     Test::new("program.write_full", write_full).with("capacity=4K policy=stop"),
     Test::new("program.run", run_command).with("logs=app"),
     Test::new("program.run_failed", run_failed).with("logs=app"),
-    Test::new("program.wait", wait),
+    Test::new("program.wait", wait).with("logs=app"),
     Test::new("program.info", info).with("logs=app:64K:stop:0640:kmsg"),
+    Test::new("program.info_removed", info_removed).with("logs=app"),
     Test::new("program.add_and_remove", add_and_remove).module_may_warn(),
     Test::new("program.completions", completions),
 ];
@@ -24,6 +26,10 @@ fn write() {
     assert_eq!(run_with(&["write", "-t", "backup"], b"a\n<3>b\n\n").0, 0);
     assert_eq!(shown(&["write", "-m", "a text", "-p", "err"]), "");
     assert_eq!(shown(&["-o", "raw"]), "<14>backup: a\n<11>backup: b\n<14>backup: \n<11>a text\n");
+    let folder = std::fs::File::open("/etc").expect("/etc");
+    let (status, _, err) = finished(umsg(&["write"]).stdin(folder).output().expect("./umsg"));
+    assert_eq!(status, 2);
+    assert!(err.starts_with("umsg: cannot read standard input: Is a directory"), "{err}");
     for bad in ["user", "user.", "2048", "user.loud"] {
         let (status, _, err) = run(&["write", "-p", bad, "-m", "x"]);
         assert!(status == 2 && err.contains(bad), "{err}");
@@ -118,6 +124,49 @@ fn wait() {
     put("/dev/umsg", "all done\nall done again\n");
     assert_eq!(waiting.line(), "all done");
     assert_eq!(waiting.rest(), (String::new(), Some(0)));
+    // A limit beyond the end of time is none.
+    assert!(shown(&["wait", "-t", "9999999999999999999", "-g", "ready"]).contains("ready"));
+    // No later record can match.
+    assert_eq!(run(&["wait", "--until", "-1h", "-g", "ready"]), nothing);
+    assert_eq!(run(&["wait", "--until", "+1s", "-g", "never"]), nothing);
+    let waiting = umsg(&["wait", "-g", "done", "app"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("./umsg");
+    wait_for_call(&waiting, 7);
+    umsg::Log::remove("app").expect("removed");
+    let (status, out, err) = finished(waiting.wait_with_output().expect("./umsg"));
+    assert_eq!((status, out.as_str()), (2, ""));
+    assert!(err.starts_with("umsg: the log app was removed\numsg: no log is left"), "{err}");
+}
+
+/// Checks that a process that has a removed log open is not shown as a user of the log that gets
+/// its number, and that the output can be closed or full.
+fn info_removed() {
+    let users = |log: &str| -> Value {
+        let object: Value = serde_json::from_str(&shown(&["info", "-j", log])).expect("JSON");
+        object["users"].clone()
+    };
+    let app = std::fs::File::open("/dev/umsg-app").expect("app");
+    assert_eq!(users("app").as_array().expect("an array").len(), 1);
+    umsg::Log::remove("app").expect("removed");
+    umsg::Log::add("new").expect("added");
+    let number = |file: &std::fs::Metadata| std::os::unix::fs::MetadataExt::rdev(file);
+    assert_eq!(
+        number(&app.metadata().expect("app")),
+        number(&std::fs::metadata("/dev/umsg-new").expect("new"))
+    );
+    assert_eq!(users("new"), Value::Array(Vec::new()));
+    for arguments in [&["info"][..], &["completions", "bash"]] {
+        let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+        drop(reader);
+        let (status, _, err) = finished(umsg(arguments).stdout(writer).output().expect("./umsg"));
+        assert_eq!((status, err.as_str()), (0, ""), "{arguments:?}");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let (status, _, err) = finished(umsg(arguments).stdout(full).output().expect("./umsg"));
+        assert!(status == 2 && err.contains("No space left"), "{arguments:?}: {err}");
+    }
 }
 
 fn info() {

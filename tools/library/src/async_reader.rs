@@ -3,7 +3,8 @@
 //! A reader for tasks of tokio.
 
 use futures_core::Stream;
-use std::pin::Pin;
+use std::future::Future;
+use std::pin::{pin, Pin};
 use std::task::{ready, Context, Poll};
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
@@ -70,6 +71,8 @@ impl AsyncReader {
     }
 
     fn poll_record(&mut self, context: &mut Context<'_>) -> Poll<Result<Record>> {
+        // A task that reads a flood lets other tasks run now and then.
+        ready!(pin!(tokio::task::consume_budget()).poll(context));
         loop {
             // The log is asked first, because a reader can have records in its buffer.
             if let Some(record) = self.reader.get_mut().try_next()? {

@@ -27,6 +27,13 @@ pub enum Error {
         /// The names of the logs that there are.
         logs: Vec<String>,
     },
+    /// There is such a log, but the path has no node, or that of a device that is gone.
+    NoNode {
+        /// The path of the node.
+        path: PathBuf,
+        /// Major and minor number of the device, with a colon in between.
+        device: String,
+    },
     /// The file at the path of the node is not a log.
     NotALog {
         /// The path.
@@ -120,12 +127,16 @@ impl Error {
 
     /// Returns the error for a node that does not exist or has no driver.
     fn absent(path: PathBuf) -> Self {
-        if Log::is_loaded() {
-            let logs = Log::list().unwrap_or_default();
-            Self::NoLog { path, logs: logs.iter().map(|log| log.name().into_owned()).collect() }
-        } else {
-            Self::NoModule
+        if !Log::is_loaded() {
+            return Self::NoModule;
         }
+        let logs = Log::list().unwrap_or_default();
+        if logs.iter().any(|log| log.path() == path) {
+            let class = Path::new("/sys/class/misc").join(path.file_name().unwrap_or_default());
+            let device = fs::read_to_string(class.join("dev")).unwrap_or_default();
+            return Self::NoNode { path, device: device.trim().to_owned() };
+        }
+        Self::NoLog { path, logs: logs.iter().map(|log| log.name().into_owned()).collect() }
     }
 
     /// Returns the error for a file that is not a log.
@@ -156,7 +167,7 @@ impl Error {
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
             Self::Io { source, .. } | Self::Rejected { source, .. } => source.raw_os_error(),
-            Self::NoModule | Self::NoLog { .. } => Some(Errno::ENOENT as i32),
+            Self::NoModule | Self::NoLog { .. } | Self::NoNode { .. } => Some(Errno::ENOENT as i32),
             Self::NotALog { .. } => Some(Errno::ENODEV as i32),
             Self::Denied { .. } => Some(Errno::EACCES as i32),
             Self::NotRoot { .. } => Some(Errno::EPERM as i32),
@@ -176,6 +187,14 @@ impl fmt::Display for Error {
                 let name = Log::named(path.to_string_lossy());
                 write!(f, "there is no log {name}; the logs are: {}", logs.join(", "))
             }
+            Self::NoNode { path, device } => write!(
+                f,
+                "{path} is not the node of the log {} here: bind that into the container, or make \
+                 it as root (rm -f {path} && mknod {path} c {})",
+                Log::named(path.to_string_lossy()),
+                device.replace(':', " "),
+                path = path.display(),
+            ),
             Self::NotALog { path, kind } => {
                 write!(f, "{} is {kind}, not a log", path.display())?;
                 // Only a file that has the place of a node is in the way. Other paths are the names

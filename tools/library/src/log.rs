@@ -116,8 +116,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`Error::NoModule`], [`Error::NoLog`], [`Error::NotALog`], [`Error::Denied`],
-    /// [`Error::OldModule`].
+    /// [`Error::NoModule`], [`Error::NoLog`], [`Error::NoNode`], [`Error::NotALog`],
+    /// [`Error::Denied`], [`Error::OldModule`].
     pub fn reader(&self) -> Result<Reader> {
         Reader::new(self, self.open(OpenOptions::new().read(true))?)
     }

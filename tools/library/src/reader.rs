@@ -158,42 +158,60 @@ impl Reader {
     }
 
     /// Returns the records that the log has at the time of the call, from the read position on. The
-    /// iterator ends after the newest of them, also if others are written meanwhile.
+    /// iterator ends after the newest of them, also if others are written meanwhile. If the newest
+    /// of them are overwritten before they are read, it ends with the next record, which counts
+    /// them ([`Record::lost`]).
     ///
     /// # Errors
     ///
     /// None in practice.
     pub fn stored(&mut self) -> Result<impl FusedIterator<Item = Result<Record>> + '_> {
         let end = self.info()?.next_seq;
-        let next = move |reader: &mut Self| match reader.peek()? {
-            Some(record) if record.seq < end => reader.try_next(),
-            _ => Ok(None),
-        };
+        let next = move |reader: &mut Self| reader.next_before(end);
         Ok(Records { reader: self, next, ended: false })
     }
 
     /// Returns the records from the read position on, and waits for those that are written later.
     /// The iterator never ends.
     pub fn follow(&mut self) -> impl FusedIterator<Item = Result<Record>> + '_ {
-        self.records(None)
+        let next = |reader: &mut Self| loop {
+            if let Some(record) = reader.try_next()? {
+                return Ok(Some(record));
+            }
+            reader.wait(None)?;
+        };
+        Records { reader: self, next, ended: false }
     }
 
-    /// Returns the records from the read position on, and waits for others until `deadline`.
+    /// Returns the records from the read position on, and waits for others until `deadline`. The
+    /// iterator then ends as that of [`Reader::stored`], also if others are written all the time.
     pub fn until(&mut self, deadline: Instant) -> impl FusedIterator<Item = Result<Record>> + '_ {
-        self.records(Some(deadline))
-    }
-
-    fn records(
-        &mut self,
-        deadline: Option<Instant>,
-    ) -> impl FusedIterator<Item = Result<Record>> + '_ {
+        let mut end = None;
         let next = move |reader: &mut Self| loop {
-            match reader.try_next()? {
-                None if reader.wait(deadline)? => {}
-                record => return Ok(record),
+            // The time is looked at only once for each buffer.
+            if end.is_none() && reader.start == reader.end && Instant::now() >= deadline {
+                end = Some(reader.info()?.next_seq);
+            }
+            match end {
+                Some(end) => return reader.next_before(end),
+                None => {
+                    if let Some(record) = reader.try_next()? {
+                        return Ok(Some(record));
+                    }
+                    reader.wait(Some(deadline))?;
+                }
             }
         };
         Records { reader: self, next, ended: false }
+    }
+
+    /// Returns the next record if it, or one that was lost before it, has a sequence number below
+    /// `end`.
+    fn next_before(&mut self, end: u64) -> Result<Option<Record>> {
+        match self.peek()? {
+            Some(record) if record.first_missing() < end => self.try_next(),
+            _ => Ok(None),
+        }
     }
 
     /// Reads records into the buffer, which is empty. Returns whether there are any.
@@ -237,6 +255,9 @@ impl Reader {
 impl AsFd for Reader {
     /// Returns the descriptor of the open file, for poll(2). It is non-blocking. A read of it takes
     /// records from this reader.
+    ///
+    /// Call [`Reader::try_next`] until it returns `None` before each poll: the records in the
+    /// reader's buffer do not make the descriptor readable.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }

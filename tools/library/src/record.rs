@@ -47,6 +47,12 @@ impl<T> Record<T> {
         let len = self.comm.iter().position(|byte| *byte == 0).unwrap_or(self.comm.len());
         &self.comm[..len]
     }
+
+    /// Returns the sequence number of the first record that was lost immediately before this one,
+    /// or that of this one if none was lost.
+    pub fn first_missing(&self) -> u64 {
+        self.seq.saturating_sub(self.lost)
+    }
 }
 
 impl<T: AsRef<[u8]>> Record<T> {

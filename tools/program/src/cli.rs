@@ -152,7 +152,7 @@ pub struct Show {
     #[arg(long)]
     pub no_pager: bool,
     /// Continue where the last call with this file ended
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["lines", "reverse", "since"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lines", "reverse", "since", "until"])]
     pub state: Option<PathBuf>,
     /// With --state: begin N records earlier
     #[arg(

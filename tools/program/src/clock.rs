@@ -41,6 +41,11 @@ fn namespace_offset(clock: &str) -> i128 {
         .unwrap_or(0)
 }
 
+/// Returns the time of the clock of the records, in nanoseconds.
+fn record_clock() -> i128 {
+    nanoseconds(ClockId::CLOCK_MONOTONIC) - namespace_offset("monotonic")
+}
+
 impl Clock {
     /// Measures the relation.
     pub fn now() -> Self {
@@ -66,7 +71,7 @@ impl Clock {
         });
         let (_, offset) = attempts.min().unwrap_or_default();
         self.offset = offset + namespace_offset("monotonic");
-        let monotonic = nanoseconds(ClockId::CLOCK_MONOTONIC) - namespace_offset("monotonic");
+        let monotonic = record_clock();
         let boot = nanoseconds(ClockId::CLOCK_BOOTTIME) - namespace_offset("boottime");
         self.suspended = Duration::from_nanos(u64::try_from(boot - monotonic).unwrap_or(0));
     }
@@ -84,6 +89,11 @@ impl Clock {
                 );
             });
         }
+    }
+
+    /// Returns the time that a record would have that was written now.
+    pub fn record_now() -> Duration {
+        Duration::from_nanos(u64::try_from(record_clock()).unwrap_or(0))
     }
 
     /// Returns the local time zone.

@@ -27,6 +27,19 @@ pub fn push(out: &mut Vec<u8>, text: &[u8], indent: usize) {
     }
 }
 
+/// Appends a name in one line: `text` with all control characters as `\xNN`.
+pub fn push_word(out: &mut Vec<u8>, text: &[u8]) {
+    for part in text.split_inclusive(|byte| matches!(byte, b'\n' | b'\t')) {
+        match part {
+            [part @ .., byte @ (b'\n' | b'\t')] => {
+                push(out, part, 0);
+                push_bytes(out, &[*byte]);
+            }
+            part => push(out, part, 0),
+        }
+    }
+}
+
 /// Appends each byte as `\xNN`.
 pub fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -69,6 +82,9 @@ mod tests {
             assert_eq!(String::from_utf8(out).as_deref(), Ok(shown));
         }
         let mut out = Vec::new();
+        push_word(&mut out, b"a\n\tb\x1b\n");
+        assert_eq!(out, b"a\\x0a\\x09b\\x1b\\x0a");
+        out.clear();
         push_kmsg(&mut out, b"a\\b\n\xff");
         assert_eq!(out, b"a\\x5cb\\x0a\\xff");
     }

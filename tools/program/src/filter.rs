@@ -11,11 +11,14 @@ use crate::clock::Clock;
 use crate::time_spec::{self, When};
 use crate::{cli, Result};
 
+const MICROSECOND: Duration = Duration::from_micros(1);
+
 /// The conditions that a record has to meet.
 pub struct Filter<'a> {
     options: &'a cli::Filter,
     pub since: Option<Duration>,
-    until: Option<Duration>,
+    /// The first time that is too late.
+    pub until: Option<Duration>,
     grep: Option<Regex>,
 }
 
@@ -38,12 +41,9 @@ impl<'a> Filter<'a> {
                 .case_insensitive(!pattern.chars().any(char::is_uppercase))
                 .build()
         });
-        Ok(Self {
-            options,
-            since: time(&options.since)?,
-            until: time(&options.until)?,
-            grep: grep.transpose()?,
-        })
+        // Times are shown in microseconds, and the time of a record that is shown includes it.
+        let until = time(&options.until)?.map(|time| time.saturating_add(MICROSECOND));
+        Ok(Self { options, since: time(&options.since)?, until, grep: grep.transpose()? })
     }
 
     /// Returns whether all records meet the conditions, so that none has to be looked at.
@@ -71,7 +71,7 @@ impl<'a> Filter<'a> {
             && one_of(&options.uid, |uid| *uid == record.uid)
             && one_of(&options.comm, |comm| comm.as_bytes() == record.comm_bytes())
             && since.is_none_or(|time| record.time >= time)
-            && until.is_none_or(|time| record.time <= time)
+            && until.is_none_or(|time| record.time < time)
             && grep.as_ref().is_none_or(|grep| grep.is_match(record.text))
     }
 }

@@ -5,12 +5,9 @@
 use std::time::{Duration, Instant};
 
 use crate::filter::Filter;
-use crate::merge::{self, Event, Source};
+use crate::merge::{self, Event, Source, CHECK};
 use crate::output::Output;
 use crate::Result;
-
-/// How often it is checked that the logs still exist.
-const CHECK: Duration = Duration::from_secs(1);
 
 /// The longest time that a record waits for output while others are read.
 const LATENCY: Duration = Duration::from_millis(100);
@@ -19,6 +16,7 @@ const LATENCY: Duration = Duration::from_millis(100);
 pub fn follow(sources: &mut [Source], filter: &Filter<'_>, output: &mut Output) -> Result<()> {
     let mut checked = Instant::now();
     let mut flushed = Instant::now();
+    let mut removed = false;
     loop {
         output.clock.update();
         let count = merge::round(sources, |log, record| {
@@ -38,18 +36,15 @@ pub fn follow(sources: &mut [Source], filter: &Filter<'_>, output: &mut Output) 
         }
         output.flush()?;
         flushed = Instant::now();
+        if removed && count == 0 {
+            return Ok(());
+        }
         if checked.elapsed() >= CHECK {
             checked = Instant::now();
-            for source in &mut *sources {
-                if source.was_removed() {
-                    eprintln!("umsg: the log {} was removed", source.reader.log());
-                }
-            }
-            if sources.iter().all(|source| source.removed) {
-                return Ok(());
-            }
+            // Records that were written before the removal can still be read.
+            removed = merge::all_removed(sources);
         }
-        let timeout = if count > 0 { Duration::ZERO } else { CHECK };
+        let timeout = if count > 0 || removed { Duration::ZERO } else { CHECK };
         if merge::wait(sources, output.fd(), timeout)? == Event::Closed {
             return Ok(());
         }

@@ -37,9 +37,9 @@ pub struct Formatter {
     second: Option<(i64, String)>,
     /// The time of the last record.
     last: Option<Duration>,
-    /// The record whose line is not ended in the format cat, because the next record can continue
-    /// it.
-    open_line: Option<(usize, Option<u32>)>,
+    /// The record whose line is not ended in the formats cat and raw, because the next record can
+    /// continue it: the index of its log, its sequence number and its thread.
+    open_line: Option<(usize, u64, u32)>,
     /// The losses of each log that the next record of the format kmsg reports.
     lost: Vec<u64>,
 }
@@ -96,6 +96,11 @@ impl Formatter {
         true
     }
 
+    /// Returns the losses of each log that no record has reported, and forgets them.
+    pub fn unreported(&mut self) -> Vec<u64> {
+        self.lost.iter_mut().map(std::mem::take).collect()
+    }
+
     /// Ends a line that is open.
     pub fn end_line(&mut self, out: &mut Vec<u8>) {
         if self.open_line.take().is_some() {
@@ -122,7 +127,7 @@ impl Formatter {
             out.extend_from_slice(self.names[log].as_bytes());
             out.push(b' ');
         }
-        escape::push(out, record.comm_bytes(), 0);
+        escape::push_word(out, record.comm_bytes());
         if let Some(pid) = record.pid {
             push_number(out, "[", pid.into());
             out.push(b']');
@@ -242,7 +247,12 @@ impl Formatter {
     }
 
     fn cat(&mut self, out: &mut Vec<u8>, log: usize, record: &Record<&[u8]>) {
-        let joined = record.continues && self.open_line == Some((log, record.tid));
+        // Only the next record of the log is surely a part of the same line. In another pid
+        // namespace, threads are not known.
+        let joined = record.continues
+            && record
+                .tid
+                .is_some_and(|tid| self.open_line == Some((log, record.seq.wrapping_sub(1), tid)));
         if !joined {
             self.end_line(out);
             if self.options.format == Format::Raw {
@@ -255,7 +265,7 @@ impl Formatter {
         } else {
             out.extend_from_slice(record.text);
         }
-        self.open_line = Some((log, record.tid));
+        self.open_line = Some((log, record.seq, record.tid.unwrap_or(0)));
     }
 
     fn kmsg(&mut self, out: &mut Vec<u8>, log: usize, record: &Record<&[u8]>) {
@@ -368,10 +378,16 @@ mod tests {
         more.continues = true;
         let mut other = record(5, b" of another");
         (other.continues, other.tid) = (true, Some(14));
-        let records = [record(3, b"the rest"), more, other, record(6, b"next")];
+        // The record in between was lost or did not match.
+        let mut later = record(8, b" of a third");
+        later.continues = true;
+        let mut unknown = record(9, b" of somebody");
+        (unknown.continues, unknown.tid) = (true, None);
+        let records = [record(3, b"the rest"), more, other, record(6, b"next"), later, unknown];
         let texts = formatted(Format::Cat, TimeFormat::Local, false, &records);
-        assert_eq!(texts, "the rest of a line\n of another\nnext\n");
-        let texts = formatted(Format::Raw, TimeFormat::Local, false, &records);
+        let want = "the rest of a line\n of another\nnext\n of a third\n of somebody\n";
+        assert_eq!(texts, want);
+        let texts = formatted(Format::Raw, TimeFormat::Local, false, &records[..4]);
         assert_eq!(texts, "<11>the rest of a line\n<11> of another\n<11>next\n");
     }
 }

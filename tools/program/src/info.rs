@@ -5,11 +5,12 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use umsg::{abi, Info, Log};
 
-use crate::{cli, Result, FAILED};
+use crate::{cli, escape, Result, FAILED};
 
 /// Bytes that a record takes in a log beyond its text, on average: its header, and the padding of
 /// its text to a multiple of 8.
@@ -73,13 +74,16 @@ pub fn info(options: &cli::Info) -> Result {
             users.remove(&node.rdev()).unwrap_or_default(),
         ));
     }
+    let mut text = Vec::new();
     if options.json {
         for report in &reports {
-            println!("{}", serde_json::to_string(report)?);
+            serde_json::to_writer(&mut text, report)?;
+            text.push(b'\n');
         }
     } else if !reports.is_empty() {
-        print_table(&reports);
+        push_table(&mut text, &reports);
     }
+    io::stdout().write_all(&text)?;
     Ok(status)
 }
 
@@ -135,14 +139,20 @@ fn users() -> BTreeMap<u64, Vec<User>> {
                 continue;
             }
             let Ok(node) = fs::metadata(file.path()) else { continue };
+            // The log was removed, and another one can have its number.
+            if node.nlink() == 0 {
+                continue;
+            }
             let flags =
                 field("flags").and_then(|flags| u32::from_str_radix(flags, 8).ok()).unwrap_or(0);
             let (reads, writes) = (flags & 3 != 1, flags & 3 != 0);
             let number = |name| field(name).and_then(|text| text.parse().ok()).filter(|_| reads);
-            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let mut name = Vec::new();
+            escape::push_word(&mut name, comm.strip_suffix(b"\n").unwrap_or(&comm));
             users.entry(node.rdev()).or_default().push(User {
                 pid,
-                comm: comm.trim_end().to_owned(),
+                comm: String::from_utf8_lossy(&name).into_owned(),
                 reads,
                 writes,
                 lag: number("lag"),
@@ -164,7 +174,8 @@ fn size(bytes: u64) -> String {
         .map_or(bytes.to_string(), |(unit, letter)| format!("{}{letter}", bytes / unit))
 }
 
-fn print_table(reports: &[Report]) {
+/// Appends a table of logs and the processes that use them.
+fn push_table(text: &mut Vec<u8>, reports: &[Report]) {
     let mut rows =
         vec![["LOG", "SIZE", "USED", "RECORDS", "DROPPED", "REFUSED", "POLICY", "STYLE", "MODE"]
             .map(str::to_owned)];
@@ -194,7 +205,8 @@ fn print_table(reports: &[Report]) {
                 _ => format!("{cell:width$}"),
             })
             .collect();
-        println!("{}", cells.join("  ").trim_end());
+        text.extend_from_slice(cells.join("  ").trim_end().as_bytes());
+        text.push(b'\n');
         let Some(report) = number.checked_sub(1).map(|index| &reports[index]) else { continue };
         for user in &report.users {
             let verb = match (user.reads, user.writes) {
@@ -206,7 +218,8 @@ fn print_table(reports: &[Report]) {
             if let (Some(lag), Some(lost)) = (user.lag, user.lost) {
                 line += &format!(", {lag} to read, {lost} lost");
             }
-            println!("{line}");
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
         }
     }
 }

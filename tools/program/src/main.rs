@@ -26,9 +26,10 @@ mod write;
 use clap::error::ContextKind;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
+use std::env;
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::{env, io};
 use umsg::Log;
 
 /// The result of a command: its exit status.
@@ -59,7 +60,9 @@ fn run(cli: Cli) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "umsg", &mut io::stdout());
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "umsg", &mut text);
+            io::stdout().write_all(&text)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -12,6 +12,9 @@ use umsg::{Log, Position, Reader, Record};
 
 use crate::Result;
 
+/// How often it is checked that the logs still exist.
+pub const CHECK: Duration = Duration::from_secs(1);
+
 /// A log that is read.
 pub struct Source {
     pub reader: Reader,
@@ -20,7 +23,7 @@ pub struct Source {
     /// Device and inode of the node.
     node: (u64, u64),
     /// The log was removed.
-    pub removed: bool,
+    removed: bool,
 }
 
 /// Opens logs, with the read position before the first record at `since` or later.
@@ -44,22 +47,28 @@ fn node_of(log: &Log) -> Option<(u64, u64)> {
     fs::metadata(log.path()).ok().map(|node| (node.dev(), node.ino()))
 }
 
-impl Source {
-    /// Returns whether the log was removed since the last call. Its file stays valid, but other
-    /// programs no longer write to it.
-    pub fn was_removed(&mut self) -> bool {
-        let removed = !self.removed && node_of(self.reader.log()) != Some(self.node);
-        self.removed |= removed;
-        removed
+/// Says which logs were removed since the last call. Their files stay valid, but other programs no
+/// longer write to them. Returns whether all logs are removed.
+pub fn all_removed(sources: &mut [Source]) -> bool {
+    for source in &mut *sources {
+        let log = source.reader.log();
+        if !source.removed && node_of(log) != Some(source.node) {
+            eprintln!("umsg: the log {log} was removed");
+            source.removed = true;
+        }
     }
+    sources.iter().all(|source| source.removed)
+}
 
-    /// Returns the time of the next record before the sequence number `end`.
+impl Source {
+    /// Returns the time of the next record if it, or one that was lost before it, has a sequence
+    /// number below `end`.
     fn next_time(&mut self, end: u64) -> umsg::Result<Option<Duration>> {
         loop {
             let first = self.first;
             match self.reader.peek()? {
                 Some(record) if record.seq < first => {}
-                Some(record) if record.seq < end => return Ok(Some(record.time)),
+                Some(record) if record.first_missing() < end => return Ok(Some(record.time)),
                 _ => return Ok(None),
             }
             self.reader.advance();
@@ -71,7 +80,8 @@ impl Source {
 /// times, with the index of their log, until `visit` returns false. Returns their number.
 ///
 /// Records that are written meanwhile are left for the next call, so that a log that is written all
-/// the time does not keep the call from ending.
+/// the time does not keep the call from ending. But if they overwrite records that the log had,
+/// then the first of them is visited, because it has the number of those.
 pub fn round(
     sources: &mut [Source],
     mut visit: impl FnMut(usize, &Record<&[u8]>) -> Result<bool>,

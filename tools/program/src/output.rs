@@ -74,8 +74,12 @@ impl Output {
     /// Says that records of a log are missing before the record `seq`.
     pub fn lost(&mut self, log: usize, lost: u64, seq: u64) {
         if !self.formatter.lost(&mut self.buffer, log, lost, seq) {
-            eprintln!("umsg: {} of {} lost", records(lost), self.names[log]);
+            self.say_lost(log, lost);
         }
+    }
+
+    fn say_lost(&self, log: usize, lost: u64) {
+        eprintln!("umsg: {} of {} lost", records(lost), self.names[log]);
     }
 
     /// Says that the record `seq` of a log is added next, or is not shown.
@@ -121,6 +125,11 @@ impl Output {
     /// Writes the records that were added, and waits until the user has left the pager.
     pub fn finish(mut self) -> io::Result<()> {
         let written = self.flush();
+        for (log, lost) in self.formatter.unreported().into_iter().enumerate() {
+            if lost > 0 {
+                self.say_lost(log, lost);
+            }
+        }
         self.sink.finish()?;
         written
     }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::process::ExitCode;
-use umsg::{Error, Log, Position, Record};
+use umsg::{Log, Position, Record};
 
 use crate::cli::{self, Lines};
 use crate::clock::Clock;
@@ -43,16 +43,16 @@ pub fn show(options: &cli::Show) -> Result {
             skip(&mut sources, limit)?;
         }
         let last = last(&mut sources, &filter, limit)?;
-        matched = last.len();
-        let mut last: Vec<_> = last.into();
+        matched = last.matched;
+        let mut lines: Vec<Line> = last.lines.into();
         if options.reverse {
-            last.reverse();
+            lines.reverse();
         }
-        for (log, record) in last {
-            if record.lost > 0 {
-                output.lost(log, record.lost, record.seq);
+        for line in lines {
+            match line {
+                Line::Record(log, record) => output.record(log, &record.as_ref())?,
+                Line::Lost(log, lost, seq) => output.lost(log, lost, seq),
             }
-            output.record(log, &record.as_ref())?;
         }
     } else {
         merge::round(&mut sources, |log, record| {
@@ -88,24 +88,23 @@ fn next(count: u64) -> String {
     }
 }
 
-/// Returns the logs that the user may read, and says which others there are. Fails if there are
-/// only others.
+/// Returns the logs that can be opened, and says why others cannot. Fails if there are only others.
 fn readable(all: &[Log]) -> Result<Vec<Log>> {
     let mut logs = Vec::new();
-    let mut denied = Vec::new();
+    let mut errors = Vec::new();
     for log in all {
         match log.reader() {
-            Err(error @ Error::Denied { .. }) => denied.push(error),
-            _ => logs.push(log.clone()),
+            Ok(_) => logs.push(log.clone()),
+            Err(error) => errors.push(error),
         }
     }
-    let mut denied = denied.into_iter();
+    let mut errors = errors.into_iter();
     if logs.is_empty() {
-        if let Some(error) = denied.next() {
+        if let Some(error) = errors.next() {
             return Err(error.into());
         }
     }
-    denied.for_each(|error| eprintln!("umsg: {error}"));
+    errors.for_each(|error| eprintln!("umsg: {error}"));
     Ok(logs)
 }
 
@@ -126,7 +125,8 @@ fn restore(path: &Path, window: usize, sources: &mut [Source], output: &mut Outp
             Some(_) => {
                 let text = "the log was created anew; records of the former one may be lost";
                 output.event(index, text, "created_anew", info.log_id);
-                (info.oldest_seq, 0)
+                // Those of the new log that were overwritten are counted as lost.
+                (0, 0)
             }
             None => (info.oldest_seq, 0),
         };
@@ -154,25 +154,48 @@ fn skip(sources: &mut [Source], limit: usize) -> Result<()> {
     Ok(())
 }
 
-/// Returns the last `limit` records that match, the oldest first. Each also counts the losses
-/// before the records of its log that do not match.
-fn last(
-    sources: &mut [Source],
-    filter: &Filter<'_>,
-    limit: usize,
-) -> Result<VecDeque<(usize, Record)>> {
-    let mut last = VecDeque::new();
-    let mut lost = vec![0; sources.len()];
+/// What is shown of the last records.
+enum Line {
+    /// A record of the log with an index.
+    Record(usize, Record),
+    /// How many records of the log are missing before the one with a sequence number.
+    Lost(usize, u64, u64),
+}
+
+/// The last records that match, and their number.
+struct Last {
+    lines: VecDeque<Line>,
+    matched: usize,
+}
+
+/// Returns the last `limit` records that match, the oldest first, with the losses between and after
+/// them.
+fn last(sources: &mut [Source], filter: &Filter<'_>, limit: usize) -> Result<Last> {
+    let mut lines = VecDeque::new();
+    let mut matched = 0;
+    // Losses since the last record that matches, and the next record after them.
+    let mut lost = vec![(0, 0); sources.len()];
     merge::round(sources, |log, record| {
-        lost[log] += record.lost;
+        if record.lost > 0 {
+            lost[log] = (lost[log].0 + record.lost, record.seq);
+        }
         if filter.matches(record) && limit > 0 {
-            if last.len() == limit {
-                last.pop_front();
+            let (count, seq) = std::mem::take(&mut lost[log]);
+            if count > 0 {
+                lines.push_back(Line::Lost(log, count, seq));
             }
-            let lost = std::mem::take(&mut lost[log]);
-            last.push_back((log, Record { lost, ..record.to_owned() }));
+            lines.push_back(Line::Record(log, record.to_owned()));
+            matched += 1;
+            // Losses before the first record that is shown stay, so that they are seen.
+            while matched > limit {
+                if let Some(Line::Record(..)) = lines.pop_front() {
+                    matched -= 1;
+                }
+            }
         }
         Ok(true)
     })?;
-    Ok(last)
+    let rest = lost.into_iter().enumerate().filter(|(_, (count, _))| *count > 0);
+    lines.extend(rest.map(|(log, (count, seq))| Line::Lost(log, count, seq)));
+    Ok(Last { lines, matched })
 }

@@ -40,21 +40,34 @@ pub fn write(options: &cli::Write) -> Result {
     let path = log.path().to_owned();
     match result {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+        Err(Failed::Read(error)) => Err(format!("cannot read standard input: {error}").into()),
+        Err(Failed::Write(error)) if error.kind() == io::ErrorKind::StorageFull => {
             Err(Error::Full { path }.into())
         }
-        Err(source) => Err(Error::Io { action: "write to", path, source }.into()),
+        Err(Failed::Write(source)) => Err(Error::Io { action: "write to", path, source }.into()),
     }
+}
+
+/// The error of a copy.
+#[derive(Debug)]
+enum Failed {
+    Read(io::Error),
+    Write(io::Error),
 }
 
 /// Copies lines, each with the tag after its prefix. The last line is ended, so that an error of
 /// the log is not hidden by the close of the file.
-fn copy(mut input: impl BufRead, output: &mut impl Write, tag: Option<&str>) -> io::Result<()> {
+fn copy(
+    mut input: impl BufRead,
+    output: &mut impl Write,
+    tag: Option<&str>,
+) -> std::result::Result<(), Failed> {
     let mut chunk = Vec::new();
     let mut in_line = false;
     loop {
         chunk.clear();
-        if input.by_ref().take(CHUNK).read_until(b'\n', &mut chunk)? == 0 {
+        let read = input.by_ref().take(CHUNK).read_until(b'\n', &mut chunk);
+        if read.map_err(Failed::Read)? == 0 {
             break;
         }
         if let (Some(tag), false) = (tag, in_line) {
@@ -62,17 +75,17 @@ fn copy(mut input: impl BufRead, output: &mut impl Write, tag: Option<&str>) -> 
             chunk.splice(at..at, format!("{tag}: ").into_bytes());
         }
         in_line = !chunk.ends_with(b"\n");
-        output.write_all(&chunk)?;
+        output.write_all(&chunk).map_err(Failed::Write)?;
     }
     if in_line {
-        output.write_all(b"\n")?;
+        output.write_all(b"\n").map_err(Failed::Write)?;
     }
     Ok(())
 }
 
 /// Returns the length of the prefix `<N>` of a line, with a number that is a priority.
 fn prefix_len(line: &[u8]) -> usize {
-    let Some(end) = line.iter().take(7).position(|byte| *byte == b'>') else { return 0 };
+    let Some(end) = line.iter().take(6).position(|byte| *byte == b'>') else { return 0 };
     let number =
         line.strip_prefix(b"<").and_then(|line| std::str::from_utf8(&line[..end - 1]).ok());
     match number {
@@ -102,6 +115,8 @@ mod tests {
             ("<0>", 3),
             ("<2047>x", 6),
             ("<2048>x", 0),
+            ("<0011>x", 6),
+            ("<00011>x", 0),
             ("<+1>x", 0),
             ("<11", 0),
             ("a<11>", 0),
