@@ -155,7 +155,7 @@ impl Config {
                 let mut log = match LogConfig::parse(item, default) {
                     Ok(log) => log,
                     Err(LogConfigError::Memory) => return Err(ENOMEM),
-                    Err(LogConfigError::Invalid(why)) => {
+                    Err(LogConfigError::Invalid(why) | LogConfigError::TooLarge(why)) => {
                         log_error(why);
                         return Err(EINVAL);
                     }

@@ -90,6 +90,10 @@ use crate::{
 /// Maximum number of bytes of small records that are copied while the lock is held.
 pub(crate) const LOCKED_MAX: usize = 8192;
 
+/// The same within a line that became several records. A line of `LOCKED_MAX` bytes fits together
+/// with the lines before it, if its records have at least 64 bytes of text.
+pub(crate) const LINE_LOCKED_MAX: usize = 3 * LOCKED_MAX;
+
 /// A bounded log of records. The module documentation describes its locking and its wake-ups.
 #[pin_data]
 pub(crate) struct Log {
@@ -107,7 +111,7 @@ pub(crate) struct Log {
 }
 
 struct State {
-    ring: Ring<RingMemory, KVVec<IndexEntry>>,
+    ring: Ring<RingMemory, VVec<IndexEntry>>,
 }
 
 /// The reason why [`Log::append_entries`] stopped.
@@ -116,7 +120,7 @@ pub(crate) enum BatchEnd {
     Incomplete,
     /// The next entry was rejected with this error.
     Rejected(Error),
-    /// `LOCKED_MAX` bytes were stored while the lock was held.
+    /// `LOCKED_MAX` bytes were stored while the lock was held, or `LINE_LOCKED_MAX` within a line.
     LimitReached,
 }
 
@@ -147,7 +151,8 @@ impl Log {
             |_: &AllocError| pr_err!("capacity={capacity}: cannot allocate this much memory\n");
         let memory = RingMemory::new(capacity).inspect_err(log_error)?;
         let flags = GFP_KERNEL | __GFP_NOWARN;
-        let index = KVVec::from_elem(IndexEntry::default(), index_len(capacity), flags)
+        // Not KVVec, whose size is limited to `INT_MAX` bytes.
+        let index = VVec::from_elem(IndexEntry::default(), index_len(capacity), flags)
             .inspect_err(log_error)?;
         let ring = Ring::new(memory, index, config.policy);
         let (style, id) = (config.style, random::random_u64());
@@ -199,8 +204,8 @@ impl Log {
     /// waiters.
     ///
     /// Returns the number of bytes of `data` that were stored, and the reason why it stopped. It
-    /// stops after the entry that fills the [`LOCKED_MAX`]th byte of the ring, because the lock is
-    /// held throughout.
+    /// stops after the entry that fills the [`LOCKED_MAX`]th byte of the ring, or the
+    /// [`LINE_LOCKED_MAX`]th within a line, because the lock is held throughout.
     pub(crate) fn append_entries(
         &self,
         writer: Writer,
@@ -209,11 +214,12 @@ impl Log {
     ) -> (usize, BatchEnd) {
         let mut consumed = 0;
         let mut stored = 0;
+        let mut limit = LOCKED_MAX;
         let mut state = self.state.lock();
         let oldest = state.ring.oldest();
         let time_ns = now();
         let end = loop {
-            if stored >= LOCKED_MAX {
+            if stored >= limit {
                 break BatchEnd::LimitReached;
             }
             match entries.parse(&data[consumed..]) {
@@ -232,6 +238,10 @@ impl Log {
                     entries.entry_stored(&entry);
                     consumed += entry.size;
                     stored += stored_size(entry.text.len());
+                    limit = match entry.is_continued {
+                        true => LINE_LOCKED_MAX,
+                        false => LOCKED_MAX,
+                    };
                 }
                 Err(EntryError::Incomplete) => break BatchEnd::Incomplete,
                 Err(EntryError::Invalid) => break BatchEnd::Rejected(EINVAL),

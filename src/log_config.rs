@@ -51,6 +51,8 @@ const NAME_MAX: usize = 32;
 pub(crate) enum LogConfigError {
     /// The item is invalid; the text says why.
     Invalid(&'static str),
+    /// There is not enough memory for the log; the text says so.
+    TooLarge(&'static str),
     /// An allocation failed.
     Memory,
 }

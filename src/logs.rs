@@ -107,7 +107,7 @@ impl Logs {
             .and_then(|()| config.assign_minor(configs))
             .map_err(LogConfigError::Invalid)?;
         if config.capacity > memory::available() {
-            return Err(LogConfigError::Invalid(
+            return Err(LogConfigError::TooLarge(
                 "not enough memory for this capacity",
             ));
         }
@@ -196,20 +196,20 @@ pub(crate) fn change(list: &mut AsciiStr<LOGS_MAX>, given: &[u8]) -> Result {
         },
         Err(_) => Err(LogConfigError::Invalid("must be +NAME[:...] or -NAME")),
     };
-    match changed {
+    let (why, error) = match changed {
         Ok(()) => {
             list.parse_from(&longer);
-            Ok(())
+            return Ok(());
         }
-        Err(LogConfigError::Memory) => Err(ENOMEM),
-        Err(LogConfigError::Invalid(why)) => {
-            pr_err!(
-                "logs={}: {why}\n",
-                AsciiStr::<64>::truncate_from(given).as_str()
-            );
-            Err(EINVAL)
-        }
-    }
+        Err(LogConfigError::Memory) => return Err(ENOMEM),
+        Err(LogConfigError::TooLarge(why)) => (why, ENOMEM),
+        Err(LogConfigError::Invalid(why)) => (why, EINVAL),
+    };
+    pr_err!(
+        "logs={}: {why}\n",
+        AsciiStr::<64>::truncate_from(given).as_str()
+    );
+    Err(error)
 }
 
 impl Node {

@@ -14,8 +14,9 @@
 //! C counterparts: `cont_add()` of older versions of `kernel/printk/printk.c`, and
 //! `prb_reserve_in_last()` today.
 //!
-//! Writes to the same open file are atomic up to [`LOCKED_MAX`] bytes, like writes to a pipe up to
-//! `PIPE_BUF`.
+//! Within a line, writes to the same open file are atomic up to [`LOCKED_MAX`] bytes, like writes
+//! to a pipe up to `PIPE_BUF`: the log's lock is held until the line is stored, or at least
+//! [`LINE_LOCKED_MAX`] bytes.
 //!
 //! Lock order: the lock of the partial line, which may sleep, then the log's lock.
 
@@ -66,7 +67,13 @@ use crate::{
 };
 
 #[cfg(doc)]
-use crate::log::LOCKED_MAX;
+use crate::log::{
+    LINE_LOCKED_MAX,
+    LOCKED_MAX, //
+};
+
+/// Initial memory of a partial line in bytes.
+const PARTIAL_MIN: usize = 64;
 
 /// The stream of lines that are written to an open file.
 #[pin_data]
@@ -246,7 +253,7 @@ impl PartialLine {
             result = stored;
         }
         if result.is_ok() && consumed < data.len() {
-            result = self.extend(&data[consumed..], lines.record_max);
+            result = self.extend(&data[consumed..]);
             if result.is_ok() {
                 consumed = data.len();
             }
@@ -280,7 +287,7 @@ impl PartialLine {
         let spare = partial_max(lines.record_max).saturating_sub(before);
         let more = &data[..spare.min(data.len())];
         let more = find_newline(more).map_or(more, |end| &more[..=end]);
-        if let Err(error) = self.extend(more, lines.record_max) {
+        if let Err(error) = self.extend(more) {
             return (0, Err(error));
         }
         match append_lines(log, writer, &self.bytes, lines) {
@@ -299,10 +306,11 @@ impl PartialLine {
     }
 
     /// Adds `more` to the partial line. The memory is charged to the memory cgroup of the caller.
-    fn extend(&mut self, more: &[u8], record_max: usize) -> Result {
+    fn extend(&mut self, more: &[u8]) -> Result {
         let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
-        // Reserve the memory for a whole record at once, because a line can take many writes.
-        let capacity = partial_max(record_max).max(self.bytes.len() + more.len());
+        // The capacity doubles, because a line can take many writes, and a user can have many files
+        // with a short partial line.
+        let capacity = (self.bytes.len() + more.len()).max(PARTIAL_MIN);
         self.bytes.reserve(capacity - self.bytes.len(), flags)?;
         self.bytes.extend_from_slice(more, flags)?;
         Ok(())

@@ -70,7 +70,8 @@ impl LogFile {
         }
         let binary = self.options().has(uapi::UMSG_OPTION_BINARY_WRITE);
         let lines = !binary && self.style() == Style::Lines;
-        // Read once, because the parameter can change during the call.
+        // Read once, because another thread can change them during the call.
+        let default = self.priority();
         let record_max = self.log().record_max();
         if !binary && !lines && len > record_max + record::DECORATION_MAX {
             return Err(EMSGSIZE);
@@ -99,7 +100,6 @@ impl LogFile {
         if !user_buf::fill(&mut buffer, source) {
             return Err(EFAULT);
         }
-        let default = self.priority();
         let (priority, text) = if lines {
             let lines = LineParser {
                 record_max,
@@ -107,8 +107,9 @@ impl LogFile {
                 continued: None,
             };
             match self.stream().single_line(buffer.as_slice(), &lines) {
-                Some(line) => line,
-                None => {
+                // The buffer has all data of the call.
+                Some(line) if source.is_empty() => line,
+                _ => {
                     let stream = self.stream();
                     return stream.write(self.log(), writer, source, &mut buffer, lines);
                 }

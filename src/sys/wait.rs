@@ -171,7 +171,9 @@ pub(crate) struct Relay<T: HasQueue> {
 
 // SAFETY: A wait queue and an entry with `forward` can be used by any thread.
 unsafe impl<T: HasQueue> Send for Relay<T> {}
-// SAFETY: By the invariants, `entry` is accessed with a lock held. The other fields are `Sync`.
+// SAFETY: By the invariants, the list of `entry` is accessed with a lock held. Its other fields do
+// not change: `prepare_to_wait()` clears a flag in it without the lock, but that flag is never set.
+// The other fields of the relay are `Sync`.
 unsafe impl<T: HasQueue> Sync for Relay<T> {}
 
 impl<T: HasQueue> Relay<T> {

@@ -272,7 +272,6 @@ fn come_and_go() {
         ("+a/b", "a name must be"),
         ("+-a", "a name must not begin with '-'"),
         ("+a:3K", "the capacity must be"),
-        ("+a:1T", "not enough memory for this capacity"),
         ("+a:\u{e4}", "expected a capacity"),
         ("\u{e4}", "must be +NAME"),
     ] {
@@ -282,6 +281,9 @@ fn come_and_go() {
         assert!(lines[0].starts_with("logs=") && lines[0].contains(why), "{what}: {lines:?}");
         assert_eq!(shown(), "box:stop:0640:128K:kmsg,plain\n", "{what}");
     }
+    assert_eq!(change("+a:1T"), Err(Errno::ENOMEM));
+    assert_eq!(log.of_umsg(), ["logs=+a:1T: not enough memory for this capacity"]);
+    assert_eq!(shown(), "box:stop:0640:128K:kmsg,plain\n");
     // A record must fit each log, also a log that is added later.
     let record_max = |size: &str| std::fs::write("/sys/module/umsg/parameters/record_max", size);
     record_max("8K").expect("8K");

@@ -23,6 +23,8 @@ pub const TESTS: &[Test] = &[
     Test::new("lines.full_in_a_line", full_in_a_line).with("capacity=4K policy=stop record_max=1K"),
     Test::new("lines.other_kinds_of_write", other_kinds_of_write),
     Test::new("lines.ioctl", ioctl).with("style=plain logs=a:lines,b:kmsg"),
+    Test::new("lines.end_of_buffer", end_of_buffer).with("capacity=4M record_max=16K"),
+    Test::new("lines.not_mixed", not_mixed).with("capacity=16M").on_all_cpus(),
     Test::new("lines.threads", threads).with("capacity=4M").on_all_cpus(),
     Test::new("lines.writers", writers).with("capacity=8M").on_all_cpus(),
 ];
@@ -272,6 +274,52 @@ fn ioctl() {
     let mut form = [0; 200];
     let len = Umsg::reader().read(&mut form).expect("a record");
     assert_eq!(Record::parse_plain(&form[..len]).str(), "of few words");
+}
+
+/// Checks that nothing is lost if the first line ends where the module divides the data of a write,
+/// at 8192 bytes.
+fn end_of_buffer() {
+    for len in 8180..8200 {
+        let reader = Umsg::reader();
+        reader.seek(0, libc::SEEK_END).expect("seek");
+        let lines = ["a".repeat(len), "second".to_owned(), "b".repeat(8191), "last".to_owned()];
+        Umsg::lines().log(lines.join("\n") + "\n");
+        let texts: Vec<_> = reader.rest().iter().map(|it| it.str().to_owned()).collect();
+        assert!(texts == lines, "{len}: {} lines", texts.len());
+    }
+}
+
+/// Checks that no record of another thread comes between the records of a line. The lines before it
+/// fill the bytes that the module stores at once.
+fn not_mixed() {
+    let file = Umsg::lines();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                file.log("other\n");
+            }
+        });
+        let data = "\n".repeat(146) + &"x".repeat(3000) + "\n";
+        // The ring holds them with the records of the other thread.
+        for _ in 0..200 {
+            file.log(&data);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        200
+    });
+    let records = Umsg::reader().rest();
+    let mut lines = 0;
+    for (index, record) in records.iter().enumerate() {
+        if record.str().starts_with('x') && !record.continues {
+            let rest = &records[index..index + 3];
+            let lens: Vec<_> = rest.iter().map(|it| it.text.len()).collect();
+            assert_eq!(lens, [1024, 1024, 952], "line {lines}");
+            assert!(rest[1..].iter().all(|it| it.continues));
+            lines += 1;
+        }
+    }
+    assert!(lines > 0 && lines <= written, "{lines} lines");
 }
 
 /// Checks that no line is torn or lost if threads of one process write to one file.
