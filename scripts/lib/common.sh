@@ -21,9 +21,10 @@
 set -eu
 umask 022
 
-# CDPATH makes cd print. A locale would translate tool output that is compared here. Of all folders
-# for temporary files, the chroot shares only /tmp with the host.
-unset CDPATH TMPDIR
+# CDPATH makes cd print. A locale would translate tool output that is compared here, and with an older
+# glibc LANGUAGE does so even in C.UTF-8. Of all folders for temporary files, the chroot shares only
+# /tmp with the host.
+unset CDPATH TMPDIR LANGUAGE
 export LC_ALL=C.UTF-8
 
 prog=${0##*/}

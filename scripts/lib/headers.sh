@@ -40,13 +40,17 @@ release_of() {
 }
 
 # Incremented when what kdir makes changes, so that folders of an older format are made again.
-kdir_format=4
+kdir_format=5
 
 # headers_id: a hash of what kdir makes its folder from, except the source, because the folder remains
-# valid after the source was removed.
+# valid after the source was removed. utsversion.h has the version of the package: an update can change
+# the layout of types without a change of the configuration or of a symbol.
 headers_id() {
-    { echo "$kdir_format $release $headers"; cat "$headers/.config" "$headers/Module.symvers"; } |
-        fingerprint
+    {
+        echo "$kdir_format $release $headers"
+        cat "$headers/.config" "$headers/Module.symvers"
+        cat "$headers/include/generated/utsversion.h" 2>/dev/null || :
+    } | fingerprint
 }
 
 # check_release FOLDER: FOLDER is for the kernel $release.

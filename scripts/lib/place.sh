@@ -159,20 +159,24 @@ displace() {
     done
 }
 
-# keep_placed: ends a successful installation. The list loses the entries of replaced files.
+# last_of_each: of several lines for the same module or file, only the last one.
+last_of_each() {
+    tac | awk '{ path = substr($0, length($1 " " $2 " ") + 1) }
+        ($1 == "module" || $1 == "file") && seen[path]++ { next }
+        { print }' | tac
+}
+
+# keep_placed: ends a successful installation. The list loses the entries of files that were replaced or
+# are gone. A file that was changed, such as a module that was signed where it is, is still ours.
 keep_placed() {
     begun=
     while IFS=$tab read -r kind from to; do
         rm -f "${to%/*}/.${to##*/}.old"
     done <"$stage/checked"
-    while read -r kind sum path; do
-        case $kind in
-        folder) ;;
-        config) [ -e "$base$path" ] || continue ;;
-        *) [ "$(hash "$base$path")" = "$sum" ] || continue ;;
-        esac
+    last_of_each <"$list" | while read -r kind sum path; do
+        [ "$kind" = folder ] || [ -e "$base$path" ] || continue
         printf '%s %s %s\n' "$kind" "$sum" "$path"
-    done <"$list" >"$list.new"
+    done >"$list.new"
     mv "$list.new" "$list"
 }
 

@@ -4,11 +4,30 @@
 # Why the running kernel rejects a module file, for doctor, which sources it. The messages are those
 # of kernel/module/, kernel/bpf/btf.c and security/lockdown/ in the kernel's source.
 
+# suspended: for how many seconds the system was suspended since its start; nothing if that is unknown.
+suspended() {
+    monotonic=$(sed -n 's/^now at \([0-9]*\)[0-9]\{9\} nsecs$/\1/p' /proc/timer_list 2>/dev/null) || monotonic=
+    if [ -n "$monotonic" ]; then
+        read -r uptime _ </proc/uptime
+        echo $((${uptime%.*} - monotonic))
+    elif [ "$(content /sys/power/suspend_stats/success)" = 0 ] || [ ! -e /sys/power/suspend_stats ]; then
+        echo 0
+    fi
+}
+
 # messages_since FILE: the messages of the running kernel, without their times, since FILE was changed: the
-# older ones are about an earlier file.
+# older ones are about an earlier file. Their clock stops while the system is suspended. If it is unknown
+# for how long it was, these are all messages.
 messages_since() {
-    booted=$(sed -n 's/^btime //p' /proc/stat)
-    dmesg 2>/dev/null | awk -v since="$(($(stat -c %Y "$1") - booted))" '
+    suspended=$(suspended)
+    if [ -n "$suspended" ]; then
+        booted=$(sed -n 's/^btime //p' /proc/stat)
+        # Each of these is rounded to seconds.
+        since=$(($(stat -c %Y "$1") - booted - suspended - 2))
+    else
+        since=0
+    fi
+    dmesg 2>/dev/null | awk -v since="$since" '
         match($0, /^\[ *[0-9.]+\] /) {
             if (substr($0, 2) + 0 < since) next
             $0 = substr($0, RLENGTH + 1)
@@ -78,6 +97,8 @@ refusals() {
 # check_file: whether the running kernel can load the module file $ko, and why it did not. Called after
 # check_signing, which sets $signed.
 check_file() {
+    # check_loading has reported a missing kmod.
+    command -v modinfo >/dev/null || return 0
     file_name=$(modinfo -F name "$ko" 2>/dev/null) || file_name=
     magic=$(modinfo -F vermagic "$ko" 2>/dev/null) || magic=
     if [ -z "$file_name" ] || [ -z "$magic" ]; then

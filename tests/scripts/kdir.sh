@@ -202,6 +202,13 @@ kdir_in_place() {
         expect 1 scripts/lib/host/chroot scripts/lib/host/check-kdir "$headers" "$release"
         grep -q 'is incomplete or of an earlier version of the headers' "$work/stderr"
         sed -i '$d' "$headers/.config"
+        expect 0 scripts/lib/host/chroot scripts/lib/host/check-kdir "$headers" "$release"
+        # The new version differs in no symbol and no setting.
+        cp "$headers/include/generated/utsversion.h" "$work/utsversion.h"
+        sed -i 's/Debian /Debian 99:/' "$headers/include/generated/utsversion.h"
+        expect 1 scripts/lib/host/chroot scripts/lib/host/check-kdir "$headers" "$release"
+        grep -q 'is incomplete or of an earlier version of the headers' "$work/stderr"
+        cp "$work/utsversion.h" "$headers/include/generated/"
         # Files that kdir did not add, or that were changed, are neither replaced nor removed.
         expect 0 scripts/lib/host/chroot $kdir --remove "$release"
         contents "$work/usr" | cmp "$work/before" -

@@ -62,15 +62,32 @@ doctor_file() {
     rejected lockdown=integrity plain.ko
     grep -q '^FAIL  kernel log .*is locked down' "$work/plain.ko.out"
 
-    # After a file was replaced, messages about the previous file do not count.
+    # A module that can be loaded, before and after it is loaded, with the PATH of an ordinary user. A
+    # system that was suspended for a day: the clock of the messages has stopped, so that they seem to
+    # be older than the file. After a file was replaced, messages about the previous file do not count.
     # shellcheck disable=SC2016 # for the guest
-    expect 0 scripts/vm --file "$work/symbol.ko" --file scripts -- sh -c '! insmod symbol.ko || exit 99
-        sleep 2; cp umsg.ko symbol.ko; touch symbol.ko; scripts/doctor symbol.ko'
-    grep -q '^ok    kernel log .*nothing about this umsg' "$work/stdout"
-
-    # A module that can be loaded, before and after it is loaded.
-    expect 0 scripts/vm --file scripts -- sh -c 'scripts/doctor umsg.ko && insmod umsg.ko && scripts/doctor umsg.ko'
-    grep -q '^ok    kernel log .*nothing about this umsg' "$work/stdout"
-    grep -q '^ok    loaded' "$work/stdout"
-    [ "$(grep -c '^can load umsg.ko into kernel ' "$work/stdout")" = 2 ]
+    expect 0 scripts/vm --file "$work/symbol.ko" --file scripts -- sh -euc '
+        user() { echo "== $1"; shift; PATH=/usr/bin:/bin "$@"; }
+        user loadable scripts/doctor umsg.ko
+        insmod umsg.ko
+        user loaded scripts/doctor umsg.ko
+        rmmod umsg
+        touch symbol.ko
+        ! insmod symbol.ko || exit 99
+        awk "{ print \$1 + 86400, \$2 }" /proc/uptime >uptime
+        awk "/^btime/ { \$2 -= 86400 } { print }" /proc/stat >stat
+        for file in uptime stat; do mount -o bind $file /proc/$file; done
+        ! user suspended scripts/doctor symbol.ko || exit 98
+        for file in uptime stat; do umount /proc/$file; done
+        sleep 4; cp umsg.ko symbol.ko; touch symbol.ko
+        user replaced scripts/doctor symbol.ko'
+    for state in loadable loaded suspended replaced; do
+        awk -v state="$state" '/^== / { on = $2 == state } on' "$work/stdout" >"$work/$state"
+    done
+    grep -q '^ok    kernel log .*nothing about this umsg' "$work/loadable"
+    grep -q '^ok    loaded' "$work/loaded"
+    grep -q '^can load umsg.ko into kernel ' "$work/loadable"
+    grep -q '^can load umsg.ko into kernel ' "$work/loaded"
+    grep -q '^FAIL  kernel log .*has no Rust symbol _RXv' "$work/suspended"
+    grep -q '^ok    kernel log .*nothing about this umsg' "$work/replaced"
 }

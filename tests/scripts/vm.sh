@@ -23,10 +23,13 @@ vm_files_and_bytes() {
     head -c 20000000 /dev/urandom >"$work/random bytes"
     printf '#!/bin/sh\necho ran\n' >"$work/script"
     chmod 755 "$work/script"
-    expect 0 scripts/vm --file "$work/random bytes" --file "$work/script" -- \
-        sh -c './script >&2 && cat "random bytes"'
+    ln -s script "$work/link"
+    expect 0 scripts/vm --file "$work/random bytes" --file "$work/link" -- \
+        sh -c './link >&2 && cat "random bytes"'
     cmp "$work/random bytes" "$work/stdout"
     grep -qx ran "$work/stderr"
+    # What fails before the boot has another status than a command.
+    expect 126 scripts/vm --module "$work/random bytes" -- true
 }
 
 vm_module() {
