@@ -7,7 +7,8 @@
 //! `Log::state` is a spinlock, because every critical section is short and none of them sleeps. It
 //! is held:
 //!
-//! - to copy one record into or out of the ring, or up to [`LOCKED_MAX`] bytes of small records;
+//! - to copy one record into or out of the ring, or up to [`LOCKED_MAX`] bytes of small records
+//!   ([`LINE_LOCKED_MAX`] within a line);
 //! - to drop the oldest records before a new record is stored;
 //! - to search the ring by its index.
 //!
