@@ -3,7 +3,10 @@
 //! Runs the program.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use umsg::{Batch, Log, Priority};
 
 /// Returns the program with arguments, in a known environment.
 pub fn umsg(arguments: &[&str]) -> Command {
@@ -91,6 +94,26 @@ pub fn wait_for_call(child: &Child, number: u32) {
     while !std::fs::read_to_string(&path).is_ok_and(|call| call.starts_with(&start)) {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+}
+
+/// Calls `body` while a thread writes records with the text "hay" to the default log, `count` with
+/// each call.
+pub fn in_a_flood<T>(count: usize, body: impl FnOnce() -> T) -> T {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = Log::default().writer().expect("a writer");
+            let mut batch = Batch::new();
+            while !stop.load(Relaxed) {
+                (0..count).for_each(|_| batch.push(Priority::default(), b"hay"));
+                writer.write_batch(&mut batch).expect("written");
+            }
+        });
+        // A panic would otherwise wait for the thread.
+        let result = catch_unwind(AssertUnwindSafe(body));
+        stop.store(true, Relaxed);
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 /// Returns the command name of this process, which is in its records.

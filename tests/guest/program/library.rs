@@ -2,7 +2,7 @@
 
 //! The library, without the program.
 
-use crate::command::comm;
+use crate::command::{comm, in_a_flood};
 use crate::harness::Test;
 use std::time::{Duration, Instant};
 use umsg::{AsyncReader, Batch, Error, Facility, Level, Log, Position, Priority};
@@ -219,16 +219,7 @@ fn tokio() {
 /// Checks that a deadline ends the reading of a flood, and that a task that reads it lets others
 /// run, such as the timer of a time limit.
 fn flood() {
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut writer = Log::default().writer().expect("a writer");
-            let mut batch = Batch::new();
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                (0..500).for_each(|_| batch.push(Priority::default(), b"hay"));
-                writer.write_batch(&mut batch).expect("written");
-            }
-        });
+    in_a_flood(500, || {
         let mut reader = Log::default().reader().expect("a reader");
         let deadline = Instant::now() + Duration::from_millis(200);
         assert!(reader.until(deadline).all(|record| record.is_ok()));
@@ -244,6 +235,5 @@ fn flood() {
                 ::tokio::time::timeout(Duration::from_millis(200), read_all).await;
             assert!(result.is_err());
         });
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }

@@ -2,7 +2,9 @@
 
 //! Listing records: formats, filters and order.
 
-use crate::command::{comm, finished, put, run, run_with, shown, umsg, wait_for_call, Running};
+use crate::command::{
+    comm, finished, in_a_flood, put, run, run_with, shown, umsg, wait_for_call, Running,
+};
 use crate::harness::Test;
 use nix::sched::{unshare, CloneFlags};
 use serde_json::Value;
@@ -249,8 +251,6 @@ fn overwritten_meanwhile() {
 /// Checks that losses are counted if no record matches, and that they are at their place among
 /// reversed records.
 fn losses_in_a_flood() {
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let stopped = || stop.load(std::sync::atomic::Ordering::Relaxed);
     // Each loss depends on the time between two calls of the program.
     let until_lost = |arguments: &[&str]| {
         let found = (0..200).map(|_| run(arguments)).find(|(_, out, err)| {
@@ -259,40 +259,28 @@ fn losses_in_a_flood() {
         });
         found.unwrap_or_else(|| panic!("{arguments:?} lost no records in 200 calls"))
     };
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut writer = umsg::Log::default().writer().expect("a writer");
-            let mut batch = umsg::Batch::new();
-            while !stopped() {
-                (0..100).for_each(|_| batch.push(umsg::Priority::default(), b"hay"));
-                writer.write_batch(&mut batch).expect("written");
-            }
-        });
-        let result = std::panic::catch_unwind(|| {
-            for format in ["short", "json", "cat", "kmsg"] {
-                until_lost(&["-n", "10", "-g", "needle", "-o", format]);
-                until_lost(&["-g", "needle", "-o", format]);
-            }
-            let (_, out, _) = until_lost(&["-r", "-o", "json"]);
-            let mut first = None;
-            for line in out.lines() {
-                let object: Value = serde_json::from_str(line).expect(line);
-                let seq = object["seq"].as_u64().expect("a number");
-                let end = first.unwrap_or(seq);
-                first = Some(match object["lost"].as_u64() {
-                    Some(lost) => {
-                        assert_eq!(seq, end, "{line}");
-                        seq - lost
-                    }
-                    None => {
-                        assert!(first.is_none() || seq + 1 == end, "{line} before {end}");
-                        seq
-                    }
-                });
-            }
-        });
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        result.expect("no panic");
+    in_a_flood(100, || {
+        for format in ["short", "json", "cat", "kmsg"] {
+            until_lost(&["-n", "10", "-g", "needle", "-o", format]);
+            until_lost(&["-g", "needle", "-o", format]);
+        }
+        let (_, out, _) = until_lost(&["-r", "-o", "json"]);
+        let mut first = None;
+        for line in out.lines() {
+            let object: Value = serde_json::from_str(line).expect(line);
+            let seq = object["seq"].as_u64().expect("a number");
+            let end = first.unwrap_or(seq);
+            first = Some(match object["lost"].as_u64() {
+                Some(lost) => {
+                    assert_eq!(seq, end, "{line}");
+                    seq - lost
+                }
+                None => {
+                    assert!(first.is_none() || seq + 1 == end, "{line} before {end}");
+                    seq
+                }
+            });
+        }
     });
 }
 
