@@ -39,7 +39,8 @@ fn shown_size(bytes: usize) -> String {
     }
 }
 
-/// A write to a parameter and its effect. Without an effect, the write must fail with `EINVAL`.
+/// A write to a parameter and its effect. Without an effect, the write must fail with `EINVAL`, or
+/// with `ENOMEM` if it is too large for the memory.
 struct Plan {
     parameter: &'static str,
     text: Vec<u8>,
@@ -244,7 +245,9 @@ pub fn change(
         // SAFETY: The kernel checks a bad address. The other address is that of `bytes`.
         result(unsafe { write(file.as_raw_fd(), address as *const c_void, len) } as i64)
     });
-    let refused = done == -i64::from(EINVAL);
+    // If the name is valid, too.
+    let too_large = !failed && text.ends_with(b":1T") && done == -i64::from(ENOMEM);
+    let refused = done == -i64::from(EINVAL) || too_large;
     logs.complaints.fetch_add((has_lines && refused).into(), Relaxed);
     logs.failures.fetch_sub((writing.fail > 0 && !failed).into(), Relaxed);
     // A change that failed for lack of memory may have printed a line.
@@ -253,6 +256,7 @@ pub fn change(
         (Some(_), _) => -i64::from(EFAULT),
         // The kernel accepts at most a page in one write to a sysfs file.
         (None, true) => len.min(page_size()) as i64,
+        (None, false) if too_large => -i64::from(ENOMEM),
         (None, false) => -i64::from(EINVAL),
     };
     let no_memory = failed && [-i64::from(ENOMEM), -i64::from(EFAULT)].contains(&done);
