@@ -14,9 +14,9 @@
 //! C counterparts: `cont_add()` of older versions of `kernel/printk/printk.c`, and
 //! `prb_reserve_in_last()` today.
 //!
-//! Within a line, writes to the same open file are atomic up to [`LOCKED_MAX`] bytes, like writes
-//! to a pipe up to `PIPE_BUF`: the log's lock is held until the line is stored, or at least
-//! [`LINE_LOCKED_MAX`] bytes.
+//! Within a line that it ends, a write of up to [`LOCKED_MAX`] bytes is not mixed with others to
+//! the same open file, like writes to a pipe up to `PIPE_BUF`: the log's lock is held until the
+//! line is stored, or at least [`LINE_LOCKED_MAX`] bytes.
 //!
 //! Lock order: the lock of the partial line, which may sleep, then the log's lock.
 
